@@ -1,0 +1,150 @@
+//! What is known of one entity, mergeable in any order.
+
+use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
+
+use serde::{Deserialize, Serialize};
+
+use crate::{MemberId, Shape, Time};
+
+/// One member's value and the time it was true at.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Fact {
+    /// When the source knew it; [`Time::MIN`] where a value has no time of its own.
+    pub at: Time,
+    /// The value as JSON text.
+    pub json: Box<str>,
+}
+
+impl Fact {
+    /// Whether this fact replaces `other`: the newer one does, and at the same time the one with
+    /// the smaller bytes, so that the order of arrival never shows.
+    fn replaces(&self, other: &Fact) -> bool {
+        self.at > other.at || (self.at == other.at && self.json < other.json)
+    }
+}
+
+/// The members of one entity that some source has given, each with its newest value.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Facts(BTreeMap<u8, Fact>);
+
+impl Facts {
+    /// Notes a value. An older value, or one with greater bytes at the same time, changes nothing.
+    /// Returns whether it was taken.
+    pub fn note(&mut self, member: MemberId, at: Time, json: impl Into<Box<str>>) -> bool {
+        self.take(member.0, Fact { at, json: json.into() })
+    }
+
+    /// Notes a text, unless it is empty: an empty cell is an unknown value.
+    pub fn note_text(&mut self, member: MemberId, at: Time, text: Option<&str>) {
+        if let Some(text) = text.filter(|text| !text.is_empty()) {
+            self.note(member, at, serde_json::Value::from(text).to_string());
+        }
+    }
+
+    /// Notes a point in time.
+    pub fn note_time(&mut self, member: MemberId, at: Time, time: Option<Time>) {
+        if let Some(time) = time {
+            self.note(member, at, format!("\"{time}\""));
+        }
+    }
+
+    /// Notes a number or a truth value.
+    pub fn note_plain(&mut self, member: MemberId, at: Time, value: Option<impl ToString>) {
+        if let Some(value) = value {
+            self.note(member, at, value.to_string());
+        }
+    }
+
+    fn take(&mut self, member: u8, fact: Fact) -> bool {
+        match self.0.entry(member) {
+            Entry::Vacant(entry) => {
+                entry.insert(fact);
+                true
+            }
+            Entry::Occupied(mut entry) => {
+                let newer = fact.replaces(entry.get());
+                if newer {
+                    entry.insert(fact);
+                }
+                newer
+            }
+        }
+    }
+
+    /// Takes over what `other` knows better. Returns whether anything changed.
+    pub fn merge(&mut self, other: Facts) -> bool {
+        let mut changed = false;
+        for (member, fact) in other.0 {
+            changed |= self.take(member, fact);
+        }
+        changed
+    }
+
+    /// The JSON text of a member, if a source gave one (it may be `null`).
+    pub fn json(&self, member: MemberId) -> Option<&str> {
+        self.0.get(&member.0).map(|fact| &*fact.json)
+    }
+
+    /// A member's text, unescaped; `None` when unknown, `null` or no string.
+    pub fn text(&self, member: MemberId) -> Option<String> {
+        serde_json::from_str::<Option<String>>(self.json(member)?).ok()?
+    }
+
+    /// A member's point in time; `None` when unknown or `null`.
+    pub fn time(&self, member: MemberId) -> Option<Time> {
+        Time::parse(&self.text(member)?)
+    }
+
+    /// Whether nothing is known.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// Writes the members of `shape` as the inside of a JSON object (`"a":1,"b":null`), every
+    /// declared member in wire order, `null` where unknown. `instead` may give a member's text
+    /// in place of what is known.
+    pub fn write_members<'a>(
+        &'a self,
+        shape: &Shape,
+        out: &mut String,
+        mut instead: impl FnMut(MemberId) -> Option<std::borrow::Cow<'a, str>>,
+    ) {
+        for (place, member) in (0u8..).zip(shape.members) {
+            if place > 0 {
+                out.push(',');
+            }
+            out.push('"');
+            out.push_str(member.name);
+            out.push_str("\":");
+            match instead(MemberId(place)) {
+                Some(text) => out.push_str(&text),
+                None => out.push_str(self.json(MemberId(place)).unwrap_or("null")),
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn merging_is_the_same_in_any_order_newest_then_smaller_bytes() {
+        let at = Time::from_unix_seconds;
+        let facts = |values: &[(i64, &str)]| {
+            let mut facts = Facts::default();
+            for (time, json) in values {
+                facts.note(MemberId(0), at(*time), *json);
+            }
+            facts
+        };
+        let (old, new, tie) = ((1, "\"a\""), (2, "\"c\""), (2, "\"b\""));
+        for order in [[old, new, tie], [tie, new, old], [new, old, tie], [tie, old, new]] {
+            assert_eq!(facts(&order).json(MemberId(0)), Some("\"b\""), "{order:?}");
+            let mut merged = facts(&order[..1]);
+            merged.merge(facts(&order[1..]));
+            assert_eq!(merged, facts(&order));
+        }
+    }
+}

@@ -1,0 +1,137 @@
+//! The keys of things: tenant, machine, alert.
+
+use std::fmt;
+use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
+use sha1::{Digest, Sha1};
+
+/// Text that cannot be an id.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ParseIdError;
+
+impl fmt::Display for ParseIdError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an id is 1 to 256 bytes of text without control characters or a slash")
+    }
+}
+
+impl std::error::Error for ParseIdError {}
+
+macro_rules! opaque_id {
+    ($name:ident, $doc:literal) => {
+        #[doc = $doc]
+        #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+        pub struct $name(Box<str>);
+
+        impl $name {
+            /// The id as text.
+            pub fn as_str(&self) -> &str {
+                &self.0
+            }
+        }
+
+        impl FromStr for $name {
+            type Err = ParseIdError;
+            fn from_str(text: &str) -> Result<$name, ParseIdError> {
+                let opaque = !text.is_empty()
+                    && text.len() <= 256
+                    && !text.chars().any(|c| c.is_control() || c == '/');
+                if opaque { Ok($name(text.into())) } else { Err(ParseIdError) }
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(&self.0)
+            }
+        }
+    };
+}
+
+opaque_id!(
+    MachineId,
+    "The API's machine id: 40 hex digits as a rule, but kept as the source gives it and never parsed."
+);
+opaque_id!(AlertId, "An alert's id: opaque text, never parsed.");
+
+impl MachineId {
+    /// The id of a machine whose source gives none: the SHA-1 of `kind NUL value`. `host` goes
+    /// with a host name, which is lower-cased here; other kinds (`wazuh`, `osquery`, `aid`) with
+    /// the source's own id. The format it came in is never part of it, so that another shipper of
+    /// the same log does not make a second machine.
+    pub fn derived(kind: &str, value: &str) -> MachineId {
+        let mut hash = Sha1::new();
+        hash.update(kind.as_bytes());
+        hash.update([0]);
+        if kind == "host" {
+            hash.update(value.to_lowercase().as_bytes());
+        } else {
+            hash.update(value.as_bytes());
+        }
+        MachineId(crate::hash::Sha1(hash.finalize().into()).to_string().into())
+    }
+}
+
+/// A tenant: the GUID in a token's `tid`.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct TenantId(uuid::Uuid);
+
+impl TenantId {
+    /// From the 16 bytes of its GUID.
+    pub const fn from_bytes(bytes: [u8; 16]) -> TenantId {
+        TenantId(uuid::Uuid::from_bytes(bytes))
+    }
+
+    /// The 16 bytes of its GUID: the first bytes of every key in the store.
+    pub fn as_bytes(&self) -> &[u8; 16] {
+        self.0.as_bytes()
+    }
+
+    /// A new random tenant id.
+    pub fn random() -> TenantId {
+        TenantId(uuid::Uuid::new_v4())
+    }
+}
+
+impl FromStr for TenantId {
+    type Err = ParseIdError;
+    fn from_str(text: &str) -> Result<TenantId, ParseIdError> {
+        uuid::Uuid::try_parse(text).map(TenantId).map_err(|_| ParseIdError)
+    }
+}
+
+impl fmt::Display for TenantId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.hyphenated().fmt(f)
+    }
+}
+
+impl fmt::Debug for TenantId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_derived_machine_id_is_the_sha1_of_kind_nul_value_in_lower_case() {
+        // printf 'host\0workstation5' | sha1sum
+        let id = MachineId::derived("host", "WORKSTATION5");
+        assert_eq!(id.as_str(), "98be21a395a246d80aad631f9451b5ef91654a3c");
+        assert_eq!(id, MachineId::derived("host", "workstation5"));
+        assert_ne!(id, MachineId::derived("host", "workstation5.example.org"));
+        assert_ne!(MachineId::derived("aid", "A"), MachineId::derived("aid", "a"));
+    }
+
+    #[test]
+    fn ids_refuse_control_characters_slashes_and_excess() {
+        for bad in ["", "a/b", "a\nb", "a\0b", &"x".repeat(257)] {
+            assert!(bad.parse::<AlertId>().is_err(), "{bad:?}");
+        }
+        assert!("da637308392288907382_-880718168".parse::<AlertId>().is_ok());
+    }
+}

@@ -1,0 +1,6 @@
+//! The API's entities, one a file, members in wire order.
+
+pub mod alert;
+pub mod evidence;
+pub mod file;
+pub mod machine;
