@@ -1,1 +1,17 @@
-//! .
+//! What is known about a thing: entities, relations, sightings.
+//!
+//! An accepted batch is appended to the archive and synced, then applied to the base; the archive
+//! is the truth and the base is derived from it (`archive`, `base`). Nothing is read without a
+//! [`Scope`], and only this crate knows a key layout.
+
+mod batch;
+mod error;
+mod found;
+mod scope;
+mod store;
+
+pub use batch::{Batch, Receipt, Reject, Totals};
+pub use error::Error;
+pub use found::{Conflict, FileMachines, Page, Sighting, Span};
+pub use scope::Scope;
+pub use store::{ArchiveCaps, Clock, Options, Rebuilt, Retention, Store};

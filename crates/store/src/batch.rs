@@ -1,0 +1,66 @@
+//! What is written: batches in, receipts out.
+
+use pintle_model::{Record, TenantId};
+use serde::{Deserialize, Serialize};
+
+/// Records accepted or refused together.
+#[derive(Clone, Debug)]
+pub struct Batch {
+    /// Whose records these are: the token's or the command line's tenant, never the record's.
+    pub tenant: TenantId,
+    /// Where they came from: a file's name, an inlet.
+    pub source: String,
+    /// The records, at most [`Batch::MAX_RECORDS`].
+    pub records: Vec<Record>,
+    /// What was kept aside on the way.
+    pub rejects: Vec<Reject>,
+}
+
+impl Batch {
+    /// The most records a batch may hold.
+    pub const MAX_RECORDS: usize = 100_000;
+}
+
+/// A record that could not be read, kept aside.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Reject {
+    /// The file or inlet it came from.
+    pub source: String,
+    /// Where in it, in bytes of the unpacked stream (for EVTX: the record number).
+    pub offset: u64,
+    /// Why, in words that say what to do.
+    pub reason: String,
+    /// Its first bytes.
+    pub bytes: Vec<u8>,
+}
+
+/// What a batch changed. Returned only once the batch is durable and can be read.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Receipt {
+    /// The same batch was here already; nothing was kept again.
+    pub repeated: bool,
+    /// Machines not seen before.
+    pub new_machines: u64,
+    /// Files (distinct sets of hashes) not seen before.
+    pub new_files: u64,
+    /// Pairs of file and machine not seen before.
+    pub new_pairs: u64,
+    /// Events more than 24 h in the future or before 1990: kept, but they moved no first or last
+    /// seen.
+    pub implausible_times: u64,
+    /// Alerts that lie outside the configured retention already.
+    pub alerts_outside_retention: u64,
+}
+
+/// How much a tenant holds.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Totals {
+    /// Machines.
+    pub machines: u64,
+    /// Distinct sets of file hashes.
+    pub files: u64,
+    /// Pairs of file and machine.
+    pub pairs: u64,
+    /// Alerts.
+    pub alerts: u64,
+}

@@ -1,0 +1,68 @@
+//! What can go wrong, one variant per thing a caller could do about it.
+
+use std::io;
+use std::path::PathBuf;
+
+/// Why the store could not do what was asked.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// Another process owns the folder: ask it, through its socket.
+    #[error("the data folder {} is in use by another pintle", .0.display())]
+    InUse(PathBuf),
+    /// Written by a newer version: upgrade.
+    #[error("{what} is of format {found}, this pintle knows up to {known}: a newer pintle wrote it, so start that one")]
+    Newer {
+        /// What is newer: the archive or the base, with its path.
+        what: String,
+        /// The format version found.
+        found: u32,
+        /// The newest format version this binary reads.
+        known: u32,
+    },
+    /// Bytes on disk are not what was written: restore, or rebuild if it is the base.
+    #[error("{} is damaged at byte {offset}: {reason}", .file.display())]
+    Damaged {
+        /// The damaged file.
+        file: PathBuf,
+        /// Where in it.
+        offset: u64,
+        /// What is wrong.
+        reason: String,
+    },
+    /// A write or a sync failed before, so nothing is accepted any more: see to the disk, restart.
+    #[error("the store accepts no more writes since an earlier one failed: {0}")]
+    ReadOnly(String),
+    /// The batch is larger than a store takes at once: send less.
+    #[error("a batch may hold at most {limit} {what}, this one has {found}")]
+    TooLarge {
+        /// What there is too much of.
+        what: &'static str,
+        /// How much the batch has.
+        found: usize,
+        /// The limit.
+        limit: usize,
+    },
+    /// The operating system refused.
+    #[error("{what}: {source}")]
+    Io {
+        /// What was being done, with the path.
+        what: String,
+        /// The refusal.
+        source: io::Error,
+    },
+    /// The engine beneath the base failed.
+    #[error("the base: {0}")]
+    Engine(String),
+}
+
+impl Error {
+    pub(crate) fn io(what: impl Into<String>) -> impl FnOnce(io::Error) -> Error {
+        move |source| Error::Io { what: what.into(), source }
+    }
+}
+
+impl From<fjall::Error> for Error {
+    fn from(error: fjall::Error) -> Error {
+        Error::Engine(error.to_string())
+    }
+}

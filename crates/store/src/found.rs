@@ -1,0 +1,65 @@
+//! What is read: the answers' types. Entities are handed out as the inside of a JSON object
+//! (`"id":"…","incidentId":null,…`), members in wire order, so that the server only adds the
+//! envelope.
+
+use pintle_model::{FileHash, MachineId, Time};
+use serde::{Deserialize, Serialize};
+
+/// A part of a list.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Page {
+    /// Rows to leave out at the start.
+    pub skip: usize,
+    /// Rows to give at most.
+    pub top: usize,
+}
+
+impl Page {
+    /// Everything.
+    pub const ALL: Page = Page { skip: 0, top: usize::MAX };
+}
+
+/// First and last time something was seen.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Span {
+    /// The earliest plausible event.
+    pub first: Time,
+    /// The latest plausible event.
+    pub last: Time,
+}
+
+/// What came of asking for a file's machines; the machines themselves were written to the buffer.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct FileMachines {
+    /// Machines written.
+    pub written: usize,
+    /// Hashes of another kind that stand beside several hashes of the asked kind: records that
+    /// carry only these could not be counted to the asked file, so machines may be missing. Ask
+    /// for these to see them.
+    pub ask_instead: Vec<FileHash>,
+}
+
+/// A machine on which a file was seen.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Sighting {
+    /// The machine.
+    pub machine: MachineId,
+    /// Its name, if a source gave one.
+    pub name: Option<String>,
+    /// When the file was the object of an event there (created, loaded, executed, deleted, named
+    /// as evidence); `None` if it never was.
+    pub as_target: Option<Span>,
+    /// When it was seen in any role, also as the process behind an event; `None` if no event had
+    /// a plausible time.
+    pub any_role: Option<Span>,
+}
+
+/// A hash that stands beside several of another kind, so that it identifies no single file of
+/// that kind.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Conflict {
+    /// The hash.
+    pub hash: FileHash,
+    /// Its several partners of one kind, ascending.
+    pub partners: Vec<FileHash>,
+}
