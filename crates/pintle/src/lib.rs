@@ -1,0 +1,7 @@
+//! A self-hosted server that answers endpoint-investigation questions over the Defender for
+//! Endpoint API, and its command line.
+//!
+//! All that a client can touch is here: only this crate knows JSON envelopes, OData, OAuth2 and
+//! status codes.
+
+pub mod config;
