@@ -14,7 +14,7 @@ use std::path::{Path, PathBuf};
 
 use pintle_model::Time;
 
-use crate::store::ArchiveCaps;
+use crate::ArchiveCaps;
 use crate::Error;
 use crate::folders::sync_folder;
 
@@ -87,7 +87,8 @@ impl Archive {
     /// append meanwhile: a segment that is closed has been synced.
     pub(crate) fn syncer(&self) -> Result<Syncer, Error> {
         let name = path(&self.folder, self.end.segment);
-        let file = self.file.try_clone().map_err(Error::io(format!("opening {} once more", name.display())))?;
+        let file =
+            self.file.try_clone().map_err(Error::io(format!("opening {} once more", name.display())))?;
         Ok(Syncer { file, name })
     }
 
@@ -156,7 +157,8 @@ pub(crate) fn replay(
     let last = segments.last().copied();
     for segment in segments.into_iter().filter(|segment| *segment >= from.segment) {
         let start = if segment == from.segment { from.offset } else { HEADER_BYTES };
-        let torn_after = if Some(segment) == last { applied } else { Position { segment: u32::MAX, offset: 0 } };
+        let torn_after =
+            if Some(segment) == last { applied } else { Position { segment: u32::MAX, offset: 0 } };
         replay_segment(folder, Position { segment, offset: start }, torn_after, each)?;
     }
     Ok(())
@@ -263,7 +265,11 @@ fn check_header(file: &mut File, name: &Path) -> Result<(), Error> {
     }
     let found = version.try_into().map_or(0, u32::from_le_bytes);
     if found > VERSION {
-        return Err(Error::Newer { what: format!("the archive segment {}", name.display()), found, known: VERSION });
+        return Err(Error::Newer {
+            what: format!("the archive segment {}", name.display()),
+            found,
+            known: VERSION,
+        });
     }
     Ok(())
 }
