@@ -1,4 +1,10 @@
 //! What every store promises, asked at its boundary.
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::string_slice,
+    reason = "a test that fails says so"
+)]
 
 mod support;
 
