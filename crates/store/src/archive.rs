@@ -143,7 +143,7 @@ pub(crate) fn size_from(folder: &Path, from: Position) -> Result<u64, Error> {
     Ok(total)
 }
 
-/// Reads the batches from a position on, each with the position after it. What does not read
+/// Reads the batches from a position on, each with the position after it and its size in bytes. What does not read
 /// before `applied` is damage. What does not read in the last segment after it is the torn end of
 /// batches that were being written when everything stopped (a power cut may keep any pages of
 /// those): it is moved to a file of its own and cut off.
@@ -151,7 +151,7 @@ pub(crate) fn replay(
     folder: &Path,
     from: Position,
     applied: Position,
-    each: &mut dyn FnMut(ArchivedBatch, Position) -> Result<(), Error>,
+    each: &mut dyn FnMut(ArchivedBatch, Position, u64) -> Result<(), Error>,
 ) -> Result<(), Error> {
     let segments = segments(folder)?;
     let last = segments.last().copied();
@@ -168,7 +168,7 @@ fn replay_segment(
     folder: &Path,
     Position { segment, offset: start }: Position,
     torn_after: Position,
-    each: &mut dyn FnMut(ArchivedBatch, Position) -> Result<(), Error>,
+    each: &mut dyn FnMut(ArchivedBatch, Position, u64) -> Result<(), Error>,
 ) -> Result<(), Error> {
     let name = path(folder, segment);
     let mut file = File::open(&name).map_err(Error::io(format!("opening {}", name.display())))?;
@@ -181,7 +181,7 @@ fn replay_segment(
         match frame::read(&mut reader, length - offset) {
             Ok((batch, taken)) => {
                 offset += taken;
-                each(batch, Position { segment, offset })?;
+                each(batch, Position { segment, offset }, taken)?;
             }
             Err(frame::Problem::Io(source)) => {
                 return Err(Error::Io { what: format!("reading {}", name.display()), source });

@@ -1,11 +1,12 @@
 //! The store: one folder, one writer at a time, any number of readers.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard};
 
-use pintle_model::{Record, TenantId, Time, shapes, tables};
+use pintle_model::tables::alert_info;
+use pintle_model::{Record, TenantId, Time, shapes};
 
 use crate::archive::{self, Archive, ArchivedBatch, BatchId, Position};
 use crate::base::Base;
@@ -128,14 +129,16 @@ impl Store {
         replay(&archived, applied, applied, &base, &directories, &mut caught_up, progress)?;
         let archive = Archive::open(&archived, options.archive)?;
         archive.enforce_caps(base.applied()?, (options.clock)())?;
+        let segment = archive.end().segment;
         let queue = Queue { archive, waiting: Vec::new(), ids: HashMap::new(), next_ticket: 0, failed: None };
+        let committed = Committed { segment, ..Committed::default() };
         Ok(Store {
             folder: folder.to_owned(),
             options,
             base,
             directories,
             queue: Mutex::new(queue),
-            commit: Mutex::default(),
+            commit: Mutex::new(committed),
             _lock: lock,
         })
     }
@@ -238,13 +241,17 @@ impl Store {
         let Some(window) = self.retention(batch.tenant).alerts else { return 0 };
         let oldest = (self.options.clock)() - window;
         let updated = |record: &Record| match record {
-            Record::Alert(alert) => alert.facts.time(shapes::alert::LAST_UPDATE_TIME),
-            Record::Row(row) if row.table_id() == tables::alert_info::TABLE.id => {
-                row.time(tables::alert_info::TIMESTAMP)
+            Record::Alert(alert) => {
+                Some((alert.id.to_string(), alert.facts.time(shapes::alert::LAST_UPDATE_TIME)?))
+            }
+            Record::Row(row) if row.table_id() == alert_info::TABLE.id => {
+                Some((row.text(alert_info::ALERT_ID)?.to_owned(), row.time(alert_info::TIMESTAMP)?))
             }
             Record::Row(_) => None,
         };
-        batch.records.iter().filter_map(updated).filter(|time| *time < oldest).count() as u64
+        let updates = batch.records.iter().filter_map(updated);
+        let outside: BTreeSet<String> = updates.filter(|(_, at)| *at < oldest).map(|(id, _)| id).collect();
+        outside.len() as u64
     }
 
     pub(crate) fn retention(&self, tenant: TenantId) -> Retention {
@@ -290,13 +297,11 @@ fn replay(
     so_far: &mut Rebuilt,
     progress: &mut dyn FnMut(Rebuilt),
 ) -> Result<(), Error> {
-    archive::replay(archived, from, applied, &mut |batch, after| {
+    archive::replay(archived, from, applied, &mut |batch, after, bytes| {
         apply(base, directories, &batch, after)?;
         so_far.batches += 1;
         so_far.records += batch.records.len() as u64;
-        so_far.bytes = so_far
-            .bytes_total
-            .saturating_sub(archive::size_from(archived, after)?.saturating_sub(after.offset));
+        so_far.bytes += bytes;
         progress(*so_far);
         Ok(())
     })
