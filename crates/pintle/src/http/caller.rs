@@ -22,8 +22,8 @@ use crate::quota::{Allowance, Bucket, Limits};
 /// What a route asks of its callers.
 #[derive(Clone, Copy, Debug)]
 pub struct Access {
-    /// The endpoint's id; calls are counted by it.
-    pub endpoint: &'static str,
+    /// The endpoint's id, by which calls are counted; `None`: they are not.
+    pub quota: Option<&'static str>,
     /// An application needs one of these.
     pub permissions: &'static [Permission],
     /// A user needs this besides one of the permissions' delegated forms; `None`: no user may.
@@ -66,7 +66,7 @@ pub async fn admit(
     if !permissions.contains_any(access.permissions) {
         return Failure::missing_roles(access.permissions, permissions).into_response();
     }
-    let allowance = match count(&instance, &application, access.endpoint) {
+    let allowance = match count(&instance, &application, access.quota) {
         Ok(allowance) => allowance,
         Err(response) => return *response,
     };
@@ -103,8 +103,9 @@ fn bearer(headers: &HeaderMap) -> Option<&str> {
 fn count(
     instance: &Instance,
     application: &Application,
-    endpoint: &'static str,
+    endpoint: Option<&'static str>,
 ) -> Result<Option<Allowance>, Box<Response>> {
+    let Some(endpoint) = endpoint else { return Ok(None) };
     let configured = &instance.config.quota;
     let limits = match application.quota {
         ApplicationQuota::Off => return Ok(None),

@@ -92,10 +92,20 @@ impl Failure {
         Failure::new(StatusCode::BAD_REQUEST, "InvalidInput", message)
     }
 
-    /// 413: more than is taken at once.
+    /// 413: a body of more than so many bytes.
     pub fn too_large(limit: u64) -> Failure {
-        let message = format!("Request body is larger than {limit} bytes after decompression: send it in parts");
-        Failure::new(StatusCode::PAYLOAD_TOO_LARGE, "RequestBodyTooLarge", message)
+        Failure::beyond(format!("Request body is larger than {limit} bytes after decompression: send it in parts"))
+    }
+
+    /// 413: beyond a limit that the message names.
+    pub fn beyond(limit: impl Into<String>) -> Failure {
+        Failure::new(StatusCode::PAYLOAD_TOO_LARGE, "RequestBodyTooLarge", limit)
+    }
+
+    /// 415: a body in a coding that cannot be undone.
+    pub fn unsupported_encoding(encoding: &str) -> Failure {
+        let message = format!("Content-Encoding '{encoding}' is not supported: use gzip, zstd or none");
+        Failure::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "InvalidInput", message)
     }
 
     /// 408: the body stopped coming.

@@ -6,10 +6,10 @@ use std::sync::Arc;
 
 use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
-use percent_encoding::percent_decode_str;
 use pintle_store::Page;
 
 use crate::http::error::Failure;
+use crate::http::form;
 use crate::http::origin::Origin;
 use crate::instance::Instance;
 
@@ -70,9 +70,8 @@ impl FromRequestParts<Arc<Instance>> for NoRows {
 
 fn read(query: &str) -> Result<Rows, Failure> {
     let (mut top, mut skip) = (None, None);
-    for pair in query.split('&').filter(|pair| !pair.is_empty()) {
-        let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
-        let name = decoded(name);
+    for (name, value) in form::pairs(query) {
+        let name = name.trim();
         if !name.starts_with('$') {
             continue;
         }
@@ -86,7 +85,7 @@ fn read(query: &str) -> Result<Rows, Failure> {
                 return Err(Failure::query(&format!("Custom query option '{name}' that starts with '$' is not supported.")));
             }
         };
-        if option.replace(number(&name, &decoded(value))?).is_some() {
+        if option.replace(number(name, value.trim())?).is_some() {
             return Err(Failure::query(&format!("Query option '{name}' is given more than once.")));
         }
     }
@@ -103,12 +102,6 @@ fn number(name: &str, value: &str) -> Result<usize, Failure> {
     value.parse().ok().filter(|_| is_number).ok_or_else(|| {
         Failure::query(&format!("Invalid value '{value}' for {name}: it must be a whole number, 0 or more."))
     })
-}
-
-/// A name or value as a form encodes it: `+` is a space.
-fn decoded(text: &str) -> String {
-    let spaced = text.replace('+', " ");
-    percent_decode_str(&spaced).decode_utf8_lossy().trim().to_owned()
 }
 
 #[cfg(test)]
