@@ -1,0 +1,6 @@
+//! The server as a client sees it: every file below `/tests/scenarios` is a story of calls and
+//! answers, played against a router of its own with a folder and a clock of its own.
+
+mod scenario;
+mod table;
+mod world;
