@@ -1,0 +1,3 @@
+//! `pintle dev`: a complete local instance in one command, for people who write integrations.
+
+pub mod generator;

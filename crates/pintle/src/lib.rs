@@ -1,0 +1,3 @@
+//! pintle
+#![allow(dead_code)]
+pub mod dev;
