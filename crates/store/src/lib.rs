@@ -4,9 +4,16 @@
 //! is the truth and the base is derived from it (`archive`, `base`). Nothing is read without a
 //! [`Scope`], and only this crate knows a key layout.
 
+mod archive;
+mod base;
 mod batch;
+mod directory;
 mod error;
+mod folders;
 mod found;
+mod lookup;
+mod observe;
+mod render;
 mod scope;
 mod store;
 
