@@ -288,3 +288,29 @@ fn a_company_of_any_size_can_be_generated() {
         );
     }
 }
+
+#[test]
+fn the_example_has_an_answer_to_both_questions() {
+    use pintle_store::{Batch, Options, Page, Scope, Store};
+    let folder = tempfile::tempdir().unwrap();
+    let store = Store::open(folder.path(), Options::default()).unwrap();
+    let tenant = pintle_model::TenantId::from_bytes([7; 16]);
+    let mut generator = Generator::new(small());
+    let example = generator.example().unwrap();
+    for records in &mut generator {
+        store.append(Batch { tenant, source: "test".into(), records, rejects: Vec::new() }).unwrap();
+    }
+    let scope = Scope::whole(tenant);
+    let mut machines = Vec::new();
+    let hash = pintle_model::FileHash::Sha1(example.file);
+    let found = store.file_machines(&scope, &hash, Page::ALL, &mut machines).unwrap().unwrap();
+    assert!(found.written >= 2, "{found:?}");
+    assert!(found.ask_instead.is_empty());
+    let mut files = Vec::new();
+    let written = store.alert_files(&scope, &example.alert, Page::ALL, &mut files).unwrap().unwrap();
+    assert!(written >= 1);
+    assert!(String::from_utf8(files).unwrap().contains(&example.file.to_string()));
+    let totals = store.totals(&scope).unwrap();
+    assert_eq!((totals.machines, totals.alerts), (25, 12));
+    assert!(store.conflicts(&scope).unwrap().is_empty());
+}
