@@ -14,7 +14,7 @@ use std::path::{Path, PathBuf};
 
 use pintle_model::Time;
 
-use crate::store::ArchiveCaps;
+use crate::ArchiveCaps;
 use crate::Error;
 use crate::folders::sync_folder;
 
@@ -87,7 +87,8 @@ impl Archive {
     /// append meanwhile: a segment that is closed has been synced.
     pub(crate) fn syncer(&self) -> Result<Syncer, Error> {
         let name = path(&self.folder, self.end.segment);
-        let file = self.file.try_clone().map_err(Error::io(format!("opening {} once more", name.display())))?;
+        let file =
+            self.file.try_clone().map_err(Error::io(format!("opening {} once more", name.display())))?;
         Ok(Syncer { file, name })
     }
 
@@ -142,7 +143,7 @@ pub(crate) fn size_from(folder: &Path, from: Position) -> Result<u64, Error> {
     Ok(total)
 }
 
-/// Reads the batches from a position on, each with the position after it. What does not read
+/// Reads the batches from a position on, each with the position after it and its size in bytes. What does not read
 /// before `applied` is damage. What does not read in the last segment after it is the torn end of
 /// batches that were being written when everything stopped (a power cut may keep any pages of
 /// those): it is moved to a file of its own and cut off.
@@ -150,13 +151,14 @@ pub(crate) fn replay(
     folder: &Path,
     from: Position,
     applied: Position,
-    each: &mut dyn FnMut(ArchivedBatch, Position) -> Result<(), Error>,
+    each: &mut dyn FnMut(ArchivedBatch, Position, u64) -> Result<(), Error>,
 ) -> Result<(), Error> {
     let segments = segments(folder)?;
     let last = segments.last().copied();
     for segment in segments.into_iter().filter(|segment| *segment >= from.segment) {
         let start = if segment == from.segment { from.offset } else { HEADER_BYTES };
-        let torn_after = if Some(segment) == last { applied } else { Position { segment: u32::MAX, offset: 0 } };
+        let torn_after =
+            if Some(segment) == last { applied } else { Position { segment: u32::MAX, offset: 0 } };
         replay_segment(folder, Position { segment, offset: start }, torn_after, each)?;
     }
     Ok(())
@@ -166,7 +168,7 @@ fn replay_segment(
     folder: &Path,
     Position { segment, offset: start }: Position,
     torn_after: Position,
-    each: &mut dyn FnMut(ArchivedBatch, Position) -> Result<(), Error>,
+    each: &mut dyn FnMut(ArchivedBatch, Position, u64) -> Result<(), Error>,
 ) -> Result<(), Error> {
     let name = path(folder, segment);
     let mut file = File::open(&name).map_err(Error::io(format!("opening {}", name.display())))?;
@@ -179,7 +181,7 @@ fn replay_segment(
         match frame::read(&mut reader, length - offset) {
             Ok((batch, taken)) => {
                 offset += taken;
-                each(batch, Position { segment, offset })?;
+                each(batch, Position { segment, offset }, taken)?;
             }
             Err(frame::Problem::Io(source)) => {
                 return Err(Error::Io { what: format!("reading {}", name.display()), source });
@@ -263,7 +265,11 @@ fn check_header(file: &mut File, name: &Path) -> Result<(), Error> {
     }
     let found = version.try_into().map_or(0, u32::from_le_bytes);
     if found > VERSION {
-        return Err(Error::Newer { what: format!("the archive segment {}", name.display()), found, known: VERSION });
+        return Err(Error::Newer {
+            what: format!("the archive segment {}", name.display()),
+            found,
+            known: VERSION,
+        });
     }
     Ok(())
 }

@@ -91,7 +91,11 @@ impl Base {
         match get::<u32>(&base.meta, b"version")? {
             None => base.meta.insert("version", encode(&VERSION)?)?,
             Some(found) if found > VERSION => {
-                return Err(Error::Newer { what: format!("the base {}", folder.display()), found, known: VERSION });
+                return Err(Error::Newer {
+                    what: format!("the base {}", folder.display()),
+                    found,
+                    known: VERSION,
+                });
             }
             Some(_) => {}
         }
@@ -155,7 +159,8 @@ impl Base {
             let known = get::<(u32, Entity)>(&self.machines, &key)?;
             let is_new = known.is_none();
             let next = directory.len() as u64 + receipt.new_machines;
-            let (ordinal, mut entity) = known.unwrap_or_else(|| (u32::try_from(next).unwrap_or(u32::MAX), Entity::default()));
+            let (ordinal, mut entity) =
+                known.unwrap_or_else(|| (u32::try_from(next).unwrap_or(u32::MAX), Entity::default()));
             ordinals.push(ordinal);
             receipt.new_machines += u64::from(is_new);
             if entity.merge(change, most::ADAPTERS) || is_new {
@@ -167,7 +172,8 @@ impl Base {
         for (hashes, change) in &observed.files {
             receipt.new_files += u64::from(self.apply_file(&mut write, tenant, hashes, change)?);
         }
-        receipt.new_pairs = self.apply_pairs(&mut write, tenant, &observed.files, &ordinals, observed.pairs)?;
+        receipt.new_pairs =
+            self.apply_pairs(&mut write, tenant, &observed.files, &ordinals, observed.pairs)?;
 
         for (id, change) in observed.alerts {
             let key = key::text(tenant, id.as_str());
@@ -231,14 +237,17 @@ impl Base {
         let mut pages: BTreeMap<Vec<u8>, Vec<(u32, Pair)>> = BTreeMap::new();
         let at = |place: u32| usize::try_from(place).unwrap_or(usize::MAX);
         for ((file, machine), pair) in pairs {
-            let (Some((hashes, _)), Some(ordinal)) = (files.get(at(file)), ordinals.get(at(machine))) else { continue };
+            let (Some((hashes, _)), Some(ordinal)) = (files.get(at(file)), ordinals.get(at(machine))) else {
+                continue;
+            };
             let key = key::page(tenant, hashes, key::page_of(*ordinal));
             pages.entry(key).or_default().push((*ordinal, pair));
         }
         let mut new_pairs = 0;
         for (key, seen) in pages {
             let old = self.sightings.get(&key)?;
-            let mut page: BTreeMap<u32, Pair> = old.as_deref().map(|old| page::decode(old).collect()).unwrap_or_default();
+            let mut page: BTreeMap<u32, Pair> =
+                old.as_deref().map(|old| page::decode(old).collect()).unwrap_or_default();
             let mut changed = false;
             for (ordinal, pair) in seen {
                 changed |= match page.get_mut(&ordinal) {
@@ -250,7 +259,11 @@ impl Base {
                 };
             }
             if changed {
-                write.insert(&self.sightings, key, page::encode(page.iter().map(|(ordinal, pair)| (*ordinal, pair))));
+                write.insert(
+                    &self.sightings,
+                    key,
+                    page::encode(page.iter().map(|(ordinal, pair)| (*ordinal, pair))),
+                );
             }
         }
         Ok(new_pairs)
@@ -262,7 +275,12 @@ impl Base {
     }
 
     /// The files that hold this hash, up to `most`.
-    pub(crate) fn files_with(&self, tenant: TenantId, hash: &FileHash, most: usize) -> Result<Vec<Hashes>, Error> {
+    pub(crate) fn files_with(
+        &self,
+        tenant: TenantId,
+        hash: &FileHash,
+        most: usize,
+    ) -> Result<Vec<Hashes>, Error> {
         let prefix = key::hash(tenant, hash);
         let mut found = Vec::new();
         for guard in self.files.prefix(&prefix).take(most) {
@@ -280,7 +298,12 @@ impl Base {
     }
 
     /// Calls `each` with every machine on which the file was seen.
-    pub(crate) fn pairs_of(&self, tenant: TenantId, file: &Hashes, each: &mut dyn FnMut(u32, Pair)) -> Result<(), Error> {
+    pub(crate) fn pairs_of(
+        &self,
+        tenant: TenantId,
+        file: &Hashes,
+        each: &mut dyn FnMut(u32, Pair),
+    ) -> Result<(), Error> {
         for guard in self.sightings.prefix(key::file(tenant, file)) {
             let (_, value) = guard.into_inner()?;
             page::decode(&value).for_each(|(ordinal, pair)| each(ordinal, pair));
@@ -314,7 +337,10 @@ impl Base {
 
     /// Every pair of a file's hashes, as (hash, file that holds it), ascending by hash: first the
     /// files led by a hash, then those that hold it besides.
-    pub(crate) fn every_hash(&self, tenant: TenantId) -> impl Iterator<Item = Result<(FileHash, Hashes), Error>> {
+    pub(crate) fn every_hash(
+        &self,
+        tenant: TenantId,
+    ) -> impl Iterator<Item = Result<(FileHash, Hashes), Error>> {
         let prefix = key::tenant(tenant);
         let read = |bytes: &[u8], is_link: bool| {
             let past_tenant = bytes.get(16..)?;

@@ -129,16 +129,15 @@ impl Directory {
 
     /// The machine of this id, else the one of this name that was seen last.
     pub(crate) fn find(&self, scope: &Scope, window: Window, id_or_name: &str) -> Option<&Machine> {
-        let is_there = |machine: &&Machine| {
-            machine.is_visible(scope) && machine.is_recent(window.now, window.length)
-        };
+        let is_there =
+            |machine: &&Machine| machine.is_visible(scope) && machine.is_recent(window.now, window.length);
         let by_id = |text: &str| self.get(self.ordinal(&text.parse().ok()?)?);
         let lower = id_or_name.to_lowercase();
         by_id(id_or_name).filter(is_there).or_else(|| by_id(&lower).filter(is_there)).or_else(|| {
             let named = self.by_name.get(&lower)?.iter().filter_map(|ordinal| self.get(*ordinal));
-            named.filter(is_there).max_by(|one, other| {
-                one.last_seen.cmp(&other.last_seen).then_with(|| other.id.cmp(&one.id))
-            })
+            named
+                .filter(is_there)
+                .max_by(|one, other| one.last_seen.cmp(&other.last_seen).then_with(|| other.id.cmp(&one.id)))
         })
     }
 

@@ -10,7 +10,9 @@ pub enum Error {
     #[error("the data folder {} is in use by another pintle", .0.display())]
     InUse(PathBuf),
     /// Written by a newer version: upgrade.
-    #[error("{what} is of format {found}, this pintle knows up to {known}: a newer pintle wrote it, so start that one")]
+    #[error(
+        "{what} is of format {found}, this pintle knows up to {known}: a newer pintle wrote it, so start that one"
+    )]
     Newer {
         /// What is newer: the archive or the base, with its path.
         what: String,

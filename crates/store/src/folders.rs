@@ -34,8 +34,13 @@ pub(crate) fn lock(folder: &Path) -> Result<File, Error> {
     DirBuilder::new().recursive(true).mode(0o700).create(folder).map_err(Error::io(making()))?;
     let name = folder.join("LOCK");
     let opening = format!("opening {}", name.display());
-    let file =
-        OpenOptions::new().create(true).truncate(false).write(true).mode(0o600).open(&name).map_err(Error::io(opening))?;
+    let file = OpenOptions::new()
+        .create(true)
+        .truncate(false)
+        .write(true)
+        .mode(0o600)
+        .open(&name)
+        .map_err(Error::io(opening))?;
     match flock(&file, FlockOperation::NonBlockingLockExclusive) {
         Ok(()) => Ok(file),
         Err(rustix::io::Errno::WOULDBLOCK) => Err(Error::InUse(folder.to_owned())),

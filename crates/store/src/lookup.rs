@@ -79,7 +79,8 @@ pub(crate) fn resolve(base: &Base, tenant: TenantId, hash: &FileHash) -> Result<
         if lacking.peek().is_none() {
             continue;
         }
-        let unambiguous = sets.len() < MAX_SETS && sets.iter().filter_map(|set| set.get(kind)).all(|found| found == *hash);
+        let unambiguous =
+            sets.len() < MAX_SETS && sets.iter().filter_map(|set| set.get(kind)).all(|found| found == *hash);
         if unambiguous {
             resolved.meaning.extend(lacking);
         } else {
@@ -90,7 +91,11 @@ pub(crate) fn resolve(base: &Base, tenant: TenantId, hash: &FileHash) -> Result<
 }
 
 /// The machines on which a resolved file was seen, by ordinal.
-pub(crate) fn pairs(base: &Base, tenant: TenantId, resolved: &Resolved) -> Result<BTreeMap<u32, Pair>, Error> {
+pub(crate) fn pairs(
+    base: &Base,
+    tenant: TenantId,
+    resolved: &Resolved,
+) -> Result<BTreeMap<u32, Pair>, Error> {
     let mut pairs: BTreeMap<u32, Pair> = BTreeMap::new();
     for set in resolved.sets() {
         base.pairs_of(tenant, set, &mut |ordinal, pair| {
@@ -125,7 +130,8 @@ pub(crate) fn conflicts(base: &Base, tenant: TenantId) -> Result<Vec<Conflict>, 
 
 fn note_conflicts(hash: FileHash, partners: &BTreeSet<FileHash>, conflicts: &mut Vec<Conflict>) {
     for kind in HashKind::ALL {
-        let of_kind: Vec<FileHash> = partners.iter().filter(|partner| partner.kind() == kind).copied().collect();
+        let of_kind: Vec<FileHash> =
+            partners.iter().filter(|partner| partner.kind() == kind).copied().collect();
         if of_kind.len() > 1 {
             conflicts.push(Conflict { hash, partners: of_kind });
         }

@@ -51,8 +51,16 @@ impl Observed {
         if let Some((_, entity)) = machine.and_then(|machine| self.machines.get_mut(place(machine))) {
             entity.note_event(at);
             let told = at.unwrap_or(Time::MIN);
-            entity.facts.note_text(shapes::machine::COMPUTER_DNS_NAME, told, columns.device_name.and_then(|c| row.text(c)));
-            entity.facts.note_text(shapes::machine::RBAC_GROUP_NAME, told, columns.machine_group.and_then(|c| row.text(c)));
+            entity.facts.note_text(
+                shapes::machine::COMPUTER_DNS_NAME,
+                told,
+                columns.device_name.and_then(|c| row.text(c)),
+            );
+            entity.facts.note_text(
+                shapes::machine::RBAC_GROUP_NAME,
+                told,
+                columns.machine_group.and_then(|c| row.text(c)),
+            );
             devices::note(entity, row, told);
         }
         if let Some(target) = &columns.target {
@@ -65,7 +73,14 @@ impl Observed {
     }
 
     /// The file that some columns of a row describe, and its sighting.
-    fn file_columns(&mut self, row: &Row, columns: &FileColumns, machine: Option<u32>, target: bool, at: Option<Time>) {
+    fn file_columns(
+        &mut self,
+        row: &Row,
+        columns: &FileColumns,
+        machine: Option<u32>,
+        target: bool,
+        at: Option<Time>,
+    ) {
         let hashes = columns.hashes(row);
         if hashes.is_empty() {
             return;
@@ -79,11 +94,14 @@ impl Observed {
 
     fn alert(&mut self, alert: &Alert, received: Time) {
         let facts = &alert.facts;
-        let event = facts.time(shapes::alert::LAST_EVENT_TIME).or_else(|| facts.time(shapes::alert::LAST_UPDATE_TIME));
+        let event = facts
+            .time(shapes::alert::LAST_EVENT_TIME)
+            .or_else(|| facts.time(shapes::alert::LAST_UPDATE_TIME));
         let at = self.plausible(event, received);
         let told = at.unwrap_or(Time::MIN);
 
-        let machine = facts.text(shapes::alert::MACHINE_ID).and_then(|id| id.parse().ok()).map(|id| self.machine(id));
+        let machine =
+            facts.text(shapes::alert::MACHINE_ID).and_then(|id| id.parse().ok()).map(|id| self.machine(id));
         if let Some((_, entity)) = machine.and_then(|machine| self.machines.get_mut(place(machine))) {
             entity.note_event(at);
             let name = facts.text(shapes::alert::COMPUTER_DNS_NAME);

@@ -82,7 +82,8 @@ fn ip_addresses(entity: &Entity) -> Addresses {
     for adapter in entity.parts.values() {
         let Ok(Value::Array(entries)) = serde_json::from_str(&adapter.json) else { continue };
         let up = entries.iter().find(|entry| {
-            entry.get("operationalStatus") == Some(&"Up".into()) && entry.get("type") != Some(&"SoftwareLoopback".into())
+            entry.get("operationalStatus") == Some(&"Up".into())
+                && entry.get("type") != Some(&"SoftwareLoopback".into())
         });
         if let Some(address) = up.and_then(|entry| entry.get("ipAddress")?.as_str())
             && newest.as_ref().is_none_or(|(at, _)| adapter.at > *at)
@@ -141,7 +142,8 @@ pub(crate) fn evidence_files(alert: &Entity) -> BTreeSet<Hashes> {
 /// they did, and what sensors say of its content.
 pub(crate) fn render_file(hashes: &Hashes, machines: usize, seen: Option<Span>, entity: &Entity) -> String {
     use shapes::file as f;
-    let hash = |hash: Option<String>| Some(hash.map_or("null".into(), |hash| Cow::Owned(format!("\"{hash}\""))));
+    let hash =
+        |hash: Option<String>| Some(hash.map_or("null".into(), |hash| Cow::Owned(format!("\"{hash}\""))));
     let mut text = String::with_capacity(768);
     entity.facts.write_members(&f::SHAPE, &mut text, |member: MemberId| match member {
         f::SHA1 => hash(hashes.sha1.map(|hash| hash.to_string())),

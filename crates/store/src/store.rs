@@ -1,70 +1,18 @@
 //! The store: one folder, one writer at a time, any number of readers.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeSet, HashMap};
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard};
-use std::time::Duration;
+use std::sync::{Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard};
 
-use pintle_model::{AlertId, FileHash, Hashes, Record, TenantId, Time, shapes, tables};
+use pintle_model::tables::alert_info;
+use pintle_model::{Record, TenantId, Time, shapes};
 
 use crate::archive::{self, Archive, ArchivedBatch, BatchId, Position};
-use crate::base::{Base, Entity, Pair};
-use crate::directory::{Directory, Window};
-use crate::folders;
-use crate::lookup::{self, Resolved};
+use crate::base::Base;
+use crate::directory::Directory;
 use crate::observe::Observed;
-use crate::render;
-use crate::{Batch, Conflict, Error, FileMachines, Page, Receipt, Reject, Scope, Sighting, Span, Totals};
-
-/// Where the store takes the time from; a test passes its own.
-pub type Clock = Arc<dyn Fn() -> Time + Send + Sync>;
-
-/// How long things stay in answers; `None` is for ever. They are hidden, not deleted.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Retention {
-    /// Alerts, by their last update.
-    pub alerts: Option<Duration>,
-    /// Machines in lists and by id, by when they were last seen. `machines of a file` still
-    /// names them.
-    pub machines: Option<Duration>,
-    /// Pairs of file and machine, by when the file was last seen there.
-    pub sightings: Option<Duration>,
-}
-
-/// When closed parts of the archive are dropped. Answers stay; what is lost is `rebuild` and undo
-/// for that part.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct ArchiveCaps {
-    /// Drop segments whose newest batch is older.
-    pub max_age: Option<Duration>,
-    /// Drop the oldest segments while the archive is larger, in bytes.
-    pub max_bytes: Option<u64>,
-}
-
-/// How a store is opened.
-#[derive(Clone)]
-pub struct Options {
-    /// The clock.
-    pub clock: Clock,
-    /// Retention of tenants that have none of their own.
-    pub retention: Retention,
-    /// Retention of single tenants.
-    pub tenant_retention: BTreeMap<TenantId, Retention>,
-    /// Caps of the archive.
-    pub archive: ArchiveCaps,
-}
-
-impl Default for Options {
-    fn default() -> Options {
-        Options {
-            clock: Arc::new(|| Time::from(std::time::SystemTime::now())),
-            retention: Retention::default(),
-            tenant_retention: BTreeMap::new(),
-            archive: ArchiveCaps::default(),
-        }
-    }
-}
+use crate::{Batch, Error, Options, Receipt, Retention, folders};
 
 /// What a rebuild went through.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -84,8 +32,8 @@ pub struct Rebuilt {
 pub struct Store {
     folder: PathBuf,
     options: Options,
-    base: Base,
-    directories: RwLock<HashMap<TenantId, Directory>>,
+    pub(crate) base: Base,
+    pub(crate) directories: Directories,
     /// Batches written to the archive that wait for the next sync.
     queue: Mutex<Queue>,
     /// Held by the one that syncs and applies for all who wait.
@@ -139,7 +87,11 @@ impl Store {
 
     /// Makes the base again from the archive, in place. Calls `progress` after every batch. Fails
     /// if the caps have dropped a part of the archive: a rebuild would forget what it held.
-    pub fn rebuild(folder: &Path, options: Options, progress: &mut dyn FnMut(Rebuilt)) -> Result<Store, Error> {
+    pub fn rebuild(
+        folder: &Path,
+        options: Options,
+        progress: &mut dyn FnMut(Rebuilt),
+    ) -> Result<Store, Error> {
         let lock = folders::lock(folder)?;
         folders::recover_interrupted_rebuild(folder)?;
         let archived = folders::archive(folder);
@@ -152,7 +104,8 @@ impl Store {
         let new = folders::start_rebuild(folder)?;
         let base = Base::open(&new)?;
         let directories = RwLock::default();
-        let mut rebuilt = Rebuilt { bytes_total: archive::size_from(&archived, Position::START)?, ..Rebuilt::default() };
+        let mut rebuilt =
+            Rebuilt { bytes_total: archive::size_from(&archived, Position::START)?, ..Rebuilt::default() };
         replay(&archived, Position::START, applied, &base, &directories, &mut rebuilt, progress)?;
         base.persist()?;
         drop(base);
@@ -171,18 +124,21 @@ impl Store {
         let archived = folders::archive(folder);
         fs::create_dir_all(&archived).map_err(Error::io(format!("making {}", archived.display())))?;
         let applied = base.applied()?;
-        let mut caught_up = Rebuilt { bytes_total: archive::size_from(&archived, applied)?, ..Rebuilt::default() };
+        let mut caught_up =
+            Rebuilt { bytes_total: archive::size_from(&archived, applied)?, ..Rebuilt::default() };
         replay(&archived, applied, applied, &base, &directories, &mut caught_up, progress)?;
         let archive = Archive::open(&archived, options.archive)?;
         archive.enforce_caps(base.applied()?, (options.clock)())?;
+        let segment = archive.end().segment;
         let queue = Queue { archive, waiting: Vec::new(), ids: HashMap::new(), next_ticket: 0, failed: None };
+        let committed = Committed { segment, ..Committed::default() };
         Ok(Store {
             folder: folder.to_owned(),
             options,
             base,
             directories,
             queue: Mutex::new(queue),
-            commit: Mutex::default(),
+            commit: Mutex::new(committed),
             _lock: lock,
         })
     }
@@ -198,7 +154,11 @@ impl Store {
     /// gets it syncs and applies every batch that waits, so one sync serves them all.
     pub fn append(&self, batch: Batch) -> Result<Receipt, Error> {
         if batch.records.len() > Batch::MAX_RECORDS {
-            return Err(Error::TooLarge { what: "records", found: batch.records.len(), limit: Batch::MAX_RECORDS });
+            return Err(Error::TooLarge {
+                what: "records",
+                found: batch.records.len(),
+                limit: Batch::MAX_RECORDS,
+            });
         }
         let batch = ArchivedBatch::new(batch, (self.options.clock)())?;
         let outside = self.alerts_outside_retention(&batch);
@@ -281,220 +241,25 @@ impl Store {
         let Some(window) = self.retention(batch.tenant).alerts else { return 0 };
         let oldest = (self.options.clock)() - window;
         let updated = |record: &Record| match record {
-            Record::Alert(alert) => alert.facts.time(shapes::alert::LAST_UPDATE_TIME),
-            Record::Row(row) if row.table_id() == tables::alert_info::TABLE.id => row.time(tables::alert_info::TIMESTAMP),
+            Record::Alert(alert) => {
+                Some((alert.id.to_string(), alert.facts.time(shapes::alert::LAST_UPDATE_TIME)?))
+            }
+            Record::Row(row) if row.table_id() == alert_info::TABLE.id => {
+                Some((row.text(alert_info::ALERT_ID)?.to_owned(), row.time(alert_info::TIMESTAMP)?))
+            }
             Record::Row(_) => None,
         };
-        batch.records.iter().filter_map(updated).filter(|time| *time < oldest).count() as u64
+        let updates = batch.records.iter().filter_map(updated);
+        let outside: BTreeSet<String> = updates.filter(|(_, at)| *at < oldest).map(|(id, _)| id).collect();
+        outside.len() as u64
     }
 
-    fn retention(&self, tenant: TenantId) -> Retention {
+    pub(crate) fn retention(&self, tenant: TenantId) -> Retention {
         self.options.tenant_retention.get(&tenant).copied().unwrap_or(self.options.retention)
     }
 
-    fn now(&self) -> Time {
+    pub(crate) fn now(&self) -> Time {
         (self.options.clock)()
-    }
-
-    fn machine_window(&self, scope: &Scope) -> Window {
-        Window { now: self.now(), length: self.retention(scope.tenant()).machines }
-    }
-
-    fn directory<T>(&self, scope: &Scope, read: impl FnOnce(&Directory) -> T) -> T {
-        let directories = read_lock(&self.directories);
-        match directories.get(&scope.tenant()) {
-            Some(directory) => read(directory),
-            None => read(&Directory::default()),
-        }
-    }
-
-    /// What a hash stands for and where it was seen, within the retention of sightings.
-    fn seen(&self, scope: &Scope, hash: &FileHash) -> Result<Option<(Resolved, BTreeMap<u32, Pair>)>, Error> {
-        let Some(resolved) = lookup::resolve(&self.base, scope.tenant(), hash)? else { return Ok(None) };
-        let mut pairs = lookup::pairs(&self.base, scope.tenant(), &resolved)?;
-        if let Some(window) = self.retention(scope.tenant()).sightings {
-            let oldest = self.now() - window;
-            let was_seen = !pairs.is_empty();
-            pairs.retain(|_, pair| pair.any_role.is_none_or(|span| span.last >= oldest));
-            if was_seen && pairs.is_empty() {
-                return Ok(None);
-            }
-        }
-        Ok(Some((resolved, pairs)))
-    }
-
-    /// The machines with a record of this file, as `{…},{…}`, ascending by id. `None`: unknown
-    /// hash. A file seen only on machines that the caller may not see is known all the same.
-    pub fn file_machines(
-        &self,
-        scope: &Scope,
-        hash: &FileHash,
-        page: Page,
-        out: &mut Vec<u8>,
-    ) -> Result<Option<FileMachines>, Error> {
-        let Some((resolved, pairs)) = self.seen(scope, hash)? else { return Ok(None) };
-        let now = self.now();
-        let written = self.directory(scope, |directory| directory.write_some(scope, now, pairs.into_keys(), page, out));
-        Ok(Some(FileMachines { written, ask_instead: resolved.ask_instead }))
-    }
-
-    /// The same with times, for people.
-    pub fn file_sightings(
-        &self,
-        scope: &Scope,
-        hash: &FileHash,
-    ) -> Result<Option<(Vec<Sighting>, FileMachines)>, Error> {
-        let Some((resolved, pairs)) = self.seen(scope, hash)? else { return Ok(None) };
-        let sightings: Vec<Sighting> = self.directory(scope, |directory| {
-            let order = directory.in_order(scope, pairs.keys().copied());
-            let sighting = |ordinal: u32| {
-                let (machine, pair) = (directory.get(ordinal)?, pairs.get(&ordinal)?);
-                Some(Sighting {
-                    machine: machine.id.clone(),
-                    name: machine.name.clone(),
-                    as_target: pair.as_target,
-                    any_role: pair.any_role,
-                })
-            };
-            order.into_iter().filter_map(sighting).collect()
-        });
-        let found = FileMachines { written: sightings.len(), ask_instead: resolved.ask_instead };
-        Ok(Some((sightings, found)))
-    }
-
-    /// What is known of a file: the members of one `file` object. `None`: unknown hash.
-    pub fn file(&self, scope: &Scope, hash: &FileHash) -> Result<Option<String>, Error> {
-        let Some((resolved, pairs)) = self.seen(scope, hash)? else { return Ok(None) };
-        let mut entity = Entity::default();
-        for set in resolved.sets() {
-            entity.merge(self.base.file(scope.tenant(), set)?.unwrap_or_default(), 0);
-        }
-        let seen = pairs.values().fold(None, |seen, pair| Span::joined(seen, pair.any_role));
-        Ok(Some(render::render_file(&resolved.hashes(), pairs.len(), seen, &entity)))
-    }
-
-    /// An alert by id with its evidence: the members of one `alert` object.
-    pub fn alert(&self, scope: &Scope, id: &AlertId) -> Result<Option<String>, Error> {
-        let alert = self.visible_alert(scope, id)?;
-        Ok(alert.map(|entity| render::render_alert(scope.tenant(), id.as_str(), &entity, true)))
-    }
-
-    fn visible_alert(&self, scope: &Scope, id: &AlertId) -> Result<Option<Entity>, Error> {
-        let alert = self.base.alert(scope.tenant(), id.as_str())?;
-        Ok(alert.filter(|alert| self.is_recent(scope, alert) && self.is_visible(scope, alert)))
-    }
-
-    /// Whether the alert's last update lies within the retention. One without a `lastUpdateTime`
-    /// counts by its newest event.
-    fn is_recent(&self, scope: &Scope, alert: &Entity) -> bool {
-        let Some(window) = self.retention(scope.tenant()).alerts else { return true };
-        let updated = alert.facts.time(shapes::alert::LAST_UPDATE_TIME).or(alert.span.map(|span| span.last));
-        updated.is_none_or(|updated| updated >= self.now() - window)
-    }
-
-    /// Whether the caller may see the machine that the alert is on. An alert on none is only
-    /// there for those who see all.
-    fn is_visible(&self, scope: &Scope, alert: &Entity) -> bool {
-        scope.sees_all()
-            || self.directory(scope, |directory| {
-                let machine = alert.facts.text(shapes::alert::MACHINE_ID).and_then(|id| directory.ordinal(&id.parse().ok()?));
-                machine.and_then(|ordinal| directory.get(ordinal)).is_some_and(|machine| machine.is_visible(scope))
-            })
-    }
-
-    /// Alerts, ascending by id, as `{…},{…}`, `evidence` empty. Returns how many were written.
-    pub fn alerts(&self, scope: &Scope, page: Page, out: &mut Vec<u8>) -> Result<usize, Error> {
-        let mut list = List::new(out);
-        let mut to_skip = page.skip;
-        for entry in self.base.alerts(scope.tenant()) {
-            if list.written == page.top {
-                break;
-            }
-            let (id, alert) = entry?;
-            if !self.is_recent(scope, &alert) || !self.is_visible(scope, &alert) {
-                continue;
-            }
-            if to_skip > 0 {
-                to_skip -= 1;
-                continue;
-            }
-            list.push(&render::render_alert(scope.tenant(), &id, &alert, false));
-        }
-        Ok(list.written)
-    }
-
-    /// The files in an alert's evidence, as `{…},{…}`, in the order of their hashes. `None`: no
-    /// such alert, or not for this caller.
-    pub fn alert_files(
-        &self,
-        scope: &Scope,
-        id: &AlertId,
-        page: Page,
-        out: &mut Vec<u8>,
-    ) -> Result<Option<usize>, Error> {
-        let Some(alert) = self.visible_alert(scope, id)? else { return Ok(None) };
-        let mut list = List::new(out);
-        for hashes in render::evidence_files(&alert).into_iter().skip(page.skip).take(page.top) {
-            list.push(&self.evidence_file(scope, &hashes)?);
-        }
-        Ok(Some(list.written))
-    }
-
-    /// What is known of a file that evidence names. Its own hashes stand, whatever else is known.
-    fn evidence_file(&self, scope: &Scope, named: &Hashes) -> Result<String, Error> {
-        let mut hashes = *named;
-        let (mut entity, mut machines, mut seen) = (Entity::default(), 0, None);
-        if let Some(hash) = named.iter().next()
-            && let Some((resolved, pairs)) = self.seen(scope, &hash)?
-        {
-            for set in resolved.sets() {
-                entity.merge(self.base.file(scope.tenant(), set)?.unwrap_or_default(), 0);
-            }
-            let known = resolved.hashes();
-            hashes = Hashes {
-                sha1: named.sha1.or(known.sha1),
-                sha256: named.sha256.or(known.sha256),
-                md5: named.md5.or(known.md5),
-            };
-            machines = pairs.len();
-            seen = pairs.values().fold(None, |seen, pair| Span::joined(seen, pair.any_role));
-        }
-        Ok(render::render_file(&hashes, machines, seen, &entity))
-    }
-
-    /// A machine by id, else by name without regard to case: the members of one `machine` object.
-    pub fn machine(&self, scope: &Scope, id_or_name: &str) -> Result<Option<String>, Error> {
-        let window = self.machine_window(scope);
-        let members = self.directory(scope, |directory| {
-            let mut out = Vec::new();
-            directory.find(scope, window, id_or_name)?.write_members(window.now, &mut out);
-            Some(out)
-        });
-        Ok(members.map(|members| String::from_utf8_lossy(&members).into_owned()))
-    }
-
-    /// Machines, ascending by id, as `{…},{…}`. Returns how many were written.
-    pub fn machines(&self, scope: &Scope, page: Page, out: &mut Vec<u8>) -> Result<usize, Error> {
-        let window = self.machine_window(scope);
-        Ok(self.directory(scope, |directory| directory.write_all(scope, window, page, out)))
-    }
-
-    /// Hashes that identify no single file, ascending.
-    pub fn conflicts(&self, scope: &Scope) -> Result<Vec<Conflict>, Error> {
-        lookup::conflicts(&self.base, scope.tenant())
-    }
-
-    /// Records kept aside, by source and offset. At most `limit`.
-    pub fn rejects(&self, scope: &Scope, limit: usize) -> Result<Vec<Reject>, Error> {
-        let mut rejects = self.base.rejects(scope.tenant()).collect::<Result<Vec<_>, _>>()?;
-        rejects.sort_by(|one, other| (&one.source, one.offset, &one.bytes).cmp(&(&other.source, other.offset, &other.bytes)));
-        rejects.truncate(limit);
-        Ok(rejects)
-    }
-
-    /// How much the tenant holds.
-    pub fn totals(&self, scope: &Scope) -> Result<Totals, Error> {
-        self.base.totals(scope.tenant())
     }
 }
 
@@ -502,7 +267,12 @@ type Directories = RwLock<HashMap<TenantId, Directory>>;
 
 /// Applies one batch to the base and then to the directory. A reader in between sees the base's
 /// machines that the directory does not know yet as not there: the batch is not acknowledged.
-fn apply(base: &Base, directories: &Directories, batch: &ArchivedBatch, after: Position) -> Result<Receipt, Error> {
+fn apply(
+    base: &Base,
+    directories: &Directories,
+    batch: &ArchivedBatch,
+    after: Position,
+) -> Result<Receipt, Error> {
     let observed = Observed::of(batch);
     let (receipt, changed) = {
         let directories = read_lock(directories);
@@ -527,33 +297,14 @@ fn replay(
     so_far: &mut Rebuilt,
     progress: &mut dyn FnMut(Rebuilt),
 ) -> Result<(), Error> {
-    archive::replay(archived, from, applied, &mut |batch, after| {
+    archive::replay(archived, from, applied, &mut |batch, after, bytes| {
         apply(base, directories, &batch, after)?;
         so_far.batches += 1;
         so_far.records += batch.records.len() as u64;
-        so_far.bytes = so_far.bytes_total.saturating_sub(archive::size_from(archived, after)?.saturating_sub(after.offset));
+        so_far.bytes += bytes;
         progress(*so_far);
         Ok(())
     })
-}
-
-/// A list of JSON objects being written.
-struct List<'o> {
-    out: &'o mut Vec<u8>,
-    written: usize,
-}
-
-impl<'o> List<'o> {
-    fn new(out: &'o mut Vec<u8>) -> List<'o> {
-        List { out, written: 0 }
-    }
-
-    fn push(&mut self, members: &str) {
-        self.out.extend_from_slice(if self.written == 0 { b"{" } else { b",{" });
-        self.out.extend_from_slice(members.as_bytes());
-        self.out.push(b'}');
-        self.written += 1;
-    }
 }
 
 /// The data behind these locks is whole after any panic: it is replaced, never half-changed.
@@ -561,6 +312,6 @@ fn hold<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-fn read_lock<T>(lock: &RwLock<T>) -> RwLockReadGuard<'_, T> {
+pub(crate) fn read_lock<T>(lock: &RwLock<T>) -> RwLockReadGuard<'_, T> {
     lock.read().unwrap_or_else(PoisonError::into_inner)
 }

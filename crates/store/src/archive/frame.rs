@@ -54,7 +54,8 @@ pub(super) enum Problem {
 }
 
 pub(super) fn encode(batch: &ArchivedBatch) -> Result<Vec<u8>, Error> {
-    let plain = postcard::to_allocvec(batch).map_err(|error| Error::Engine(format!("encoding a batch: {error}")))?;
+    let plain =
+        postcard::to_allocvec(batch).map_err(|error| Error::Engine(format!("encoding a batch: {error}")))?;
     if plain.len() > MAX_PLAIN_BYTES {
         return Err(Error::TooLarge { what: "bytes", found: plain.len(), limit: MAX_PLAIN_BYTES });
     }

@@ -139,7 +139,7 @@ mod tests {
 
     #[test]
     fn a_page_reads_back_as_it_was_written() {
-        let at = |seconds| Time::from_unix_seconds(1_600_000_000 + seconds);
+        let at = |seconds: i64| Time::from_unix_seconds(1_600_000_000 + seconds);
         let mut both = Pair::seen(true, Some(at(5)));
         both.merge(&Pair::seen(false, Some(at(9))));
         let pairs = [

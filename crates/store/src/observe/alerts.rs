@@ -87,7 +87,11 @@ fn note_evidence_row(alert: &mut Entity, row: &Row, told: Time) {
         facts.note_text(member, told, row.text(column).map(cut));
     }
     if kind == "Ip" {
-        facts.note_text(m::IP_ADDRESS, told, row.text(e::REMOTE_IP).or_else(|| row.text(e::LOCAL_IP)).map(cut));
+        facts.note_text(
+            m::IP_ADDRESS,
+            told,
+            row.text(e::REMOTE_IP).or_else(|| row.text(e::LOCAL_IP)).map(cut),
+        );
     }
     if let Some(key) = row.text(e::REGISTRY_KEY) {
         let (hive, key) = key.split_once('\\').unwrap_or(("", key));

@@ -8,7 +8,8 @@ use pintle_model::{ColumnId, Fact, Hashes, MachineId, Row, Table, TableId, Time,
 use super::cut;
 use crate::base::{Entity, most};
 
-static TABLES: LazyLock<Vec<TableColumns>> = LazyLock::new(|| tables::ALL.iter().map(|table| TableColumns::find(table)).collect());
+static TABLES: LazyLock<Vec<TableColumns>> =
+    LazyLock::new(|| tables::ALL.iter().map(|table| TableColumns::find(table)).collect());
 
 /// What a row of one table says of the machine and its files.
 pub(super) struct TableColumns {
@@ -63,7 +64,8 @@ pub(super) struct FileColumns {
 
 impl FileColumns {
     fn find(table: &Table, prefix: &str, version_info: &str) -> Option<FileColumns> {
-        let column = |prefix: &str, name: &str| table.column(&format!("{prefix}{name}")).map(|(column, _)| column);
+        let column =
+            |prefix: &str, name: &str| table.column(&format!("{prefix}{name}")).map(|(column, _)| column);
         let columns = FileColumns {
             sha1: column(prefix, "SHA1"),
             sha256: column(prefix, "SHA256"),
@@ -101,8 +103,16 @@ impl FileColumns {
         ] {
             file.facts.note_text(member, Time::MIN, text(column).map(cut));
         }
-        file.facts.note_plain(f::SIZE, Time::MIN, self.size.and_then(|column| row.long(column)).filter(|size| *size >= 0));
-        file.facts.note_plain(f::IS_VALID_CERTIFICATE, Time::MIN, self.trusted.and_then(|column| row.bool(column)));
+        file.facts.note_plain(
+            f::SIZE,
+            Time::MIN,
+            self.size.and_then(|column| row.long(column)).filter(|size| *size >= 0),
+        );
+        file.facts.note_plain(
+            f::IS_VALID_CERTIFICATE,
+            Time::MIN,
+            self.trusted.and_then(|column| row.bool(column)),
+        );
     }
 }
 

@@ -57,9 +57,11 @@ fn note_info(machine: &mut Entity, row: &Row, told: Time) {
 /// in a text.
 fn tags(row: &Row) -> Vec<String> {
     use tables::device_info as d;
-    let mut tags: Vec<String> = row.text(d::REGISTRY_DEVICE_TAG).map(|tag| cut(tag).to_owned()).into_iter().collect();
+    let mut tags: Vec<String> =
+        row.text(d::REGISTRY_DEVICE_TAG).map(|tag| cut(tag).to_owned()).into_iter().collect();
     for column in [d::DEVICE_MANUAL_TAGS, d::DEVICE_DYNAMIC_TAGS] {
-        let listed: Vec<String> = row.text(column).and_then(|text| serde_json::from_str(text).ok()).unwrap_or_default();
+        let listed: Vec<String> =
+            row.text(column).and_then(|text| serde_json::from_str(text).ok()).unwrap_or_default();
         tags.extend(listed.into_iter().take(100).map(|tag| cut(&tag).to_owned()));
     }
     tags.sort();
@@ -72,7 +74,8 @@ fn note_adapter(machine: &mut Entity, row: &Row, told: Time) {
     use tables::device_network_info as d;
     let Some(name) = row.text(d::NETWORK_ADAPTER_NAME).or_else(|| row.text(d::MAC_ADDRESS)) else { return };
     let text = |column: ColumnId| row.text(column).map(cut);
-    let addresses: Vec<Value> = row.text(d::IP_ADDRESSES).and_then(|text| serde_json::from_str(text).ok()).unwrap_or_default();
+    let addresses: Vec<Value> =
+        row.text(d::IP_ADDRESSES).and_then(|text| serde_json::from_str(text).ok()).unwrap_or_default();
     let mac = text(d::MAC_ADDRESS).map(|mac| mac.replace(['-', ':'], "").to_uppercase());
     let entries: Vec<Value> = addresses
         .iter()

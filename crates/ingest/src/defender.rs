@@ -1,0 +1,79 @@
+//! Rows of hunting tables as Defender writes them, bare or inside a streaming record. Ids are kept
+//! as Defender gives them; an id that was scrubbed or is missing gives way to the device's name.
+
+use pintle_model::{AlertId, Cell, ColumnId, ColumnType, MachineId, Record, Row, Table, Time, tables};
+
+use crate::formats::{Decoded, Problem};
+use crate::json::{self, Object};
+use crate::machine;
+
+/// Makes a row of `table` of an object with a member a column. Members that are no column are left
+/// out: new columns appear without notice, and deliveries carry internal ones.
+pub fn row(table: &'static Table, members: &Object<'_>) -> Result<Decoded, Problem> {
+    let mut row = Row::new(table);
+    let mut last = None;
+    for (name, value) in &members.members {
+        let Some((column, ty)) = table.column_after(name, last) else { continue };
+        last = Some(column);
+        let Some(text) = value.text() else { continue };
+        match ty {
+            ColumnType::Text => row.set_text(column, Some(&text)),
+            ColumnType::Long | ColumnType::Int => row.set_long(column, json::long(&text)),
+            ColumnType::Bool => row.set_bool(column, json::truth(&text)),
+            ColumnType::Time => row.set_time(column, Time::parse(&text)),
+        }
+    }
+    place_in_time(&mut row, members)?;
+    let has_machine = identify(&mut row)?;
+    let alert = if table.id == tables::alert_info::TABLE.id {
+        Some(tables::alert_info::ALERT_ID)
+    } else if table.id == tables::alert_evidence::TABLE.id {
+        Some(tables::alert_evidence::ALERT_ID)
+    } else {
+        None
+    };
+    if let Some(alert) = alert {
+        let id = row.text(alert).ok_or("AlertId is missing")?;
+        id.parse::<AlertId>().map_err(|_| "AlertId cannot be an id")?;
+    } else if !has_machine {
+        return Ok(Decoded::Nothing("event without a machine"));
+    }
+    Ok(Decoded::Record(Record::Row(row)))
+}
+
+/// A row's time is its `Timestamp`; the copies of the tables in Log Analytics may only have
+/// `TimeGenerated`.
+fn place_in_time(row: &mut Row, members: &Object<'_>) -> Result<(), Problem> {
+    let column = tables::device_events::TIMESTAMP;
+    let given = members.get("Timestamp").or_else(|| members.get("TimeGenerated"));
+    if row.time(column).is_none() && let Some(text) = given.and_then(|value| value.text()).filter(|text| !text.is_empty()) {
+        row.set_time(column, Some(Time::parse(&text).ok_or("Timestamp is no time")?));
+    }
+    Ok(())
+}
+
+/// Settles the row's `DeviceId`; whether there is one.
+fn identify(row: &mut Row) -> Result<bool, Problem> {
+    let Some(table) = row.table() else { return Ok(false) };
+    let column = |name: &str| table.column(name).map(|(column, _)| column);
+    let (Some(id), Some(name)) = (column("DeviceId"), column("DeviceName")) else { return Ok(false) };
+    let given = row.text(id).unwrap_or_default();
+    if machine::is_no_id(given) {
+        let derived = row.text(name).and_then(machine::named);
+        set_id(row, id, derived.as_ref().map(MachineId::as_str).unwrap_or_default());
+        return Ok(derived.is_some());
+    }
+    let trimmed = given.trim();
+    trimmed.parse::<MachineId>().map_err(|_| "DeviceId cannot be an id")?;
+    if trimmed.len() < given.len() {
+        let trimmed = trimmed.to_owned();
+        set_id(row, id, &trimmed);
+    }
+    Ok(true)
+}
+
+fn set_id(row: &mut Row, column: ColumnId, id: &str) {
+    if !id.is_empty() || row.text(column).is_some() {
+        row.set(column, Cell::Text(id.into()));
+    }
+}
