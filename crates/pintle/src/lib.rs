@@ -1,7 +1,11 @@
-//! The server and the command line: all that a client can touch. Only this crate knows JSON
-//! envelopes, OData, OAuth2 and status codes.
+//! A self-hosted server that answers endpoint-investigation questions over the Defender for
+//! Endpoint API, and its command line.
+//!
+//! All that a client can touch is here: only this crate knows JSON envelopes, OData, OAuth2 and
+//! status codes.
 
 pub mod auth;
+pub mod config;
 pub mod dev;
 mod private_file;
 pub mod quota;

@@ -1,1 +1,3 @@
+//! The `pintle` binary; everything is in the library, where tests reach it.
+
 fn main() {}
