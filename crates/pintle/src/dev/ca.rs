@@ -6,8 +6,8 @@
 
 use jiff::{Timestamp, ToSpan, tz::TimeZone};
 use rcgen::{
-    BasicConstraints, CertificateParams, CertifiedIssuer, DnType, ExtendedKeyUsagePurpose, IsCa,
-    KeyPair, KeyUsagePurpose,
+    BasicConstraints, CertificateParams, CertifiedIssuer, DnType, ExtendedKeyUsagePurpose, IsCa, KeyPair,
+    KeyUsagePurpose,
 };
 
 use super::hosts;
@@ -26,9 +26,7 @@ pub struct Identity {
 
 impl std::fmt::Debug for Identity {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Identity")
-            .field("certificate", &self.certificate)
-            .finish_non_exhaustive()
+        f.debug_struct("Identity").field("certificate", &self.certificate).finish_non_exhaustive()
     }
 }
 
@@ -49,28 +47,13 @@ pub fn make(now: Timestamp) -> Result<Identity, rcgen::Error> {
     server.use_authority_key_identifier_extension = true;
     let key = KeyPair::generate()?;
     let certificate = server.signed_by(&key, &authority)?;
-    Ok(Identity {
-        authority: authority.pem(),
-        certificate: certificate.pem(),
-        key: key.serialize_pem(),
-    })
+    Ok(Identity { authority: authority.pem(), certificate: certificate.pem(), key: key.serialize_pem() })
 }
 
-fn params(
-    now: Timestamp,
-    name: &str,
-    names: Vec<String>,
-) -> Result<CertificateParams, rcgen::Error> {
+fn params(now: Timestamp, name: &str, names: Vec<String>) -> Result<CertificateParams, rcgen::Error> {
     let day = |days: i64| {
-        let date = now
-            .to_zoned(TimeZone::UTC)
-            .date()
-            .saturating_add(days.days());
-        rcgen::date_time_ymd(
-            date.year().into(),
-            date.month().unsigned_abs(),
-            date.day().unsigned_abs(),
-        )
+        let date = now.to_zoned(TimeZone::UTC).date().saturating_add(days.days());
+        rcgen::date_time_ymd(date.year().into(), date.month().unsigned_abs(), date.day().unsigned_abs())
     };
     let mut params = CertificateParams::new(names)?;
     params.not_before = day(-1);
@@ -104,10 +87,8 @@ mod tests {
             .with_root_certificates(roots)
             .with_no_client_auth();
         let mut server = rustls::ServerConnection::new(Arc::new(server))?;
-        let mut client = rustls::ClientConnection::new(
-            Arc::new(client),
-            ServerName::try_from(host.to_owned()).unwrap(),
-        )?;
+        let mut client =
+            rustls::ClientConnection::new(Arc::new(client), ServerName::try_from(host.to_owned()).unwrap())?;
         while client.is_handshaking() || server.is_handshaking() {
             let mut wire = Vec::new();
             client.write_tls(&mut wire).unwrap();
@@ -132,14 +113,8 @@ mod tests {
 
     #[test]
     fn another_runs_authority_is_not_trusted_and_a_week_is_the_end() {
-        let (one, other) = (
-            make(Timestamp::now()).unwrap(),
-            make(Timestamp::now()).unwrap(),
-        );
-        let mixed = Identity {
-            authority: other.authority,
-            ..one
-        };
+        let (one, other) = (make(Timestamp::now()).unwrap(), make(Timestamp::now()).unwrap());
+        let mixed = Identity { authority: other.authority, ..one };
         assert!(shake_hands(&mixed, "localhost").is_err());
         let old = make(Timestamp::now() - (9 * 24).hours()).unwrap();
         assert!(shake_hands(&old, "localhost").is_err());

@@ -49,15 +49,7 @@ pub struct Law {
 impl Law {
     /// What `pintle dev` shows: 25 machines, 30 days, 200,000 events, 12 alerts.
     pub fn demo(end: Time) -> Law {
-        Law {
-            seed: 1,
-            machines: 25,
-            days: 30,
-            events: 200_000,
-            alerts: 12,
-            applications: 2_000,
-            end,
-        }
+        Law { seed: 1, machines: 25, days: 30, events: 200_000, alerts: 12, applications: 2_000, end }
     }
 
     /// How a machine's day compares with the 2,000 events for which the numbers of core and
@@ -120,16 +112,10 @@ impl Generator {
     /// Sets the company up.
     pub fn new(law: Law) -> Generator {
         let mut shelf = Shelf::default();
-        let machines: Vec<Machine> = (0..law.machines)
-            .map(|number| Machine::new(&law, number, &mut shelf))
-            .collect();
+        let machines: Vec<Machine> =
+            (0..law.machines).map(|number| Machine::new(&law, number, &mut shelf)).collect();
         let to_deal = (0..law.days)
-            .map(|day| {
-                machines
-                    .iter()
-                    .filter(|machine| machine.is_on(law.is_weekend(day)))
-                    .count() as u64
-            })
+            .map(|day| machines.iter().filter(|machine| machine.is_on(law.is_weekend(day))).count() as u64)
             .sum();
         let hits = campaign::draw(&law);
         let chance = Chance::of(law.seed, "delivery", 0);
@@ -150,10 +136,7 @@ impl Generator {
     /// An alert and a file to ask for, if there is any alert.
     pub fn example(&self) -> Option<Example> {
         let (alert, file) = self.hits.iter().find_map(Hit::example)?;
-        Some(Example {
-            alert: alert.parse().ok()?,
-            file: file.parse().ok()?,
-        })
+        Some(Example { alert: alert.parse().ok()?, file: file.parse().ok()? })
     }
 
     /// How many days have been generated, of how many.
@@ -165,9 +148,8 @@ impl Generator {
     fn deal(&mut self) -> usize {
         let campaigns: usize = self.hits.iter().map(Hit::event_count).sum();
         let events = self.law.events.saturating_sub(campaigns) as u64;
-        let upto = |dealt: u64| {
-            (u128::from(events) * u128::from(dealt) / u128::from(self.to_deal.max(1))) as usize
-        };
+        let upto =
+            |dealt: u64| (u128::from(events) * u128::from(dealt) / u128::from(self.to_deal.max(1))) as usize;
         let before = upto(self.dealt);
         self.dealt += 1;
         upto(self.dealt) - before
@@ -179,10 +161,7 @@ impl Generator {
         let weekend = self.law.is_weekend(day);
         let mut today = Vec::new();
         for place in 0..self.machines.len() {
-            let on = self
-                .machines
-                .get(place)
-                .is_some_and(|machine| machine.is_on(weekend));
+            let on = self.machines.get(place).is_some_and(|machine| machine.is_on(weekend));
             let events = if on { self.deal() } else { 0 };
             let Some(machine) = self.machines.get_mut(place) else {
                 continue;
@@ -190,14 +169,7 @@ impl Generator {
             machine.begin(&self.law, day);
             strike(&self.law, day, machine, &self.hits, &mut today);
             if on {
-                live(
-                    &self.law,
-                    day,
-                    events,
-                    machine,
-                    &mut self.certified,
-                    &mut today,
-                );
+                live(&self.law, day, events, machine, &mut self.certified, &mut today);
             }
         }
         today.sort_by_key(|(at, _)| *at);
@@ -266,17 +238,12 @@ fn live(
             let Some((file, news)) = machine.next_file() else {
                 return;
             };
-            if let Some(signer) = file
-                .signer
-                .filter(|_| news != News::Repeat && certified.insert(file.sha1.clone()))
+            if let Some(signer) =
+                file.signer.filter(|_| news != News::Repeat && certified.insert(file.sha1.clone()))
             {
                 out.push((at, rows::certificate_row(machine, at, &file, signer)));
             }
-            let verb = if news == News::Arrival {
-                Verb::Created
-            } else {
-                Verb::of(file.kind, machine)
-            };
+            let verb = if news == News::Arrival { Verb::Created } else { Verb::of(file.kind, machine) };
             rows::file_row(machine, at, verb, &file, &by)
         };
         out.push((at, record));
@@ -300,11 +267,7 @@ fn strike(law: &Law, day: i64, machine: &mut Machine, hits: &[Hit], out: &mut Ve
 
 /// A moment of a day: 80 % of all is done between eight and six.
 fn moment(law: &Law, day: i64, chance: &mut Chance) -> Time {
-    let hour = if chance.happens(0.8) {
-        chance.between(8, 18)
-    } else {
-        (18 + chance.between(0, 14)) % 24
-    };
+    let hour = if chance.happens(0.8) { chance.between(8, 18) } else { (18 + chance.between(0, 14)) % 24 };
     let clock = hour * 3600 * SECOND + chance.between(0, 3600 * SECOND);
     // The days of the window begin at any hour, so the clock is laid over the window.
     let start = law.day_start(day);

@@ -3,12 +3,8 @@
 
 /// Where tokens are asked for: the global sign-in host, its alias, the issuer's own name, and the
 /// one of the higher US government clouds.
-pub const SIGN_IN: &[&str] = &[
-    "login.microsoftonline.com",
-    "login.windows.net",
-    "sts.windows.net",
-    "login.microsoftonline.us",
-];
+pub const SIGN_IN: &[&str] =
+    &["login.microsoftonline.com", "login.windows.net", "sts.windows.net", "login.microsoftonline.us"];
 
 /// Where the API is asked: global, regional (of 2021, then of today), US government.
 pub const API: &[&str] = &[
@@ -39,9 +35,5 @@ pub const LOCAL: &[&str] = &["localhost", "127.0.0.1", "::1"];
 
 /// Lines for a hosts file that send every name to this computer.
 pub fn lines() -> Vec<String> {
-    SIGN_IN
-        .iter()
-        .chain(API)
-        .map(|host| format!("127.0.0.1 {host}"))
-        .collect()
+    SIGN_IN.iter().chain(API).map(|host| format!("127.0.0.1 {host}")).collect()
 }

@@ -43,10 +43,7 @@ pub(super) fn draw(law: &Law) -> Vec<Hit> {
     let (mut raised, mut campaign) = (0, 0);
     while raised < law.alerts && law.machines > 0 {
         let mut chance = Chance::of(law.seed, "campaign", campaign);
-        let story = words::STORIES
-            .get(campaign % words::STORIES.len().max(1))
-            .copied()
-            .unwrap_or_default();
+        let story = words::STORIES.get(campaign % words::STORIES.len().max(1)).copied().unwrap_or_default();
         let malicious = malicious(law, story, campaign, &mut chance);
         let day = Duration::from_secs(24 * 3600);
         let begins = day.mul_f64(chance.unit() * (law.days as f64 * 0.75));
@@ -73,13 +70,7 @@ pub(super) fn draw(law: &Law) -> Vec<Hit> {
             });
             let spread = day.mul_f64(chance.unit().powi(2) * (law.days as f64 * 0.2));
             let before_end = (day.mul_f64(law.days as f64 * 0.97)).saturating_sub(begins + spread);
-            hits.push(Hit {
-                machine,
-                before_end,
-                story,
-                files,
-                alert,
-            });
+            hits.push(Hit { machine, before_end, story, files, alert });
         }
         campaign += 1;
     }
@@ -88,9 +79,7 @@ pub(super) fn draw(law: &Law) -> Vec<Hit> {
 
 fn reached(machines: usize, chance: &mut Chance) -> Vec<usize> {
     let mut all: Vec<usize> = (0..machines).collect();
-    (0..chance.reach(machines))
-        .map(|_| all.swap_remove(chance.below(all.len())))
-        .collect()
+    (0..chance.reach(machines)).map(|_| all.swap_remove(chance.below(all.len()))).collect()
 }
 
 fn malicious(law: &Law, story: Story, campaign: usize, chance: &mut Chance) -> Arc<File> {
@@ -115,22 +104,10 @@ fn dropped(
     chance: &mut Chance,
 ) -> Arc<File> {
     // Half of what a campaign drops is the same everywhere, half is made anew on each machine.
-    let place = if chance.happens(0.5) {
-        String::new()
-    } else {
-        format!("on {machine}")
-    };
-    let name = if extra == 0 {
-        story.dropped.to_owned()
-    } else {
-        format!("{extra}-{}", story.dropped)
-    };
+    let place = if chance.happens(0.5) { String::new() } else { format!("on {machine}") };
+    let name = if extra == 0 { story.dropped.to_owned() } else { format!("{extra}-{}", story.dropped) };
     Draft {
-        kind: if name.ends_with(".dll") {
-            Kind::Library
-        } else {
-            Kind::Document
-        },
+        kind: if name.ends_with(".dll") { Kind::Library } else { Kind::Document },
         name,
         folder: "C:\\ProgramData\\Cache".to_owned(),
         product: "",
@@ -149,33 +126,19 @@ impl Hit {
     }
 
     /// What was seen: the file arrives, runs, leaves others behind and calls home.
-    pub(super) fn events(
-        &self,
-        machine: &mut Machine,
-        end: Time,
-        by: &Arc<File>,
-    ) -> Vec<(Time, Record)> {
+    pub(super) fn events(&self, machine: &mut Machine, end: Time, by: &Arc<File>) -> Vec<(Time, Record)> {
         let start = end - self.before_end;
         let Some((malicious, brought)) = self.files.split_first() else {
             return Vec::new();
         };
         let after = |seconds: u64| start + Duration::from_secs(seconds);
         let mut events = vec![
-            (
-                after(0),
-                seen_row(machine, after(0), Verb::Created, malicious, by, true),
-            ),
-            (
-                after(40),
-                seen_row(machine, after(40), Verb::Ran, malicious, by, true),
-            ),
+            (after(0), seen_row(machine, after(0), Verb::Created, malicious, by, true)),
+            (after(40), seen_row(machine, after(40), Verb::Ran, malicious, by, true)),
         ];
         for (nth, file) in (0u64..).zip(brought) {
             let at = after(45 + nth);
-            events.push((
-                at,
-                seen_row(machine, at, Verb::Created, file, malicious, true),
-            ));
+            events.push((at, seen_row(machine, at, Verb::Created, file, malicious, true)));
         }
         events.push((after(60), network_row(machine, after(60), malicious)));
         events
@@ -202,11 +165,7 @@ impl Hit {
             text(alert::STATUS, raised.status);
             text(
                 alert::INVESTIGATION_STATE,
-                if resolved {
-                    "SuccessfullyRemediated"
-                } else {
-                    "PendingApproval"
-                },
+                if resolved { "SuccessfullyRemediated" } else { "PendingApproval" },
             );
             text(alert::DETECTION_SOURCE, "WindowsDefenderAtp");
             text(alert::CATEGORY, self.story.category);
@@ -233,11 +192,7 @@ impl Hit {
         facts.note_plain(alert::INVESTIGATION_ID, updated, Some(raised.number));
         let user = json!({ "userName": machine.account, "domainName": words::ACCOUNT_DOMAIN });
         facts.note(alert::RELATED_USER, updated, user.to_string());
-        facts.note(
-            alert::MITRE_TECHNIQUES,
-            updated,
-            json!(self.story.techniques).to_string(),
-        );
+        facts.note(alert::MITRE_TECHNIQUES, updated, json!(self.story.techniques).to_string());
         facts.note(
             alert::LOGGED_ON_USERS,
             updated,
@@ -250,14 +205,7 @@ impl Hit {
 
         let id = raised.id.parse().ok()?;
         let evidence = self.evidence(raised, machine, start, created, by);
-        Some((
-            created,
-            Record::Alert(Alert {
-                id,
-                facts,
-                evidence,
-            }),
-        ))
+        Some((created, Record::Alert(Alert { id, facts, evidence })))
     }
 
     fn evidence(
@@ -307,17 +255,10 @@ impl Hit {
                 created,
                 Some(&format!("\"{}\"", malicious.path())),
             );
-            ran.0
-                .note_plain(evidence::PROCESS_ID, created, Some(4000 + raised.number));
-            ran.0
-                .note_time(evidence::PROCESS_CREATION_TIME, created, Some(ran_at));
-            ran.0
-                .note_text(evidence::PARENT_PROCESS_FILE_NAME, created, Some(&by.name));
-            ran.0.note_text(
-                evidence::PARENT_PROCESS_FILE_PATH,
-                created,
-                Some(&by.folder),
-            );
+            ran.0.note_plain(evidence::PROCESS_ID, created, Some(4000 + raised.number));
+            ran.0.note_time(evidence::PROCESS_CREATION_TIME, created, Some(ran_at));
+            ran.0.note_text(evidence::PARENT_PROCESS_FILE_NAME, created, Some(&by.name));
+            ran.0.note_text(evidence::PARENT_PROCESS_FILE_PATH, created, Some(&by.folder));
             for (member, text) in account {
                 ran.0.note_text(member, created, Some(text));
             }
@@ -325,8 +266,7 @@ impl Hit {
         }
         let mut user = piece("User", &account);
         let principal = format!("{}@{}", machine.account, words::DOMAIN);
-        user.0
-            .note_text(evidence::USER_PRINCIPAL_NAME, created, Some(&principal));
+        user.0.note_text(evidence::USER_PRINCIPAL_NAME, created, Some(&principal));
         all.push(user);
         all
     }

@@ -42,10 +42,7 @@ impl Chance {
 
     /// One of `items`, all alike.
     pub(super) fn pick<T: Copy + Default>(&mut self, items: &[T]) -> T {
-        items
-            .get(self.below(items.len()))
-            .copied()
-            .unwrap_or_default()
+        items.get(self.below(items.len())).copied().unwrap_or_default()
     }
 
     /// A place in 0..n by Zipf: p(i) ∝ 1/(i+1).
@@ -107,21 +104,9 @@ mod tests {
     fn ranks_give_the_distinct_files_that_were_measured() {
         // telemetry.md §4: 3,000 files give 67, 137, 271, 478, 852 distinct ones at these points.
         let ranks = draws(10_000, |chance| chance.rank(3_000));
-        for (n, expected) in [
-            (100, 67.0),
-            (300, 137.0),
-            (1_000, 271.0),
-            (3_000, 478.0),
-            (10_000, 852.0),
-        ] {
-            let distinct = ranks[..n]
-                .iter()
-                .collect::<std::collections::HashSet<_>>()
-                .len() as f64;
-            assert!(
-                (distinct / expected - 1.0).abs() < 0.15,
-                "{n} draws: {distinct}, expected {expected}"
-            );
+        for (n, expected) in [(100, 67.0), (300, 137.0), (1_000, 271.0), (3_000, 478.0), (10_000, 852.0)] {
+            let distinct = ranks[..n].iter().collect::<std::collections::HashSet<_>>().len() as f64;
+            assert!((distinct / expected - 1.0).abs() < 0.15, "{n} draws: {distinct}, expected {expected}");
         }
     }
 

@@ -85,12 +85,10 @@ impl Draft<'_> {
 
 pub(super) fn hex(bytes: &[u8]) -> String {
     use std::fmt::Write;
-    bytes
-        .iter()
-        .fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
-            let _ = write!(text, "{byte:02x}");
-            text
-        })
+    bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
 }
 
 /// How often a product is renewed.
@@ -118,39 +116,22 @@ impl Software {
     pub(super) fn core(seed: u64, number: usize, build: i64, files: usize, days: i64) -> Software {
         let mut chance = Chance::of(seed, "build", number);
         // Every 30 days 30 % of the core files are replaced, within a week.
-        let cadence = Cadence {
-            every: 30,
-            spread: 7,
-            share: 0.3,
-            first: 9,
-        };
+        let cadence = Cadence { every: 30, spread: 7, share: 0.3, first: 9 };
         let product = format!("{} {build}", words::SYSTEM_PRODUCT);
         let drafts = (0..files).map(|place| {
             let (kind, name) = words::core_file(place);
             (kind, name, words::SYSTEM_FOLDER.to_owned())
         });
         let version = |release: usize| format!("10.0.{build}.{}", 1200 + 37 * release);
-        let made = Made {
-            product: &product,
-            signer: Some(words::SYSTEM_PUBLISHER),
-            version: &version,
-        };
-        Software {
-            cadence,
-            releases: made.releases(drafts.collect(), cadence, days, &mut chance),
-        }
+        let made = Made { product: &product, signer: Some(words::SYSTEM_PUBLISHER), version: &version };
+        Software { cadence, releases: made.releases(drafts.collect(), cadence, days, &mut chance) }
     }
 
     /// The `number`th most popular application, of about `files` files.
     pub(super) fn application(seed: u64, number: usize, files: f64, days: i64) -> Software {
         let mut chance = Chance::of(seed, "application", number);
         // Every 45 days a version replaces 60 % of the files, spread over 10 days.
-        let cadence = Cadence {
-            every: 45,
-            spread: 10,
-            share: 0.6,
-            first: chance.between(0, 45),
-        };
+        let cadence = Cadence { every: 45, spread: 10, share: 0.6, first: chance.between(0, 45) };
         let product = words::application(number, &mut chance);
         let folder = format!("C:\\Program Files\\{product}");
         let files = (chance.log_normal(files, 0.6).round() as usize).max(1);
@@ -162,15 +143,8 @@ impl Software {
         let signer = chance.happens(0.8).then(|| chance.pick(words::PUBLISHERS));
         let major = chance.between(1, 24);
         let version = move |release: usize| format!("{major}.{release}.0");
-        let made = Made {
-            product: &product,
-            signer,
-            version: &version,
-        };
-        Software {
-            cadence,
-            releases: made.releases(drafts, cadence, days, &mut chance),
-        }
+        let made = Made { product: &product, signer, version: &version };
+        Software { cadence, releases: made.releases(drafts, cadence, days, &mut chance) }
     }
 }
 
@@ -189,30 +163,25 @@ impl Made<'_> {
         days: i64,
         chance: &mut Chance,
     ) -> Vec<Vec<Arc<File>>> {
-        let within_window = (days - cadence.first + cadence.every - 1)
-            .div_euclid(cadence.every)
-            .max(0);
+        let within_window = (days - cadence.first + cadence.every - 1).div_euclid(cadence.every).max(0);
         let mut releases: Vec<Vec<Arc<File>>> = Vec::new();
         for release in 0..=within_window as usize {
-            let files = drafts
-                .iter()
-                .enumerate()
-                .map(|(place, (kind, name, folder))| {
-                    let before = releases.last().and_then(|files| files.get(place));
-                    match before {
-                        Some(file) if !chance.happens(cadence.share) => Arc::clone(file),
-                        _ => Draft {
-                            kind: *kind,
-                            name: name.clone(),
-                            folder: folder.clone(),
-                            product: self.product,
-                            version: (self.version)(release),
-                            signer: self.signer,
-                            mark: place.to_string(),
-                        }
-                        .file(chance),
+            let files = drafts.iter().enumerate().map(|(place, (kind, name, folder))| {
+                let before = releases.last().and_then(|files| files.get(place));
+                match before {
+                    Some(file) if !chance.happens(cadence.share) => Arc::clone(file),
+                    _ => Draft {
+                        kind: *kind,
+                        name: name.clone(),
+                        folder: folder.clone(),
+                        product: self.product,
+                        version: (self.version)(release),
+                        signer: self.signer,
+                        mark: place.to_string(),
                     }
-                });
+                    .file(chance),
+                }
+            });
             let files = files.collect();
             releases.push(files);
         }

@@ -74,55 +74,29 @@ impl Machine {
         let server = number.is_multiple_of(5);
         let developer = !server && number % 20 == 1;
         let (short, group, build_number, build) = if server {
-            let task = words::SERVER_TASKS
-                .get(number / 5 % words::SERVER_TASKS.len())
-                .copied()
-                .unwrap_or("file");
+            let task =
+                words::SERVER_TASKS.get(number / 5 % words::SERVER_TASKS.len()).copied().unwrap_or("file");
             let build = chance.zipf(words::SERVER_BUILDS.len());
-            (
-                format!("srv-{task}-{:02}", number / 5 + 1),
-                "Servers",
-                build,
-                words::SERVER_BUILDS.get(build),
-            )
+            (format!("srv-{task}-{:02}", number / 5 + 1), "Servers", build, words::SERVER_BUILDS.get(build))
         } else {
-            let (department, group) = if developer {
-                ("dev", "Engineering")
-            } else {
-                chance.pick(words::DEPARTMENTS)
-            };
+            let (department, group) =
+                if developer { ("dev", "Engineering") } else { chance.pick(words::DEPARTMENTS) };
             let build = chance.zipf(words::WORKSTATION_BUILDS.len());
             let name = format!("ws-{department}-{number:02}");
-            (
-                name,
-                group,
-                build + words::SERVER_BUILDS.len(),
-                words::WORKSTATION_BUILDS.get(build),
-            )
+            (name, group, build + words::SERVER_BUILDS.len(), words::WORKSTATION_BUILDS.get(build))
         };
         let build = build.copied().unwrap_or(words::SERVER_BUILDS[0]);
         let mut machine = Machine {
             number,
-            id: hex(&Sha1::digest(format!(
-                "machine {number} of pintle dev {}",
-                law.seed
-            ))),
+            id: hex(&Sha1::digest(format!("machine {number} of pintle dev {}", law.seed))),
             name: format!("{short}.{}", words::DOMAIN),
             group,
             build,
             server,
-            account: if server {
-                format!("svc-{}", number / 5 + 1)
-            } else {
-                format!("staff{number:03}")
-            },
+            account: if server { format!("svc-{}", number / 5 + 1) } else { format!("staff{number:03}") },
             sid: format!("S-1-5-21-1004336348-1177238915-682003330-{}", 1100 + number),
             address: format!("192.0.2.{}", number % 253 + 1),
-            mac: format!(
-                "02-00-5E-10-{:02X}-{:02X}",
-                number / 256 % 256,
-                number % 256
-            ),
+            mac: format!("02-00-5E-10-{:02X}-{:02X}", number / 256 % 256, number % 256),
             developer,
             installed: Vec::new(),
             files: Vec::new(),
@@ -132,35 +106,19 @@ impl Machine {
             reports: 0,
         };
         let core = shelf.cores.entry(build_number).or_insert_with(|| {
-            Arc::new(Software::core(
-                law.seed,
-                build_number,
-                build.build,
-                law.core_files(),
-                law.days,
-            ))
+            Arc::new(Software::core(law.seed, build_number, build.build, law.core_files(), law.days))
         });
         machine.install(Arc::clone(core));
         // Application i is on min(1, 8/i) of the machines.
         for i in 0..law.applications {
             if machine.chance.happens(8.0 / (i + 1) as f64) {
                 let application = shelf.applications.entry(i).or_insert_with(|| {
-                    Arc::new(Software::application(
-                        law.seed,
-                        i,
-                        law.application_files(),
-                        law.days,
-                    ))
+                    Arc::new(Software::application(law.seed, i, law.application_files(), law.days))
                 });
                 machine.install(Arc::clone(application));
             }
         }
-        machine.unseen = machine
-            .files
-            .iter()
-            .rev()
-            .map(|file| (Arc::clone(file), News::Inventory))
-            .collect();
+        machine.unseen = machine.files.iter().rev().map(|file| (Arc::clone(file), News::Inventory)).collect();
         machine
     }
 
@@ -181,12 +139,7 @@ impl Machine {
         let start = self.files.len();
         self.files.extend(files.iter().cloned());
         let lag = self.chance.below(software.cadence.spread) as i64;
-        self.installed.push(Installed {
-            software,
-            release: 0,
-            start,
-            lag,
-        });
+        self.installed.push(Installed { software, release: 0, start, lag });
     }
 
     /// What a new day brings: updates that are due, and files that no other machine has.
@@ -194,11 +147,7 @@ impl Machine {
         for installed in &mut self.installed {
             let cadence = installed.software.cadence;
             let due = cadence.first + cadence.every * installed.release as i64 + installed.lag;
-            let Some(files) = installed
-                .software
-                .releases
-                .get(installed.release + 1)
-                .filter(|_| day >= due)
+            let Some(files) = installed.software.releases.get(installed.release + 1).filter(|_| day >= due)
             else {
                 continue;
             };
@@ -229,13 +178,8 @@ impl Machine {
             .file(&mut self.chance);
             self.receive(file);
         }
-        self.programs = self
-            .files
-            .iter()
-            .filter(|file| file.kind == Kind::Program)
-            .take(24)
-            .cloned()
-            .collect();
+        self.programs =
+            self.files.iter().filter(|file| file.kind == Kind::Program).take(24).cloned().collect();
     }
 
     fn receive(&mut self, file: Arc<File>) {
@@ -250,9 +194,7 @@ impl Machine {
             return self.unseen.pop();
         }
         let rank = self.chance.rank(self.files.len());
-        self.files
-            .get(rank)
-            .map(|file| (Arc::clone(file), News::Repeat))
+        self.files.get(rank).map(|file| (Arc::clone(file), News::Repeat))
     }
 
     /// A program that starts other things; the core's are the most common.

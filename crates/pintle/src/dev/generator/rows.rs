@@ -5,8 +5,7 @@ use std::sync::Arc;
 use pintle_model::tables::{
     device_file_certificate_info as certificate, device_file_events as file_event,
     device_image_load_events as load, device_info as info, device_logon_events as logon,
-    device_network_events as network, device_network_info as adapter,
-    device_process_events as process,
+    device_network_events as network, device_network_info as adapter, device_process_events as process,
 };
 use pintle_model::{ColumnId, Record, Row, Table, Time};
 
@@ -108,13 +107,7 @@ impl Verb {
 }
 
 /// Something that happened to a file.
-pub(super) fn file_row(
-    machine: &mut Machine,
-    at: Time,
-    verb: Verb,
-    file: &File,
-    by: &Arc<File>,
-) -> Record {
+pub(super) fn file_row(machine: &mut Machine, at: Time, verb: Verb, file: &File, by: &Arc<File>) -> Record {
     // A quarter of the records of all sensors carry no SHA-1.
     let with_sha1 = !machine.chance.happens(0.25);
     seen_row(machine, at, verb, file, by, with_sha1)
@@ -132,11 +125,9 @@ pub(super) fn seen_row(
     let (table, initiator, target): (&Table, &Initiator, &Target) = match verb {
         Verb::Ran => (&process::TABLE, initiator!(process), target!(process)),
         Verb::Loaded => (&load::TABLE, initiator!(load), target!(load)),
-        Verb::Created | Verb::Changed | Verb::Deleted => (
-            &file_event::TABLE,
-            initiator!(file_event),
-            target!(file_event),
-        ),
+        Verb::Created | Verb::Changed | Verb::Deleted => {
+            (&file_event::TABLE, initiator!(file_event), target!(file_event))
+        }
     };
     let mut row = match verb {
         Verb::Ran => begin!(process, machine, at),
@@ -146,10 +137,7 @@ pub(super) fn seen_row(
     debug_assert_eq!(row.table_id(), table.id);
     row.set_text(target.name, Some(&file.name));
     row.set_text(target.folder, Some(&file.path()));
-    row.set_text(
-        target.sha1,
-        Some(&file.sha1).filter(|_| with_sha1).map(String::as_str),
-    );
+    row.set_text(target.sha1, Some(&file.sha1).filter(|_| with_sha1).map(String::as_str));
     row.set_text(target.sha256, Some(&file.sha256));
     row.set_text(target.md5, Some(&file.md5));
     row.set_long(target.size, Some(file.size));
@@ -158,22 +146,10 @@ pub(super) fn seen_row(
         Verb::Ran => {
             row.set_text(process::ACTION_TYPE, Some("ProcessCreated"));
             row.set_text(process::PROCESS_VERSION_INFO_COMPANY_NAME, file.signer);
-            row.set_text(
-                process::PROCESS_VERSION_INFO_PRODUCT_NAME,
-                Some(&file.product),
-            );
-            row.set_text(
-                process::PROCESS_VERSION_INFO_PRODUCT_VERSION,
-                Some(&file.version),
-            );
-            row.set_long(
-                process::PROCESS_ID,
-                Some(machine.chance.between(1_000, 30_000)),
-            );
-            row.set_text(
-                process::PROCESS_COMMAND_LINE,
-                Some(&format!("\"{}\"", file.path())),
-            );
+            row.set_text(process::PROCESS_VERSION_INFO_PRODUCT_NAME, Some(&file.product));
+            row.set_text(process::PROCESS_VERSION_INFO_PRODUCT_VERSION, Some(&file.version));
+            row.set_long(process::PROCESS_ID, Some(machine.chance.between(1_000, 30_000)));
+            row.set_text(process::PROCESS_COMMAND_LINE, Some(&format!("\"{}\"", file.path())));
             row.set_time(process::PROCESS_CREATION_TIME, Some(at));
             row.set_text(process::ACCOUNT_DOMAIN, Some(words::ACCOUNT_DOMAIN));
             row.set_text(process::ACCOUNT_NAME, Some(&machine.account));
@@ -196,10 +172,7 @@ fn initiate(row: &mut Row, columns: &Initiator, machine: &mut Machine, at: Time,
     row.set_text(columns.folder, Some(&by.path()));
     row.set_text(columns.command_line, Some(&by.name));
     row.set_long(columns.id, Some(machine.chance.between(400, 30_000)));
-    row.set_time(
-        columns.created,
-        Some(at - std::time::Duration::from_secs(running_for.unsigned_abs())),
-    );
+    row.set_time(columns.created, Some(at - std::time::Duration::from_secs(running_for.unsigned_abs())));
     row.set_text(columns.account_domain, Some(words::ACCOUNT_DOMAIN));
     row.set_text(columns.account_name, Some(&machine.account));
     row.set_text(columns.account_sid, Some(&machine.sid));
@@ -213,15 +186,9 @@ pub(super) fn network_row(machine: &mut Machine, at: Time, by: &Arc<File>) -> Re
     let place = machine.chance.below(254) + 1;
     row.set_text(network::REMOTE_IP, Some(&format!("203.0.113.{place}")));
     row.set_long(network::REMOTE_PORT, Some(443));
-    row.set_text(
-        network::REMOTE_URL,
-        Some(&format!("host{place}.example.net")),
-    );
+    row.set_text(network::REMOTE_URL, Some(&format!("host{place}.example.net")));
     row.set_text(network::LOCAL_IP, Some(&machine.address));
-    row.set_long(
-        network::LOCAL_PORT,
-        Some(machine.chance.between(49_152, 65_535)),
-    );
+    row.set_long(network::LOCAL_PORT, Some(machine.chance.between(49_152, 65_535)));
     row.set_text(network::PROTOCOL, Some("Tcp"));
     row.set_text(network::REMOTE_IP_TYPE, Some("Public"));
     initiate(&mut row, initiator!(network), machine, at, by);
@@ -232,26 +199,9 @@ pub(super) fn network_row(machine: &mut Machine, at: Time, by: &Arc<File>) -> Re
 pub(super) fn logon_row(machine: &mut Machine, at: Time, by: &Arc<File>) -> Record {
     let mut row = begin!(logon, machine, at);
     let failed = machine.chance.happens(0.05);
-    row.set_text(
-        logon::ACTION_TYPE,
-        Some(if failed {
-            "LogonFailed"
-        } else {
-            "LogonSuccess"
-        }),
-    );
-    row.set_text(
-        logon::FAILURE_REASON,
-        failed.then_some("InvalidUserNameOrPassword"),
-    );
-    row.set_text(
-        logon::LOGON_TYPE,
-        Some(if machine.server {
-            "Network"
-        } else {
-            "Interactive"
-        }),
-    );
+    row.set_text(logon::ACTION_TYPE, Some(if failed { "LogonFailed" } else { "LogonSuccess" }));
+    row.set_text(logon::FAILURE_REASON, failed.then_some("InvalidUserNameOrPassword"));
+    row.set_text(logon::LOGON_TYPE, Some(if machine.server { "Network" } else { "Interactive" }));
     row.set_text(logon::ACCOUNT_DOMAIN, Some(words::ACCOUNT_DOMAIN));
     row.set_text(logon::ACCOUNT_NAME, Some(&machine.account));
     row.set_text(logon::ACCOUNT_SID, Some(&machine.sid));
@@ -273,28 +223,13 @@ pub(super) fn report_rows(machine: &mut Machine, at: Time) -> [Record; 2] {
     row.set_bool(info::IS_AZURE_AD_JOINED, Some(!machine.server));
     row.set_text(info::ONBOARDING_STATUS, Some("Onboarded"));
     row.set_text(info::SENSOR_HEALTH_STATE, Some("Active"));
-    row.set_text(
-        info::DEVICE_TYPE,
-        Some(if machine.server {
-            "Server"
-        } else {
-            "Workstation"
-        }),
-    );
+    row.set_text(info::DEVICE_TYPE, Some(if machine.server { "Server" } else { "Workstation" }));
     row.set_text(info::DEVICE_CATEGORY, Some("Endpoint"));
     row.set_text(
         info::EXPOSURE_LEVEL,
-        Some(
-            ["Low", "Medium", "High"]
-                .get(machine.number % 3)
-                .copied()
-                .unwrap_or("Low"),
-        ),
+        Some(["Low", "Medium", "High"].get(machine.number % 3).copied().unwrap_or("Low")),
     );
-    row.set_text(
-        info::ASSET_VALUE,
-        Some(if machine.server { "High" } else { "Normal" }),
-    );
+    row.set_text(info::ASSET_VALUE, Some(if machine.server { "High" } else { "Normal" }));
     let users = serde_json::json!([{ "UserName": machine.account, "DomainName": words::ACCOUNT_DOMAIN, "Sid": machine.sid }]);
     row.set_text(info::LOGGED_ON_USERS, Some(&users.to_string()));
     let first = Record::Row(row);
@@ -306,18 +241,14 @@ pub(super) fn report_rows(machine: &mut Machine, at: Time) -> [Record; 2] {
     row.set_text(adapter::NETWORK_ADAPTER_STATUS, Some("Up"));
     row.set_text(adapter::DNS_ADDRESSES, Some("[\"192.0.2.254\"]"));
     row.set_text(adapter::DEFAULT_GATEWAYS, Some("[\"192.0.2.254\"]"));
-    let addresses = serde_json::json!([{ "IPAddress": machine.address, "SubnetPrefix": 24, "AddressType": "Private" }]);
+    let addresses =
+        serde_json::json!([{ "IPAddress": machine.address, "SubnetPrefix": 24, "AddressType": "Private" }]);
     row.set_text(adapter::IP_ADDRESSES, Some(&addresses.to_string()));
     [first, Record::Row(row)]
 }
 
 /// What is known of a signed file's certificate.
-pub(super) fn certificate_row(
-    machine: &mut Machine,
-    at: Time,
-    file: &File,
-    signer: &str,
-) -> Record {
+pub(super) fn certificate_row(machine: &mut Machine, at: Time, file: &File, signer: &str) -> Record {
     let mut row = begin!(certificate, machine, at);
     row.set_text(certificate::SHA1, Some(&file.sha1));
     row.set_bool(certificate::IS_SIGNED, Some(true));
@@ -325,10 +256,7 @@ pub(super) fn certificate_row(
     row.set_text(certificate::SIGNER, Some(signer));
     row.set_text(certificate::SIGNER_HASH, Some(&signer_hash(signer)));
     row.set_text(certificate::ISSUER, Some("Example Code Signing CA"));
-    row.set_text(
-        certificate::ISSUER_HASH,
-        Some(&signer_hash("Example Code Signing CA")),
-    );
+    row.set_text(certificate::ISSUER_HASH, Some(&signer_hash("Example Code Signing CA")));
     row.set_bool(certificate::IS_TRUSTED, Some(true));
     Record::Row(row)
 }

@@ -11,11 +11,7 @@ fn end() -> Time {
 }
 
 fn small() -> Law {
-    Law {
-        events: 20_000,
-        days: 14,
-        ..Law::demo(end())
-    }
+    Law { events: 20_000, days: 14, ..Law::demo(end()) }
 }
 
 struct Generated {
@@ -25,11 +21,7 @@ struct Generated {
 }
 
 fn generate(law: Law) -> Generated {
-    let mut generated = Generated {
-        rows: Vec::new(),
-        alerts: Vec::new(),
-        batches: 0,
-    };
+    let mut generated = Generated { rows: Vec::new(), alerts: Vec::new(), batches: 0 };
     for batch in Generator::new(law) {
         assert!(batch.len() <= Generator::BATCH);
         generated.batches += 1;
@@ -48,30 +40,21 @@ fn machines_by_file(rows: &[Row]) -> BTreeMap<String, BTreeSet<String>> {
     let mut found: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
     for row in rows {
         let (machine, hash) = match row.table().unwrap().name {
-            "DeviceProcessEvents" => (
-                device_process_events::DEVICE_ID,
-                device_process_events::SHA256,
-            ),
-            "DeviceImageLoadEvents" => (
-                device_image_load_events::DEVICE_ID,
-                device_image_load_events::SHA256,
-            ),
+            "DeviceProcessEvents" => (device_process_events::DEVICE_ID, device_process_events::SHA256),
+            "DeviceImageLoadEvents" => {
+                (device_image_load_events::DEVICE_ID, device_image_load_events::SHA256)
+            }
             "DeviceFileEvents" => (device_file_events::DEVICE_ID, device_file_events::SHA256),
             _ => continue,
         };
         let (machine, hash) = (row.text(machine).unwrap(), row.text(hash).unwrap());
-        found
-            .entry(hash.to_owned())
-            .or_default()
-            .insert(machine.to_owned());
+        found.entry(hash.to_owned()).or_default().insert(machine.to_owned());
     }
     found
 }
 
 fn count(rows: &[Row], tables: &[&str]) -> usize {
-    rows.iter()
-        .filter(|row| tables.contains(&row.table().unwrap().name))
-        .count()
+    rows.iter().filter(|row| tables.contains(&row.table().unwrap().name)).count()
 }
 
 const EVENTS: &[&str] = &[
@@ -94,21 +77,11 @@ fn the_same_law_gives_the_same_telemetry() {
 #[test]
 fn ids_and_hashes_do_not_depend_on_when_it_ends() {
     // Three days later: another weekday, another hour.
-    let later = Law {
-        end: Time::parse("2026-01-18T22:00:07.5Z").unwrap(),
-        ..small()
-    };
-    let (now, then) = (
-        Generator::new(small()).example().unwrap(),
-        Generator::new(later.clone()).example().unwrap(),
-    );
+    let later = Law { end: Time::parse("2026-01-18T22:00:07.5Z").unwrap(), ..small() };
+    let (now, then) =
+        (Generator::new(small()).example().unwrap(), Generator::new(later.clone()).example().unwrap());
     assert_eq!((now.alert, now.file), (then.alert, then.file));
-    let ids = |alerts: &[Alert]| {
-        alerts
-            .iter()
-            .map(|alert| alert.id.clone())
-            .collect::<BTreeSet<_>>()
-    };
+    let ids = |alerts: &[Alert]| alerts.iter().map(|alert| alert.id.clone()).collect::<BTreeSet<_>>();
     assert_eq!(ids(&generate(small()).alerts), ids(&generate(later).alerts));
 }
 
@@ -119,17 +92,10 @@ fn there_are_as_many_events_alerts_and_machines_as_asked_for() {
     // 2 % arrive twice.
     assert!((20_300..20_500).contains(&events), "{events}");
     assert_eq!(generated.alerts.len(), 12);
-    let machines: BTreeSet<_> = generated
-        .rows
-        .iter()
-        .filter_map(|row| row.text(device_process_events::DEVICE_ID))
-        .collect();
+    let machines: BTreeSet<_> =
+        generated.rows.iter().filter_map(|row| row.text(device_process_events::DEVICE_ID)).collect();
     assert_eq!(machines.len(), 25);
-    assert!(
-        machines
-            .iter()
-            .all(|id| id.len() == 40 && id.bytes().all(|byte| byte.is_ascii_hexdigit()))
-    );
+    assert!(machines.iter().all(|id| id.len() == 40 && id.bytes().all(|byte| byte.is_ascii_hexdigit())));
     for table in [
         "DeviceInfo",
         "DeviceNetworkInfo",
@@ -145,11 +111,7 @@ fn there_are_as_many_events_alerts_and_machines_as_asked_for() {
 fn most_files_are_on_one_machine_and_few_on_all() {
     let files = machines_by_file(&generate(Law::demo(end())).rows);
     let share = |test: &dyn Fn(usize) -> bool| {
-        files
-            .values()
-            .filter(|machines| test(machines.len()))
-            .count() as f64
-            / files.len() as f64
+        files.values().filter(|machines| test(machines.len())).count() as f64 / files.len() as f64
     };
     let (single, everywhere) = (share(&|k| k == 1), share(&|k| k == 25));
     // Between the 66 % measured in labs of five machines and the 94 % of a hundred million.
@@ -163,10 +125,7 @@ fn sightings_concentrate_on_few_pairs() {
     for row in generate(Law::demo(end())).rows {
         if row.table().unwrap().name == "DeviceImageLoadEvents" {
             let text = |column| row.text(column).unwrap().to_owned();
-            let pair = (
-                text(device_image_load_events::DEVICE_ID),
-                text(device_image_load_events::SHA256),
-            );
+            let pair = (text(device_image_load_events::DEVICE_ID), text(device_image_load_events::SHA256));
             *pairs.entry(pair).or_default() += 1;
         }
     }
@@ -186,10 +145,7 @@ fn people_work_in_working_hours_and_rest_at_weekends() {
         let Some(at) = row.time(device_process_events::TIMESTAMP) else {
             continue;
         };
-        assert!(
-            at <= law.end && at >= law.end - std::time::Duration::from_secs(14 * 24 * 3600),
-            "{at}"
-        );
+        assert!(at <= law.end && at >= law.end - std::time::Duration::from_secs(14 * 24 * 3600), "{at}");
         let hour = at.unix_seconds().rem_euclid(24 * 3600) / 3600;
         all += 1;
         working += u64::from((8..18).contains(&hour));
@@ -200,10 +156,7 @@ fn people_work_in_working_hours_and_rest_at_weekends() {
     let share = working as f64 / all as f64;
     assert!((0.75..0.85).contains(&share), "{share}");
     // Campaigns do not keep to working days.
-    assert!(
-        workstations_at_weekends < all / 100,
-        "{workstations_at_weekends}"
-    );
+    assert!(workstations_at_weekends < all / 100, "{workstations_at_weekends}");
 }
 
 #[test]
@@ -216,24 +169,13 @@ fn every_file_in_an_alert_was_seen_on_its_machine() {
         let machine = raised.facts.text(alert::MACHINE_ID).unwrap();
         let updated = raised.facts.time(alert::LAST_UPDATE_TIME).unwrap();
         assert!(updated <= end(), "{updated}");
-        let kinds: BTreeSet<_> = raised
-            .evidence
-            .iter()
-            .filter_map(|piece| piece.0.text(evidence::ENTITY_TYPE))
-            .collect();
-        assert_eq!(
-            kinds.into_iter().collect::<Vec<_>>(),
-            ["File", "Process", "User"]
-        );
-        for piece in raised
-            .evidence
-            .iter()
-            .filter(|piece| !piece.hashes().is_empty())
-        {
+        let kinds: BTreeSet<_> =
+            raised.evidence.iter().filter_map(|piece| piece.0.text(evidence::ENTITY_TYPE)).collect();
+        assert_eq!(kinds.into_iter().collect::<Vec<_>>(), ["File", "Process", "User"]);
+        for piece in raised.evidence.iter().filter(|piece| !piece.hashes().is_empty()) {
             let hash = piece.0.text(evidence::SHA256).unwrap();
             assert!(
-                seen.get(&hash)
-                    .is_some_and(|machines| machines.contains(&machine)),
+                seen.get(&hash).is_some_and(|machines| machines.contains(&machine)),
                 "{hash} of {}",
                 raised.id
             );
@@ -242,12 +184,7 @@ fn every_file_in_an_alert_was_seen_on_its_machine() {
     }
     assert!(files > 24, "{files}");
     let example = Generator::new(small()).example().unwrap();
-    assert!(
-        generated
-            .alerts
-            .iter()
-            .any(|alert| alert.id == example.alert)
-    );
+    assert!(generated.alerts.iter().any(|alert| alert.id == example.alert));
 }
 
 #[test]
@@ -272,20 +209,9 @@ fn the_three_hashes_of_a_file_are_of_one_content() {
 
 #[test]
 fn a_company_of_any_size_can_be_generated() {
-    for (machines, days, events, alerts) in
-        [(0, 3, 100, 2), (1, 1, 10, 1), (3, 0, 10, 1), (1, 2, 0, 0)]
-    {
-        let generated = generate(Law {
-            machines,
-            days,
-            events,
-            alerts,
-            ..small()
-        });
-        assert!(
-            generated.rows.len() < 1_000,
-            "{machines} machines, {days} days"
-        );
+    for (machines, days, events, alerts) in [(0, 3, 100, 2), (1, 1, 10, 1), (3, 0, 10, 1), (1, 2, 0, 0)] {
+        let generated = generate(Law { machines, days, events, alerts, ..small() });
+        assert!(generated.rows.len() < 1_000, "{machines} machines, {days} days");
     }
 }
 

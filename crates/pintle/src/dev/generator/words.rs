@@ -23,40 +23,16 @@ pub(super) struct Build {
 
 /// What workstations run, the most common first.
 pub(super) const WORKSTATION_BUILDS: [Build; 4] = [
-    Build {
-        platform: "Windows11",
-        version: "24H2",
-        build: 26100,
-    },
-    Build {
-        platform: "Windows11",
-        version: "23H2",
-        build: 22631,
-    },
-    Build {
-        platform: "Windows10",
-        version: "22H2",
-        build: 19045,
-    },
-    Build {
-        platform: "Windows11",
-        version: "25H2",
-        build: 26200,
-    },
+    Build { platform: "Windows11", version: "24H2", build: 26100 },
+    Build { platform: "Windows11", version: "23H2", build: 22631 },
+    Build { platform: "Windows10", version: "22H2", build: 19045 },
+    Build { platform: "Windows11", version: "25H2", build: 26200 },
 ];
 
 /// What servers run.
 pub(super) const SERVER_BUILDS: [Build; 2] = [
-    Build {
-        platform: "WindowsServer2022",
-        version: "21H2",
-        build: 20348,
-    },
-    Build {
-        platform: "WindowsServer2019",
-        version: "1809",
-        build: 17763,
-    },
+    Build { platform: "WindowsServer2022", version: "21H2", build: 20348 },
+    Build { platform: "WindowsServer2019", version: "1809", build: 17763 },
 ];
 
 pub(super) const PUBLISHERS: &[&str] = &[
@@ -83,8 +59,7 @@ pub(super) const DEPARTMENTS: &[(&str, &str)] = &[
     ("lab", "Engineering"),
 ];
 /// What servers are for.
-pub(super) const SERVER_TASKS: &[&str] =
-    &["file", "mail", "sql", "web", "build", "print", "backup"];
+pub(super) const SERVER_TASKS: &[&str] = &["file", "mail", "sql", "web", "build", "print", "backup"];
 
 /// The names of core files of which something is seen all the time, then made-up ones: four
 /// libraries to a program.
@@ -132,18 +107,14 @@ pub(super) fn core_file(place: usize) -> (Kind, String) {
         "dbghelp",
     ];
     const STEMS: &[&str] = &[
-        "net", "wlan", "disp", "auth", "print", "cert", "dev", "task", "sched", "font", "media",
-        "power", "input", "store", "mount", "audio", "locale",
+        "net", "wlan", "disp", "auth", "print", "cert", "dev", "task", "sched", "font", "media", "power",
+        "input", "store", "mount", "audio", "locale",
     ];
     const ENDS: &[&str] = &[
-        "api", "svc", "ui", "cfg", "core", "host", "mgr", "prov", "shell", "client", "cache",
-        "proxy", "sync",
+        "api", "svc", "ui", "cfg", "core", "host", "mgr", "prov", "shell", "client", "cache", "proxy", "sync",
     ];
     let word = |words: &[&'static str], place: usize| {
-        words
-            .get(place % words.len().max(1))
-            .copied()
-            .unwrap_or("file")
+        words.get(place % words.len().max(1)).copied().unwrap_or("file")
     };
     let (kind, known, nth, ending) = match place % 5 {
         0 => (Kind::Program, PROGRAMS, place / 5, "exe"),
@@ -153,11 +124,7 @@ pub(super) fn core_file(place: usize) -> (Kind, String) {
         Some(name) => (*name).to_owned(),
         None => {
             let round = place / (STEMS.len() * ENDS.len());
-            let number = if round == 0 {
-                String::new()
-            } else {
-                round.to_string()
-            };
+            let number = if round == 0 { String::new() } else { round.to_string() };
             format!("{}{}{number}", word(STEMS, place), word(ENDS, place))
         }
     };
@@ -167,18 +134,13 @@ pub(super) fn core_file(place: usize) -> (Kind, String) {
 /// The name of the `number`th application. Never the same twice.
 pub(super) fn application(number: usize, chance: &mut Chance) -> String {
     const FIRST: &[&str] = &[
-        "Ledger", "Chart", "Mail", "Note", "Plan", "Sheet", "Draw", "Build", "Trace", "Vault",
-        "Relay", "Parcel", "Meter", "Survey", "Roster", "Invoice",
+        "Ledger", "Chart", "Mail", "Note", "Plan", "Sheet", "Draw", "Build", "Trace", "Vault", "Relay",
+        "Parcel", "Meter", "Survey", "Roster", "Invoice",
     ];
-    const SECOND: &[&str] = &[
-        "Room", "Works", "Desk", "Studio", "Viewer", "Agent", "Sync", "Kit", "Board", "Manager",
-    ];
+    const SECOND: &[&str] =
+        &["Room", "Works", "Desk", "Studio", "Viewer", "Agent", "Sync", "Kit", "Board", "Manager"];
     let name = format!("{}{}", chance.pick(FIRST), chance.pick(SECOND));
-    if number < 8 {
-        name
-    } else {
-        format!("{name} {}", number + 1)
-    }
+    if number < 8 { name } else { format!("{name} {}", number + 1) }
 }
 
 /// A file of an application: the first is the program itself.
@@ -188,9 +150,8 @@ pub(super) fn application_file(product: &str, place: usize, chance: &mut Chance)
         0 => (Kind::Program, format!("{base}.exe")),
         1 => (Kind::Program, format!("{base}-update.exe")),
         _ => {
-            let part = chance.pick(&[
-                "core", "ui", "net", "data", "plugin", "codec", "render", "lang", "report",
-            ]);
+            let part =
+                chance.pick(&["core", "ui", "net", "data", "plugin", "codec", "render", "lang", "report"]);
             (Kind::Library, format!("{base}-{part}{place}.dll"))
         }
     }
@@ -202,25 +163,13 @@ pub(super) fn singleton(account: &str, chance: &mut Chance) -> (Kind, String, St
     let home = format!("C:\\Users\\{account}");
     if chance.happens(0.5) {
         let name = chance.pick(&["setup", "helper", "patch", "converter", "viewer"]);
-        (
-            Kind::Program,
-            format!("{name}-{number}.exe"),
-            format!("{home}\\Downloads"),
-        )
+        (Kind::Program, format!("{name}-{number}.exe"), format!("{home}\\Downloads"))
     } else if chance.happens(0.3) {
-        (
-            Kind::Library,
-            format!("native-{number}.dll"),
-            format!("{home}\\AppData\\Local\\Temp"),
-        )
+        (Kind::Library, format!("native-{number}.dll"), format!("{home}\\AppData\\Local\\Temp"))
     } else {
         let name = chance.pick(&["report", "minutes", "offer", "budget", "figures"]);
         let ending = chance.pick(&["docx", "xlsx", "pdf", "ps1"]);
-        (
-            Kind::Document,
-            format!("{name}-{number}.{ending}"),
-            format!("{home}\\Documents"),
-        )
+        (Kind::Document, format!("{name}-{number}.{ending}"), format!("{home}\\Documents"))
     }
 }
 
@@ -228,11 +177,7 @@ pub(super) fn singleton(account: &str, chance: &mut Chance) -> (Kind, String, St
 pub(super) fn built(day: i64, nth: usize, account: &str) -> (Kind, String, String) {
     let folder = format!("C:\\Users\\{account}\\source\\gudgeon\\target\\debug");
     match nth % 3 {
-        0 => (
-            Kind::Program,
-            format!("gudgeon-test-{day}-{nth}.exe"),
-            folder,
-        ),
+        0 => (Kind::Program, format!("gudgeon-test-{day}-{nth}.exe"), folder),
         _ => (Kind::Library, format!("gudgeon-{day}-{nth}.dll"), folder),
     }
 }
