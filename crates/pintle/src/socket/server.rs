@@ -239,13 +239,13 @@ async fn machines(State(instance): Owner, Query(part): Query<wire::Part>) -> Res
     entities(ask(&instance, move |store| written(|out| store.machines(&scope, page, out))).await?)
 }
 
-/// A list as the store writes it, in an envelope.
+/// A list as the store writes it, in brackets.
 fn written(
     write: impl FnOnce(&mut Vec<u8>) -> Result<usize, pintle_store::Error>,
 ) -> Result<Vec<u8>, pintle_store::Error> {
-    let mut out = b"{\"value\":[".to_vec();
+    let mut out = b"[".to_vec();
     write(&mut out)?;
-    out.extend_from_slice(b"]}");
+    out.push(b']');
     Ok(out)
 }
 

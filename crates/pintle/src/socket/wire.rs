@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 
 use pintle_store::{Receipt, Totals};
 use serde::{Deserialize, Serialize};
-use serde_json::value::RawValue;
 
 /// A refusal's body.
 #[derive(Debug, Serialize, Deserialize)]
@@ -161,12 +160,6 @@ pub(crate) struct Reject {
     pub(crate) reason: String,
     /// Its first bytes as text, what is no UTF-8 replaced.
     pub(crate) text: String,
-}
-
-/// A list whose members are passed through as the API writes them.
-#[derive(Debug, Serialize, Deserialize)]
-pub(crate) struct Entities {
-    pub(crate) value: Vec<Box<RawValue>>,
 }
 
 /// How much a tenant holds.
