@@ -5,7 +5,12 @@
 //! status codes.
 
 pub mod auth;
+pub mod cli;
 pub mod config;
 pub mod dev;
+pub mod http;
+pub mod instance;
+mod intake;
 mod private_file;
 pub mod quota;
+pub mod socket;

@@ -5,18 +5,40 @@ use std::fs::{self, File};
 use std::io::{self, Write};
 use std::path::Path;
 
+use tempfile::NamedTempFile;
+
 /// Writes `bytes` to `path` with mode 0600, on disk when this returns.
 pub(crate) fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    let folder = path
-        .parent()
-        .ok_or_else(|| io::Error::other("a file needs a folder"))?;
-    // tempfile makes files with 0600, so the content is never readable by others, not even shortly.
-    let mut file = tempfile::NamedTempFile::new_in(folder)?;
-    file.write_all(bytes)?;
-    file.as_file().sync_all()?;
-    file.persist(path).map_err(|error| error.error)?;
+    let folder = folder_of(path)?;
+    written_in(folder, bytes)?.persist(path).map_err(|error| error.error)?;
     // The new name is durable only once its folder is.
     File::open(folder)?.sync_all()
+}
+
+/// Writes `bytes` to `path` unless there is such a file. Gives what is there afterwards, so that
+/// two processes starting at once go on with the same content.
+pub(crate) fn create(path: &Path, bytes: &[u8]) -> io::Result<Vec<u8>> {
+    let folder = folder_of(path)?;
+    match written_in(folder, bytes)?.persist_noclobber(path) {
+        Ok(_) => {
+            File::open(folder)?.sync_all()?;
+            Ok(bytes.to_owned())
+        }
+        Err(error) if error.error.kind() == io::ErrorKind::AlreadyExists => fs::read(path),
+        Err(error) => Err(error.error),
+    }
+}
+
+fn folder_of(path: &Path) -> io::Result<&Path> {
+    path.parent().ok_or_else(|| io::Error::other("a file needs a folder"))
+}
+
+fn written_in(folder: &Path, bytes: &[u8]) -> io::Result<NamedTempFile> {
+    // tempfile makes files with 0600, so the content is never readable by others, not even shortly.
+    let mut file = NamedTempFile::new_in(folder)?;
+    file.write_all(bytes)?;
+    file.as_file().sync_all()?;
+    Ok(file)
 }
 
 /// The file's content, or `None` if there is no such file.
@@ -38,7 +60,8 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("pepper");
         assert_eq!(read(&path).unwrap(), None);
-        replace(&path, b"one").unwrap();
+        assert_eq!(create(&path, b"one").unwrap(), b"one");
+        assert_eq!(create(&path, b"late").unwrap(), b"one");
         replace(&path, b"two").unwrap();
         assert_eq!(read(&path).unwrap().unwrap(), b"two");
         assert_eq!(

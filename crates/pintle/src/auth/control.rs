@@ -145,6 +145,11 @@ impl Control {
     /// Opens the folder's `control.json`. On the first start it is made, with the tenant
     /// `default`.
     pub fn open(folder: &Path) -> Result<Control, super::Error> {
+        Control::open_with_default(folder, TenantId::random())
+    }
+
+    /// The same, with a given id for the tenant `default` if it has to be made.
+    pub fn open_with_default(folder: &Path, default: TenantId) -> Result<Control, super::Error> {
         let path = folder.join("control.json");
         let found = private_file::read(&path).map_err(super::Error::io("read", &path))?;
         let pepper = match (Pepper::read(folder)?, &found) {
@@ -156,20 +161,16 @@ impl Control {
                 return Err(super::Error::damaged(&folder.join(Pepper::FILE), reason));
             }
         };
-        let state = match found {
-            Some(bytes) => read_state(&path, &bytes)?,
+        let bytes = match found {
+            Some(bytes) => bytes,
             None => {
-                let state = State {
-                    tenants: vec![Tenant {
-                        id: TenantId::random(),
-                        name: "default".to_owned(),
-                    }],
-                    applications: BTreeMap::new(),
-                };
-                write_state(&path, &state)?;
-                state
+                let first = Tenant { id: default, name: "default".to_owned() };
+                let state = State { tenants: vec![first], applications: BTreeMap::new() };
+                let bytes = state_bytes(&path, &state)?;
+                private_file::create(&path, &bytes).map_err(super::Error::io("write", &path))?
             }
         };
+        let state = read_state(&path, &bytes)?;
         Ok(Control {
             path,
             pepper,
@@ -392,12 +393,12 @@ fn read_state(path: &Path, bytes: &[u8]) -> Result<State, super::Error> {
 }
 
 fn write_state(path: &Path, state: &State) -> Result<(), super::Error> {
-    let bytes = serde_json::to_vec_pretty(&File {
-        format: FORMAT,
-        state,
-    })
-    .map_err(|error| super::Error::damaged(path, error))?;
-    private_file::replace(path, &bytes).map_err(super::Error::io("write", path))
+    private_file::replace(path, &state_bytes(path, state)?).map_err(super::Error::io("write", path))
+}
+
+fn state_bytes(path: &Path, state: &State) -> Result<Vec<u8>, super::Error> {
+    serde_json::to_vec_pretty(&File { format: FORMAT, state })
+        .map_err(|error| super::Error::damaged(path, error))
 }
 
 fn checked_name(name: &str) -> Result<String, Error> {

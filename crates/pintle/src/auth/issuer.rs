@@ -93,11 +93,7 @@ impl Issuer {
         let path = folder.join("issuer-key.pem");
         let pem = match private_file::read(&path).map_err(Error::io("read", &path))? {
             Some(pem) => pem,
-            None => {
-                let pem = new_key()?;
-                private_file::replace(&path, pem.as_bytes()).map_err(Error::io("write", &path))?;
-                pem.into_bytes()
-            }
+            None => private_file::create(&path, new_key()?.as_bytes()).map_err(Error::io("write", &path))?,
         };
         let damaged = |error: jsonwebtoken::errors::Error| {
             Error::damaged(

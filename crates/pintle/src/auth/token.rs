@@ -110,6 +110,9 @@ pub enum Refusal {
     /// Ask the administrator.
     #[error("the application of this token is unknown or disabled here")]
     Application,
+    /// Call as an application.
+    #[error("the user of this token is unknown here")]
+    User,
 }
 
 /// Verifies tokens, and remembers those that it has verified.
