@@ -44,7 +44,7 @@ pub fn store_options(config: &Config, control: &Control, clock: Clock) -> Option
         clock,
         retention: config.retention,
         tenant_retention: control.tenants().into_iter().map(retention).collect(),
-        archive: config.archive,
+        archive: config.archive.caps(),
     }
 }
 

@@ -17,3 +17,6 @@ pub use session::{Session, SessionError};
 
 /// The socket's name in the data folder.
 pub const FILE: &str = "pintle.sock";
+
+#[cfg(test)]
+mod tests;

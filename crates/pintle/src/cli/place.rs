@@ -15,6 +15,7 @@ pub struct Place {
     /// The tenant, by name or id
     #[arg(long, value_name = "TENANT", default_value = DEFAULT_TENANT)]
     pub tenant: String,
+    /// The folder.
     #[command(flatten)]
     pub folder: Folder,
 }

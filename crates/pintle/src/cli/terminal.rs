@@ -111,7 +111,8 @@ mod tests {
     fn a_table_lines_up_and_no_cell_breaks_it() {
         let mut table = Table::new("<>");
         table.row(["machine", "events"]).row(["ws-01", "7"]).row(["evil\nname", "1,200"]);
-        assert_eq!(table.to_string(), "machine         events\nws-01                7\nevil\\u{a}name   1,200\n");
+        let lines = "machine        events\nws-01               7\nevil\\u{a}name   1,200\n";
+        assert_eq!(table.to_string(), lines);
     }
 
     #[test]

@@ -140,7 +140,7 @@ impl Client {
         &self,
         asked: &wire::Ingest,
         bytes: Body,
-        progress: &mut dyn FnMut(u64),
+        progress: &mut (dyn FnMut(u64) + Send),
     ) -> Result<wire::Report, ClientError> {
         let path = format!("/ingest?{}", self.query(asked)?);
         let mut lines = Lines::of(self.send(self.request(Method::POST, &path, bytes)?).await?);

@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use pintle_model::MachineId;
 use sha1::{Digest, Sha1};
 
 use super::Law;
@@ -120,11 +119,6 @@ impl Machine {
         }
         machine.unseen = machine.files.iter().rev().map(|file| (Arc::clone(file), News::Inventory)).collect();
         machine
-    }
-
-    /// Its id as the API knows it.
-    pub(super) fn machine_id(&self) -> Option<MachineId> {
-        self.id.parse().ok()
     }
 
     /// Whether it is on: at weekends only servers are.
