@@ -46,7 +46,9 @@ pub fn row(table: &'static Table, members: &Object<'_>) -> Result<Decoded, Probl
 fn place_in_time(row: &mut Row, members: &Object<'_>) -> Result<(), Problem> {
     let column = tables::device_events::TIMESTAMP;
     let given = members.get("Timestamp").or_else(|| members.get("TimeGenerated"));
-    if row.time(column).is_none() && let Some(text) = given.and_then(|value| value.text()).filter(|text| !text.is_empty()) {
+    if row.time(column).is_none()
+        && let Some(text) = given.and_then(|value| value.text()).filter(|text| !text.is_empty())
+    {
         row.set_time(column, Some(Time::parse(&text).ok_or("Timestamp is no time")?));
     }
     Ok(())

@@ -188,7 +188,9 @@ mod tests {
 
     #[test]
     fn any_text_survives_even_half_a_utf16_pair() {
-        let object = Object::parse(r#"{"Contents":"ㅗ\ud83d到","n":-9223372036854775808,"z":null}"#.as_bytes()).unwrap();
+        let object =
+            Object::parse(r#"{"Contents":"ㅗ\ud83d到","n":-9223372036854775808,"z":null}"#.as_bytes())
+                .unwrap();
         assert_eq!(object.get("Contents").unwrap().text().unwrap(), "ㅗ\u{fffd}到");
         assert_eq!(object.get("n").unwrap().text().and_then(|text| long(&text)), Some(i64::MIN));
         assert_eq!(object.get("z").unwrap().text(), None);

@@ -102,7 +102,8 @@ impl Summary {
 
     fn reject(&mut self, reason: &str) {
         let known = self.rejects_by_reason.len() < REASONS || self.rejects_by_reason.contains_key(reason);
-        *self.rejects_by_reason.entry(if known { reason } else { OTHER_REASONS }.to_owned()).or_default() += 1;
+        *self.rejects_by_reason.entry(if known { reason } else { OTHER_REASONS }.to_owned()).or_default() +=
+            1;
     }
 }
 
@@ -141,7 +142,10 @@ pub fn read(
     match run.pieces(packed) {
         Ok(()) => {}
         Err(Stop::Input(error)) if counts.failed.get() => return Err(Error::Read(source.to_owned(), error)),
-        Err(Stop::Input(error)) => match error.get_ref().and_then(|error| error.downcast_ref::<unpack::Refused>()) {
+        Err(Stop::Input(error)) => match error
+            .get_ref()
+            .and_then(|error| error.downcast_ref::<unpack::Refused>())
+        {
             Some(refused) => return Err(Error::Limit(format!("{source} {refused}"))),
             None => run.reject(counts.unpacked.get(), "damaged compressed data: reading stopped here", &[]),
         },
@@ -296,7 +300,10 @@ fn names_a_file_in(row: &Row) -> bool {
 
 /// By table: the columns of the SHA-1, SHA-256 and MD5 of its two roles.
 static HASH_COLUMNS: std::sync::LazyLock<Vec<[[Option<ColumnId>; 3]; 2]>> = std::sync::LazyLock::new(|| {
-    let roles = [["SHA1", "SHA256", "MD5"], ["InitiatingProcessSHA1", "InitiatingProcessSHA256", "InitiatingProcessMD5"]];
+    let roles = [
+        ["SHA1", "SHA256", "MD5"],
+        ["InitiatingProcessSHA1", "InitiatingProcessSHA256", "InitiatingProcessMD5"],
+    ];
     let columns = |table: &&pintle_model::Table| {
         roles.map(|names| names.map(|name| table.column(name).map(|(column, _)| column)))
     };

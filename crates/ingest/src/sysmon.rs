@@ -5,8 +5,8 @@
 //! the clipboard (24) and a named stream (15).
 
 use pintle_model::tables::{
-    device_events, device_file_events, device_image_load_events, device_network_events, device_process_events,
-    device_registry_events,
+    device_events, device_file_events, device_image_load_events, device_network_events,
+    device_process_events, device_registry_events,
 };
 
 use crate::windows::{Action, Field, Mapping, Target, WindowsEvent, last_part};
@@ -21,7 +21,9 @@ pub fn wrote(event: &WindowsEvent<'_>) -> bool {
 /// Whether the event is about a named stream (`file.exe:Zone.Identifier`): its hashes are the
 /// stream's, and the same few values stand beside countless files.
 pub fn is_named_stream(event: &WindowsEvent<'_>) -> bool {
-    event.event_id == 15 && wrote(event) && event.get("TargetFilename").is_some_and(|path| names_stream(&path))
+    event.event_id == 15
+        && wrote(event)
+        && event.get("TargetFilename").is_some_and(|path| names_stream(&path))
 }
 
 fn names_stream(path: &str) -> bool {
@@ -78,11 +80,17 @@ macro_rules! initiating {
     };
     ($table:ident, $image:literal, $id:literal, $user:literal) => {
         &[
-            ($image, Target::Path($table::INITIATING_PROCESS_FILE_NAME, $table::INITIATING_PROCESS_FOLDER_PATH)),
+            (
+                $image,
+                Target::Path($table::INITIATING_PROCESS_FILE_NAME, $table::INITIATING_PROCESS_FOLDER_PATH),
+            ),
             ($id, Target::Long($table::INITIATING_PROCESS_ID)),
             (
                 $user,
-                Target::Account($table::INITIATING_PROCESS_ACCOUNT_DOMAIN, $table::INITIATING_PROCESS_ACCOUNT_NAME),
+                Target::Account(
+                    $table::INITIATING_PROCESS_ACCOUNT_DOMAIN,
+                    $table::INITIATING_PROCESS_ACCOUNT_NAME,
+                ),
             ),
         ]
     };
@@ -141,7 +149,10 @@ static PROCESS_CREATED: Mapping = Mapping {
         &[
             ("CommandLine", Target::Text(device_process_events::PROCESS_COMMAND_LINE)),
             ("ProcessId", Target::Long(device_process_events::PROCESS_ID)),
-            ("User", Target::Account(device_process_events::ACCOUNT_DOMAIN, device_process_events::ACCOUNT_NAME)),
+            (
+                "User",
+                Target::Account(device_process_events::ACCOUNT_DOMAIN, device_process_events::ACCOUNT_NAME),
+            ),
             ("LogonId", Target::Long(device_process_events::LOGON_ID)),
             ("TerminalSessionId", Target::Long(device_process_events::CREATED_PROCESS_SESSION_ID)),
             ("IntegrityLevel", Target::Text(device_process_events::PROCESS_INTEGRITY_LEVEL)),
@@ -149,7 +160,10 @@ static PROCESS_CREATED: Mapping = Mapping {
             ("Product", Target::Text(device_process_events::PROCESS_VERSION_INFO_PRODUCT_NAME)),
             ("FileVersion", Target::Text(device_process_events::PROCESS_VERSION_INFO_PRODUCT_VERSION)),
             ("Description", Target::Text(device_process_events::PROCESS_VERSION_INFO_FILE_DESCRIPTION)),
-            ("OriginalFileName", Target::Text(device_process_events::PROCESS_VERSION_INFO_ORIGINAL_FILE_NAME)),
+            (
+                "OriginalFileName",
+                Target::Text(device_process_events::PROCESS_VERSION_INFO_ORIGINAL_FILE_NAME),
+            ),
             ("ParentCommandLine", Target::Text(device_process_events::INITIATING_PROCESS_COMMAND_LINE)),
         ],
         initiating!(device_process_events, "ParentImage", "ParentProcessId", "ParentUser"),
@@ -208,7 +222,10 @@ registry_event!(
     &[
         (
             "TargetObject",
-            Target::RegistryValue(device_registry_events::REGISTRY_KEY, device_registry_events::REGISTRY_VALUE_NAME),
+            Target::RegistryValue(
+                device_registry_events::REGISTRY_KEY,
+                device_registry_events::REGISTRY_VALUE_NAME
+            ),
         ),
         ("Details", Target::Text(device_registry_events::REGISTRY_VALUE_DATA)),
     ]
@@ -272,7 +289,9 @@ mod tests {
 
     #[test]
     fn a_stream_is_named_by_what_follows_the_colon_that_is_no_drives() {
-        for path in ["C:\\a\\b.exe:Zone.Identifier", "b.exe:Zone.Identifier", "C:b.exe:s", "\\\\h\\s\\b.exe:x:$DATA"] {
+        for path in
+            ["C:\\a\\b.exe:Zone.Identifier", "b.exe:Zone.Identifier", "C:b.exe:s", "\\\\h\\s\\b.exe:x:$DATA"]
+        {
             assert!(names_stream(path), "{path}");
         }
         for path in ["C:\\a\\b.exe", "C:b.exe", "b.exe", "\\\\h\\s\\b.exe", "C:\\a\\b.exe::$DATA", "/tmp/b"] {

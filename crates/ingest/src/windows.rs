@@ -4,8 +4,8 @@
 
 use std::borrow::Cow;
 
-use pintle_model::{Cell, ColumnId, Hashes, Record, Row, Table, Time};
 use pintle_model::tables::{device_events, device_logon_events};
+use pintle_model::{Cell, ColumnId, Hashes, Record, Row, Table, Time};
 
 use crate::formats::Decoded;
 use crate::json::{self, Json};
@@ -114,7 +114,9 @@ impl WindowsEvent<'_> {
 
     /// Makes it a row.
     pub fn decode(&self) -> Decoded {
-        let Some(id) = machine::named(&self.computer) else { return Decoded::Nothing("event without a machine") };
+        let Some(id) = machine::named(&self.computer) else {
+            return Decoded::Nothing("event without a machine");
+        };
         let mapping = self.mapping();
         let mut row = Row::new(mapping.table);
         // Sysmon's own clock: the shipper's times come later, or in a local zone.
@@ -122,10 +124,13 @@ impl WindowsEvent<'_> {
         row.set_time(device_events::TIMESTAMP, utc.or(self.time));
         row.set_text(device_events::DEVICE_ID, Some(id.as_str()));
         row.set_text(device_events::DEVICE_NAME, Some(&self.computer.trim().to_lowercase()));
-        row.set_text(device_events::ACTION_TYPE, Some(match mapping.action {
-            Action::Is(action) => action,
-            Action::By(action) => action(self),
-        }));
+        row.set_text(
+            device_events::ACTION_TYPE,
+            Some(match mapping.action {
+                Action::Is(action) => action,
+                Action::By(action) => action(self),
+            }),
+        );
 
         let without_hashes = sysmon::is_named_stream(self);
         let mut rest = Rest::new(self);
@@ -325,7 +330,12 @@ mod tests {
     fn the_first_four_columns_of_every_event_table_stand_where_a_row_is_begun() {
         for mapping in (0..=40).map(sysmon::mapping).chain([&LOGON_SUCCESS, &OTHER]) {
             let names: Vec<_> = mapping.table.columns.iter().take(4).map(|column| column.name).collect();
-            assert_eq!(names, ["Timestamp", "DeviceId", "DeviceName", "ActionType"], "{}", mapping.table.name);
+            assert_eq!(
+                names,
+                ["Timestamp", "DeviceId", "DeviceName", "ActionType"],
+                "{}",
+                mapping.table.name
+            );
         }
     }
 
@@ -334,10 +344,7 @@ mod tests {
         let long = "x".repeat(MAX_ADDITIONAL_FIELDS);
         let event = WindowsEvent {
             computer: "ws-1".into(),
-            data: vec![
-                ("Long".into(), Datum::Text(long.into())),
-                ("Short".into(), Datum::Text("s".into())),
-            ],
+            data: vec![("Long".into(), Datum::Text(long.into())), ("Short".into(), Datum::Text("s".into()))],
             ..WindowsEvent::default()
         };
         let Decoded::Record(Record::Row(row)) = event.decode() else { panic!("no row") };

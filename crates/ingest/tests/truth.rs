@@ -23,8 +23,10 @@ struct Seen {
 
 #[test]
 fn every_recording_gives_exactly_the_sightings_that_are_in_it() {
-    let folder = std::env::var_os("PINTLE_SHARED_DATA")
-        .map_or_else(|| PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../../../shared/data")), PathBuf::from);
+    let folder = std::env::var_os("PINTLE_SHARED_DATA").map_or_else(
+        || PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../../../shared/data")),
+        PathBuf::from,
+    );
     let Ok(expected) = File::open(folder.join("expected.json")) else {
         println!("skipped: no recordings in {}", folder.display());
         return;
@@ -51,7 +53,11 @@ fn every_recording_gives_exactly_the_sightings_that_are_in_it() {
             &mut |_| {},
         )
         .unwrap_or_else(|error| panic!("{name}: {error}"));
-        differences.extend(compare(&expected["files"][name], &summary, &seen).into_iter().map(|what| format!("{name}: {what}")));
+        differences.extend(
+            compare(&expected["files"][name], &summary, &seen)
+                .into_iter()
+                .map(|what| format!("{name}: {what}")),
+        );
     }
     assert!(differences.is_empty(), "{}", differences.join("\n"));
 }
@@ -64,15 +70,35 @@ fn compare(truth: &Value, summary: &Summary, seen: &Seen) -> Vec<String> {
         }
     };
     check("records", summary.records.to_string(), truth["records"].to_string());
-    check("records with a file hash", summary.with_file_hash.to_string(), truth["records_with_file_hash"].to_string());
+    check(
+        "records with a file hash",
+        summary.with_file_hash.to_string(),
+        truth["records_with_file_hash"].to_string(),
+    );
     // Tables that Pintle does not keep are rejects here and plain records there.
-    let of_other_tables: u64 =
-        summary.rejects_by_reason.iter().filter(|(reason, _)| reason.starts_with("table ")).map(|(_, count)| count).sum();
-    check("unparsable", (summary.rejects() - of_other_tables).to_string(), truth["unparsable_records"].to_string());
+    let of_other_tables: u64 = summary
+        .rejects_by_reason
+        .iter()
+        .filter(|(reason, _)| reason.starts_with("table "))
+        .map(|(_, count)| count)
+        .sum();
+    check(
+        "unparsable",
+        (summary.rejects() - of_other_tables).to_string(),
+        truth["unparsable_records"].to_string(),
+    );
     check(
         "machines",
         format!("{:?}", seen.machines),
-        format!("{:?}", truth["machines_seen_at_all"].as_array().unwrap().iter().map(|m| m.as_str().unwrap()).collect::<std::collections::BTreeSet<_>>()),
+        format!(
+            "{:?}",
+            truth["machines_seen_at_all"]
+                .as_array()
+                .unwrap()
+                .iter()
+                .map(|m| m.as_str().unwrap())
+                .collect::<std::collections::BTreeSet<_>>()
+        ),
     );
 
     let mut wanted = BTreeMap::new();
@@ -94,7 +120,9 @@ fn compare(truth: &Value, summary: &Summary, seen: &Seen) -> Vec<String> {
     }
     let mut extra = Vec::new();
     for (sha1, machines) in truth["sha1_to_machines_any_role_extra"].as_object().unwrap() {
-        extra.extend(machines.as_array().unwrap().iter().map(|m| (sha1.clone(), m.as_str().unwrap().to_owned())));
+        extra.extend(
+            machines.as_array().unwrap().iter().map(|m| (sha1.clone(), m.as_str().unwrap().to_owned())),
+        );
     }
     let ours: Vec<_> = seen.any_role.keys().filter(|pair| !seen.target.contains_key(pair)).cloned().collect();
     check("seen in another role only", format!("{ours:?}"), format!("{extra:?}"));

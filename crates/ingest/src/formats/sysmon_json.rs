@@ -33,9 +33,26 @@ fn decode(record: &[u8]) -> Result<Decoded, Problem> {
             // NXLog has a severity by this name; the event's own comes back under the other.
             "EventType" if is_severity(value) => {}
             "EventTypeOrignal" => event.data.push((Cow::Borrowed("EventType"), Datum::Json(value))),
-            "@version" | "host" | "port" | "tags" | "Message" | "EventReceivedTime" | "SourceModuleName"
-            | "SourceModuleType" | "Severity" | "SeverityValue" | "Level" | "Keywords" | "Version" | "Task" | "Opcode"
-            | "OpcodeValue" | "Category" | "ProviderGuid" | "ThreadID" | "ExecutionProcessID"
+            "@version"
+            | "host"
+            | "port"
+            | "tags"
+            | "Message"
+            | "EventReceivedTime"
+            | "SourceModuleName"
+            | "SourceModuleType"
+            | "Severity"
+            | "SeverityValue"
+            | "Level"
+            | "Keywords"
+            | "Version"
+            | "Task"
+            | "Opcode"
+            | "OpcodeValue"
+            | "Category"
+            | "ProviderGuid"
+            | "ThreadID"
+            | "ExecutionProcessID"
             | "ERROR_EVT_UNRESOLVED" => {}
             _ => event.data.push((name, Datum::Json(value))),
         }

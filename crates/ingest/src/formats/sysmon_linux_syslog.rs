@@ -7,8 +7,8 @@ use std::borrow::Cow;
 use pintle_model::tables::device_events;
 use pintle_model::{Record, Row, Time};
 use quick_xml::escape::resolve_xml_entity;
-use quick_xml::{Reader, XmlVersion};
 use quick_xml::events::{BytesRef, BytesStart, Event};
+use quick_xml::{Reader, XmlVersion};
 
 use super::{Decoded, Format, Problem};
 use crate::json::{self, Object};
@@ -30,7 +30,9 @@ fn decode(record: &[u8]) -> Result<Decoded, Problem> {
     let sender = text("HostName").or_else(|| text("Computer")).unwrap_or_default();
     let time = || text("TimeGenerated").and_then(|time| Time::parse(&time));
     let message = text("SyslogMessage").unwrap_or_default();
-    let Some(xml) = message.find("<Event>").or_else(|| message.find("<Event ")).and_then(|at| message.get(at..)) else {
+    let Some(xml) =
+        message.find("<Event>").or_else(|| message.find("<Event ")).and_then(|at| message.get(at..))
+    else {
         return Ok(syslog_line(&sender, time(), &row));
     };
     let mut event = event(xml)?;

@@ -149,7 +149,12 @@ mod tests {
             (b"[1\n{\"b\":2}", 3),
             (b"{\"a\":[1}", 7),
         ] {
-            assert_eq!(Nesting::default().feed(text), Fed::Broken(fault), "{}", String::from_utf8_lossy(text));
+            assert_eq!(
+                Nesting::default().feed(text),
+                Fed::Broken(fault),
+                "{}",
+                String::from_utf8_lossy(text)
+            );
         }
     }
 

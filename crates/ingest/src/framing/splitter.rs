@@ -164,7 +164,10 @@ impl Splitter<'_, '_, '_> {
     fn scalar(&mut self) -> Result<(), Stop> {
         let mut end = 1;
         while let Some(byte) = self.window.byte(end)? {
-            if matches!(byte, b',' | b']' | b'}' | b'{' | b'[' | b'"') || byte.is_ascii_whitespace() || end >= 64 {
+            if matches!(byte, b',' | b']' | b'}' | b'{' | b'[' | b'"')
+                || byte.is_ascii_whitespace()
+                || end >= 64
+            {
                 break;
             }
             end += 1;
@@ -268,7 +271,11 @@ impl Splitter<'_, '_, '_> {
         match self.window.byte(at)? {
             Some(b'{' | b'[' | b'"') => {}
             _ => {
-                while self.window.byte(end)?.is_some_and(|byte| byte.is_ascii_alphanumeric() || b"+-.".contains(&byte)) {
+                while self
+                    .window
+                    .byte(end)?
+                    .is_some_and(|byte| byte.is_ascii_alphanumeric() || b"+-.".contains(&byte))
+                {
                     end += 1;
                 }
                 return Ok(Some(end));
