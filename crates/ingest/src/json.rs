@@ -117,7 +117,15 @@ impl<'a> Json<'a> {
                 f.write_str("a string")
             }
             fn visit_bytes<E>(self, bytes: &[u8]) -> Result<String, E> {
-                Ok(String::from_utf8_lossy(bytes).into_owned())
+                let mut text = String::with_capacity(bytes.len());
+                for chunk in bytes.utf8_chunks() {
+                    text.push_str(chunk.valid());
+                    // Half a pair comes as three bytes, each invalid by itself; the first is 0xED.
+                    if chunk.invalid().first() == Some(&0xed) {
+                        text.push(char::REPLACEMENT_CHARACTER);
+                    }
+                }
+                Ok(text)
             }
         }
         serde_json::Deserializer::from_str(self.0).deserialize_bytes(Lossy).ok().map(Cow::Owned)

@@ -56,16 +56,26 @@ fn syslog_line(sender: &str, time: Option<Time>, line: &Object<'_>) -> Decoded {
 }
 
 /// Reads `<Event>`: the system's part and the named data. A document type is refused, and no
-/// entity but XML's own five and character numbers is expanded.
+/// entity but XML's own five and character numbers is expanded. Syslog cuts long lines: what came
+/// before the cut is kept, if the system's part is whole. It also loses the semicolon of an
+/// entity (`&lt unknown process&gt `), which is then text.
 fn event(xml: &str) -> Result<WindowsEvent<'static>, Problem> {
     let mut reader = Reader::from_str(xml);
+    reader.config_mut().allow_dangling_amp = true;
     let mut event = WindowsEvent::default();
     let mut depth = 0_u32;
     // Of the innermost element: its name as data, and its text so far.
     let mut datum = None;
     let mut text = String::new();
     loop {
-        match reader.read_event().map_err(|_| NOT_XML)? {
+        let part = match reader.read_event() {
+            Ok(Event::Eof) | Err(quick_xml::Error::Syntax(_)) if !event.computer.is_empty() => {
+                event.data.extend(datum.map(|name| (Cow::Owned(name), Datum::Text(text.into()))));
+                return Ok(event);
+            }
+            part => part.map_err(|_| NOT_XML)?,
+        };
+        match part {
             Event::Start(element) => {
                 depth += 1;
                 text.clear();
