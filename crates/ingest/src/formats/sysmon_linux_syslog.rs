@@ -7,8 +7,8 @@ use std::borrow::Cow;
 use pintle_model::tables::device_events;
 use pintle_model::{Record, Row, Time};
 use quick_xml::escape::resolve_xml_entity;
-use quick_xml::{Reader, XmlVersion};
 use quick_xml::events::{BytesRef, BytesStart, Event};
+use quick_xml::{Reader, XmlVersion};
 
 use super::{Decoded, Format, Problem};
 use crate::json::{self, Object};
@@ -30,7 +30,9 @@ fn decode(record: &[u8]) -> Result<Decoded, Problem> {
     let sender = text("HostName").or_else(|| text("Computer")).unwrap_or_default();
     let time = || text("TimeGenerated").and_then(|time| Time::parse(&time));
     let message = text("SyslogMessage").unwrap_or_default();
-    let Some(xml) = message.find("<Event>").or_else(|| message.find("<Event ")).and_then(|at| message.get(at..)) else {
+    let Some(xml) =
+        message.find("<Event>").or_else(|| message.find("<Event ")).and_then(|at| message.get(at..))
+    else {
         return Ok(syslog_line(&sender, time(), &row));
     };
     let mut event = event(xml)?;
@@ -38,12 +40,14 @@ fn decode(record: &[u8]) -> Result<Decoded, Problem> {
         event.computer = sender;
     }
     event.time = event.time.or_else(time);
-    Ok(event.decode())
+    event.decode()
 }
 
 /// Any other line of syslog: it only says that the machine was there.
 fn syslog_line(sender: &str, time: Option<Time>, line: &Object<'_>) -> Decoded {
-    let Some(id) = machine::named(sender) else { return Decoded::Nothing("event without a machine") };
+    let Some(id) = machine::named(sender) else {
+        return Decoded::Nothing("event without a machine");
+    };
     let mut row = Row::new(&device_events::TABLE);
     row.set_time(device_events::TIMESTAMP, time);
     row.set_text(device_events::DEVICE_ID, Some(id.as_str()));
@@ -91,7 +95,7 @@ fn event(xml: &str) -> Result<WindowsEvent<'static>, Problem> {
                 match element.name().0 {
                     "Computer" => event.computer = text.into(),
                     "Channel" => event.channel = text.into(),
-                    "EventID" => event.event_id = json::long(&text).ok_or("EventID is no number")?,
+                    "EventID" => event.event_id = json::long(&text),
                     "EventRecordID" => event.record_id = json::long(&text),
                     "Data" => {
                         let name = datum.take().unwrap_or_default();
@@ -122,7 +126,9 @@ fn note_attributes(event: &mut WindowsEvent<'_>, element: &BytesStart<'_>) -> Re
 }
 
 fn attribute(element: &BytesStart<'_>, name: &str) -> Result<Option<String>, Problem> {
-    let Some(attribute) = element.try_get_attribute(name).map_err(|_| NOT_XML)? else { return Ok(None) };
+    let Some(attribute) = element.try_get_attribute(name).map_err(|_| NOT_XML)? else {
+        return Ok(None);
+    };
     let value = attribute.normalized_value(XmlVersion::Implicit1_0).map_err(|_| NOT_XML)?;
     Ok(Some(value.into_owned()))
 }
