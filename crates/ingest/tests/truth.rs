@@ -2,6 +2,8 @@
 //! file: how many records, how many name a file, and which hash was on which machine, how often,
 //! first and last. Skipped, with a notice, where the recordings are absent.
 
+#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test fails by panicking")]
+
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::path::PathBuf;
@@ -143,12 +145,16 @@ impl Seen {
             assert_eq!(ty, ColumnType::Text);
             row.text(column)
         };
-        let Some(machine) = (if defender { text("DeviceId") } else { text("DeviceName") }) else { return };
+        let Some(machine) = (if defender { text("DeviceId") } else { text("DeviceName") }) else {
+            return;
+        };
         self.machines.insert(machine.to_owned());
         let at = row.time(row.table().unwrap().column("Timestamp").unwrap().0);
         for prefix in ["", "InitiatingProcess"] {
             let hash = |kind: &str| text(&format!("{prefix}{kind}"));
-            let Some(sha1) = Hashes::read(hash("SHA1"), hash("SHA256"), hash("MD5")).sha1 else { continue };
+            let Some(sha1) = Hashes::read(hash("SHA1"), hash("SHA256"), hash("MD5")).sha1 else {
+                continue;
+            };
             if prefix.is_empty() {
                 note(&mut self.target, &sha1.to_string(), machine, at);
             }
@@ -157,7 +163,9 @@ impl Seen {
     }
 
     fn alert(&mut self, alert: &Alert) {
-        let Some(machine) = alert.facts.text(alert::MACHINE_ID) else { return };
+        let Some(machine) = alert.facts.text(alert::MACHINE_ID) else {
+            return;
+        };
         self.machines.insert(machine.clone());
         // A piece without a time of its own was seen when the alert's events ended.
         let of_alert = alert.facts.time(alert::LAST_EVENT_TIME);
