@@ -4,4 +4,8 @@
 //! All that a client can touch is here: only this crate knows JSON envelopes, OData, OAuth2 and
 //! status codes.
 
+pub mod cli;
 pub mod config;
+pub mod http;
+pub mod logging;
+pub mod metrics;
