@@ -11,6 +11,8 @@ pub mod dev;
 pub mod http;
 pub mod instance;
 mod intake;
+pub mod logging;
+pub mod metrics;
 mod private_file;
 pub mod quota;
 pub mod socket;

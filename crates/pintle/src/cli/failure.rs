@@ -30,7 +30,7 @@ impl Failure {
             Failure::Closed => return ExitCode::SUCCESS,
         };
         // Standard error may be closed too.
-        let _ = writeln!(io::stderr(), "pintle: {message}");
+        let _ = writeln!(io::stderr(), "error: {message}");
         ExitCode::from(code)
     }
 }
@@ -76,7 +76,7 @@ impl From<Problem> for Failure {
 
 impl From<Vec<Problem>> for Failure {
     fn from(problems: Vec<Problem>) -> Failure {
-        Failure::Usage(problems.iter().map(Problem::to_string).collect::<Vec<_>>().join("\npintle: "))
+        Failure::Usage(problems.iter().map(Problem::to_string).collect::<Vec<_>>().join("\nerror: "))
     }
 }
 
