@@ -102,7 +102,8 @@ impl Summary {
 
     fn reject(&mut self, reason: &str) {
         let known = self.rejects_by_reason.len() < REASONS || self.rejects_by_reason.contains_key(reason);
-        *self.rejects_by_reason.entry(if known { reason } else { OTHER_REASONS }.to_owned()).or_default() += 1;
+        *self.rejects_by_reason.entry(if known { reason } else { OTHER_REASONS }.to_owned()).or_default() +=
+            1;
     }
 }
 
@@ -140,12 +141,19 @@ pub fn read(
     };
     match run.pieces(packed) {
         Ok(()) => {}
-        Err(Stop::Input(error)) if counts.failed.get() => return Err(Error::Read(source.to_owned(), error)),
-        Err(Stop::Input(error)) => match error.get_ref().and_then(|error| error.downcast_ref::<unpack::Refused>()) {
+        Err(Stop::Input(error)) if counts.failed.get() => {
+            return Err(Error::Read(source.to_owned(), error));
+        }
+        Err(Stop::Input(error)) => match error
+            .get_ref()
+            .and_then(|error| error.downcast_ref::<unpack::Refused>())
+        {
             Some(refused) => return Err(Error::Limit(format!("{source} {refused}"))),
             None => run.reject(counts.unpacked.get(), "damaged compressed data: reading stopped here", &[]),
         },
-        Err(Stop::Said(Error::Limit(limit))) => return Err(Error::Limit(format!("{source} {limit}"))),
+        Err(Stop::Said(Error::Limit(limit))) => {
+            return Err(Error::Limit(format!("{source} {limit}")));
+        }
         Err(Stop::Said(error)) => return Err(error),
     }
     if run.format.is_none() && run.unrecognised > 0 {
@@ -286,7 +294,9 @@ fn names_a_file(record: &Record) -> bool {
 }
 
 fn names_a_file_in(row: &Row) -> bool {
-    let Some(columns) = HASH_COLUMNS.get(usize::from(row.table_id().0)) else { return false };
+    let Some(columns) = HASH_COLUMNS.get(usize::from(row.table_id().0)) else {
+        return false;
+    };
     columns.iter().any(|[sha1, sha256, md5]| {
         let text = |column: &Option<ColumnId>| column.and_then(|column| row.text(column));
         let (sha1, sha256, md5) = (text(sha1), text(sha256), text(md5));
@@ -296,7 +306,10 @@ fn names_a_file_in(row: &Row) -> bool {
 
 /// By table: the columns of the SHA-1, SHA-256 and MD5 of its two roles.
 static HASH_COLUMNS: std::sync::LazyLock<Vec<[[Option<ColumnId>; 3]; 2]>> = std::sync::LazyLock::new(|| {
-    let roles = [["SHA1", "SHA256", "MD5"], ["InitiatingProcessSHA1", "InitiatingProcessSHA256", "InitiatingProcessMD5"]];
+    let roles = [
+        ["SHA1", "SHA256", "MD5"],
+        ["InitiatingProcessSHA1", "InitiatingProcessSHA256", "InitiatingProcessMD5"],
+    ];
     let columns = |table: &&pintle_model::Table| {
         roles.map(|names| names.map(|name| table.column(name).map(|(column, _)| column)))
     };

@@ -33,7 +33,11 @@ impl Limits {
 pub struct Refused(pub String);
 
 /// Opens an input, packed or not. `taken` counts the packed bytes that were read of it.
-pub fn open<'a>(mut input: impl Read + 'a, taken: &'a Cell<u64>, limits: Limits) -> io::Result<Box<dyn Read + 'a>> {
+pub fn open<'a>(
+    mut input: impl Read + 'a,
+    taken: &'a Cell<u64>,
+    limits: Limits,
+) -> io::Result<Box<dyn Read + 'a>> {
     let head = peek::<4>(&mut input)?;
     let input = Cursor::new(head.clone()).chain(input);
     let unpacked: Box<dyn Read + 'a> = if head.starts_with(&GZIP) {
@@ -73,7 +77,8 @@ impl Read for Bounded<'_> {
             return Err(io::Error::other(Refused(format!("unpacks to more than {total} bytes; split it"))));
         }
         if self.given > free && self.given > self.taken.get().saturating_mul(ratio) {
-            let refused = format!("unpacks to more than {ratio} times its size; unpack it yourself if you trust it");
+            let refused =
+                format!("unpacks to more than {ratio} times its size; unpack it yourself if you trust it");
             return Err(io::Error::other(Refused(refused)));
         }
         Ok(count)
@@ -93,7 +98,10 @@ impl<R: Read> Zstd<R> {
         while !self.input.fill_buf()?.is_empty() {
             match self.decoder.reset(&mut self.input) {
                 Ok(()) => return Ok(true),
-                Err(FrameDecoderError::ReadFrameHeaderError(ReadFrameHeaderError::SkipFrame { length, .. })) => {
+                Err(FrameDecoderError::ReadFrameHeaderError(ReadFrameHeaderError::SkipFrame {
+                    length,
+                    ..
+                })) => {
                     io::copy(&mut self.input.by_ref().take(length.into()), &mut io::sink())?;
                 }
                 Err(error) => return Err(io::Error::other(error)),

@@ -2,6 +2,8 @@
 //! file: how many records, how many name a file, and which hash was on which machine, how often,
 //! first and last. Skipped, with a notice, where the recordings are absent.
 
+#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test fails by panicking")]
+
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::path::PathBuf;
@@ -23,8 +25,10 @@ struct Seen {
 
 #[test]
 fn every_recording_gives_exactly_the_sightings_that_are_in_it() {
-    let folder = std::env::var_os("PINTLE_SHARED_DATA")
-        .map_or_else(|| PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../../../shared/data")), PathBuf::from);
+    let folder = std::env::var_os("PINTLE_SHARED_DATA").map_or_else(
+        || PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../../../shared/data")),
+        PathBuf::from,
+    );
     let Ok(expected) = File::open(folder.join("expected.json")) else {
         println!("skipped: no recordings in {}", folder.display());
         return;
@@ -51,7 +55,11 @@ fn every_recording_gives_exactly_the_sightings_that_are_in_it() {
             &mut |_| {},
         )
         .unwrap_or_else(|error| panic!("{name}: {error}"));
-        differences.extend(compare(&expected["files"][name], &summary, &seen).into_iter().map(|what| format!("{name}: {what}")));
+        differences.extend(
+            compare(&expected["files"][name], &summary, &seen)
+                .into_iter()
+                .map(|what| format!("{name}: {what}")),
+        );
     }
     assert!(differences.is_empty(), "{}", differences.join("\n"));
 }
@@ -64,15 +72,35 @@ fn compare(truth: &Value, summary: &Summary, seen: &Seen) -> Vec<String> {
         }
     };
     check("records", summary.records.to_string(), truth["records"].to_string());
-    check("records with a file hash", summary.with_file_hash.to_string(), truth["records_with_file_hash"].to_string());
+    check(
+        "records with a file hash",
+        summary.with_file_hash.to_string(),
+        truth["records_with_file_hash"].to_string(),
+    );
     // Tables that Pintle does not keep are rejects here and plain records there.
-    let of_other_tables: u64 =
-        summary.rejects_by_reason.iter().filter(|(reason, _)| reason.starts_with("table ")).map(|(_, count)| count).sum();
-    check("unparsable", (summary.rejects() - of_other_tables).to_string(), truth["unparsable_records"].to_string());
+    let of_other_tables: u64 = summary
+        .rejects_by_reason
+        .iter()
+        .filter(|(reason, _)| reason.starts_with("table "))
+        .map(|(_, count)| count)
+        .sum();
+    check(
+        "unparsable",
+        (summary.rejects() - of_other_tables).to_string(),
+        truth["unparsable_records"].to_string(),
+    );
     check(
         "machines",
         format!("{:?}", seen.machines),
-        format!("{:?}", truth["machines_seen_at_all"].as_array().unwrap().iter().map(|m| m.as_str().unwrap()).collect::<std::collections::BTreeSet<_>>()),
+        format!(
+            "{:?}",
+            truth["machines_seen_at_all"]
+                .as_array()
+                .unwrap()
+                .iter()
+                .map(|m| m.as_str().unwrap())
+                .collect::<std::collections::BTreeSet<_>>()
+        ),
     );
 
     let mut wanted = BTreeMap::new();
@@ -94,7 +122,9 @@ fn compare(truth: &Value, summary: &Summary, seen: &Seen) -> Vec<String> {
     }
     let mut extra = Vec::new();
     for (sha1, machines) in truth["sha1_to_machines_any_role_extra"].as_object().unwrap() {
-        extra.extend(machines.as_array().unwrap().iter().map(|m| (sha1.clone(), m.as_str().unwrap().to_owned())));
+        extra.extend(
+            machines.as_array().unwrap().iter().map(|m| (sha1.clone(), m.as_str().unwrap().to_owned())),
+        );
     }
     let ours: Vec<_> = seen.any_role.keys().filter(|pair| !seen.target.contains_key(pair)).cloned().collect();
     check("seen in another role only", format!("{ours:?}"), format!("{extra:?}"));
@@ -115,12 +145,16 @@ impl Seen {
             assert_eq!(ty, ColumnType::Text);
             row.text(column)
         };
-        let Some(machine) = (if defender { text("DeviceId") } else { text("DeviceName") }) else { return };
+        let Some(machine) = (if defender { text("DeviceId") } else { text("DeviceName") }) else {
+            return;
+        };
         self.machines.insert(machine.to_owned());
         let at = row.time(row.table().unwrap().column("Timestamp").unwrap().0);
         for prefix in ["", "InitiatingProcess"] {
             let hash = |kind: &str| text(&format!("{prefix}{kind}"));
-            let Some(sha1) = Hashes::read(hash("SHA1"), hash("SHA256"), hash("MD5")).sha1 else { continue };
+            let Some(sha1) = Hashes::read(hash("SHA1"), hash("SHA256"), hash("MD5")).sha1 else {
+                continue;
+            };
             if prefix.is_empty() {
                 note(&mut self.target, &sha1.to_string(), machine, at);
             }
@@ -129,7 +163,9 @@ impl Seen {
     }
 
     fn alert(&mut self, alert: &Alert) {
-        let Some(machine) = alert.facts.text(alert::MACHINE_ID) else { return };
+        let Some(machine) = alert.facts.text(alert::MACHINE_ID) else {
+            return;
+        };
         self.machines.insert(machine.clone());
         // A piece without a time of its own was seen when the alert's events ended.
         let of_alert = alert.facts.time(alert::LAST_EVENT_TIME);

@@ -37,6 +37,24 @@ pub enum OpenError {
     },
 }
 
+/// How the store of such a configuration is opened.
+pub fn store_options(config: &Config, control: &Control, clock: Clock) -> Options {
+    let retention = |tenant: Tenant| (tenant.id, config.retention_of(tenant.id, &tenant.name));
+    Options {
+        clock,
+        retention: config.retention,
+        tenant_retention: control.tenants().into_iter().map(retention).collect(),
+        archive: config.archive.caps(),
+    }
+}
+
+impl OpenError {
+    /// Whether another process has the folder.
+    pub fn is_in_use(&self) -> bool {
+        matches!(self, OpenError::Store(pintle_store::Error::InUse(_)))
+    }
+}
+
 /// A running Pintle.
 pub struct Instance {
     /// What is known.

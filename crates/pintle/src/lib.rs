@@ -5,8 +5,14 @@
 //! status codes.
 
 pub mod auth;
+pub mod cli;
 pub mod config;
+pub mod dev;
 pub mod http;
 pub mod instance;
+mod intake;
+pub mod logging;
+pub mod metrics;
 mod private_file;
 pub mod quota;
+pub mod socket;

@@ -1,3 +1,5 @@
 //! The `pintle` binary; everything is in the library, where tests reach it.
 
-fn main() {}
+fn main() -> std::process::ExitCode {
+    pintle::cli::main()
+}

@@ -105,35 +105,55 @@ pub(crate) fn pairs(
     Ok(pairs)
 }
 
-/// Every hash that stands beside several of one other kind, ascending by hash. A walk over all
-/// hashes in order, one hash's partners in memory at a time.
+/// Every file whose hashes do not belong together one to one, ascending. A walk over all hashes in
+/// order, one hash's partners in memory at a time.
 pub(crate) fn conflicts(base: &Base, tenant: TenantId) -> Result<Vec<Conflict>, Error> {
-    let mut conflicts = Vec::new();
+    let mut conflicts: BTreeMap<FileHash, BTreeSet<FileHash>> = BTreeMap::new();
     let mut current: Option<(FileHash, BTreeSet<FileHash>)> = None;
     for entry in base.every_hash(tenant) {
         let (hash, set) = entry?;
         let is_same = current.as_ref().is_some_and(|(known, _)| *known == hash);
         if !is_same && let Some((hash, partners)) = current.replace((hash, BTreeSet::new())) {
-            note_conflicts(hash, &partners, &mut conflicts);
+            note_conflict(hash, partners, &mut conflicts);
         }
         if let Some((_, partners)) = &mut current
             && partners.len() < MAX_PARTNERS
         {
-            partners.extend(set.iter().filter(|other| other.kind() != hash.kind()));
+            partners.extend(set.iter().filter(|other| *other != hash));
         }
     }
     if let Some((hash, partners)) = current {
-        note_conflicts(hash, &partners, &mut conflicts);
+        note_conflict(hash, partners, &mut conflicts);
     }
-    Ok(conflicts)
+    Ok(conflicts
+        .into_iter()
+        .map(|(hash, partners)| Conflict { hash, partners: partners.into_iter().collect() })
+        .collect())
 }
 
-fn note_conflicts(hash: FileHash, partners: &BTreeSet<FileHash>, conflicts: &mut Vec<Conflict>) {
-    for kind in HashKind::ALL {
-        let of_kind: Vec<FileHash> =
-            partners.iter().filter(|partner| partner.kind() == kind).copied().collect();
-        if of_kind.len() > 1 {
-            conflicts.push(Conflict { hash, partners: of_kind });
-        }
+/// Counts a hash with several partners of one kind to the file that it names.
+fn note_conflict(
+    hash: FileHash,
+    partners: BTreeSet<FileHash>,
+    conflicts: &mut BTreeMap<FileHash, BTreeSet<FileHash>>,
+) {
+    let only = |kind: HashKind| {
+        let mut of_kind = partners.iter().filter(|partner| partner.kind() == kind);
+        of_kind.next().filter(|_| of_kind.next().is_none()).copied()
+    };
+    let several = HashKind::ALL
+        .into_iter()
+        .any(|kind| partners.iter().filter(|partner| partner.kind() == kind).count() > 1);
+    if !several {
+        return;
     }
+    let file = match hash.kind() {
+        HashKind::Sha1 => hash,
+        HashKind::Sha256 => only(HashKind::Sha1).unwrap_or(hash),
+        HashKind::Md5 => only(HashKind::Sha1).or_else(|| only(HashKind::Sha256)).unwrap_or(hash),
+    };
+    let beside = conflicts.entry(file).or_default();
+    beside.extend(partners);
+    beside.insert(hash);
+    beside.remove(&file);
 }

@@ -210,7 +210,7 @@ impl Store {
         Ok(self.directory(scope, |directory| directory.write_all(scope, window, page, out)))
     }
 
-    /// Hashes that identify no single file, ascending.
+    /// Files whose hashes do not belong together one to one, ascending.
     pub fn conflicts(&self, scope: &Scope) -> Result<Vec<Conflict>, Error> {
         lookup::conflicts(&self.base, scope.tenant())
     }

@@ -89,6 +89,24 @@ fn a_hash_with_several_partners_is_a_conflict_that_is_named_and_not_merged() {
 }
 
 #[test]
+fn a_conflict_is_listed_once_under_the_strongest_hash_of_its_file() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = open(folder.path());
+    append(
+        &store,
+        vec![
+            file_seen("m1", "2026-01-01T00:00:00Z", SHA1_A, SHA256_A, MD5_A),
+            file_seen("m2", "2026-01-01T00:00:00Z", "", SHA256_A, MD5_B),
+            file_seen("m3", "2026-01-01T00:00:00Z", SHA1_B, SHA256_B, ""),
+        ],
+    );
+    let conflicts = store.conflicts(&whole()).unwrap();
+    assert_eq!(conflicts.len(), 1, "{conflicts:?}");
+    assert_eq!(conflicts[0].hash, hash(SHA1_A));
+    assert_eq!(conflicts[0].partners, [hash(SHA256_A), hash(MD5_A), hash(MD5_B)]);
+}
+
+#[test]
 fn answers_do_not_depend_on_order_repetition_or_rebuild() {
     let records = support::assorted_records();
     let mut expected = None;

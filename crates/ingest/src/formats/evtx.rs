@@ -10,9 +10,7 @@ use crate::windows::{Datum, WindowsEvent};
 pub static FORMAT: Format = Format {
     name: "evtx",
     description: "Windows event logs (.evtx), and their records as evtx_dump prints them",
-    recognises: |object| {
-        object.get("Event").and_then(Json::object).is_some_and(|event| event.has("System"))
-    },
+    recognises: |object| object.get("Event").and_then(Json::object).is_some_and(|event| event.has("System")),
     decode,
 };
 
@@ -26,23 +24,30 @@ fn decode(record: &[u8]) -> Result<Decoded, Problem> {
             "Computer" => event.computer = content(value).and_then(Json::text).unwrap_or_default(),
             "Channel" => event.channel = content(value).and_then(Json::text).unwrap_or_default(),
             "Provider" => event.provider = attribute(value, "Name").and_then(Json::text).unwrap_or_default(),
-            "Provider_attributes" => event.provider = value.object().and_then(|a| a.get("Name")?.text()).unwrap_or_default(),
-            "EventID" => event.event_id = number(value).ok_or("EventID is no number")?,
+            "Provider_attributes" => {
+                event.provider = value.object().and_then(|a| a.get("Name")?.text()).unwrap_or_default()
+            }
+            "EventID" => event.event_id = number(value),
             "EventRecordID" => event.record_id = number(value),
             "TimeCreated" => event.time = attribute(value, "SystemTime").and_then(time),
-            "TimeCreated_attributes" => event.time = value.object().and_then(|a| a.get("SystemTime")).and_then(time),
+            "TimeCreated_attributes" => {
+                event.time = value.object().and_then(|a| a.get("SystemTime")).and_then(time)
+            }
             _ => {}
         }
     }
     if let Some(data) = parts.get("EventData").and_then(Json::object) {
         event.data.extend(
-            data.members.into_iter().filter(|(name, _)| name != "#attributes").map(|(name, value)| (name, Datum::Json(value))),
+            data.members
+                .into_iter()
+                .filter(|(name, _)| name != "#attributes")
+                .map(|(name, value)| (name, Datum::Json(value))),
         );
     }
     if let Some(data) = parts.get("UserData").filter(|data| !data.is_null()) {
         event.data.push(("UserData".into(), Datum::Json(data)));
     }
-    Ok(event.decode())
+    event.decode()
 }
 
 /// An element's own text, with or without attributes beside it.

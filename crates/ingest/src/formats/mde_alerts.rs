@@ -1,8 +1,8 @@
 //! Alerts as Defender's API gives them, in the API's list or one a line. A shipper may have split
 //! `evidence`, so that each line has one object of it: the parts meet again in the store.
 
-use pintle_model::{Alert, AlertId, Evidence, Facts, Kind, MachineId, Record, Shape, Time};
 use pintle_model::shapes::{alert, evidence};
+use pintle_model::{Alert, AlertId, Evidence, Facts, Kind, MachineId, Record, Shape, Time};
 use serde_json::Value;
 
 use super::{Decoded, Format, Problem};
@@ -12,7 +12,11 @@ use crate::machine;
 pub static FORMAT: Format = Format {
     name: "mde-alerts",
     description: "Defender alerts as the API gives them: {\"value\":[…]}, or one alert a line",
-    recognises: |object| object.has("id") && (object.has("alertCreationTime") || object.has("machineId")) && object.has("severity"),
+    recognises: |object| {
+        object.has("id")
+            && (object.has("alertCreationTime") || object.has("machineId"))
+            && object.has("severity")
+    },
     decode,
 };
 
@@ -52,7 +56,8 @@ fn pieces(evidence: Json<'_>, alert: Time) -> Vec<Evidence> {
 }
 
 fn piece(members: &Object<'_>, alert: Time) -> Evidence {
-    let created = members.get("evidenceCreationTime").and_then(Json::text).and_then(|text| Time::parse(&text));
+    let created =
+        members.get("evidenceCreationTime").and_then(Json::text).and_then(|text| Time::parse(&text));
     let mut facts = Facts::default();
     for (name, value) in &members.members {
         note(&mut facts, &evidence::SHAPE, name, *value, created.unwrap_or(alert));
@@ -62,8 +67,12 @@ fn piece(members: &Object<'_>, alert: Time) -> Evidence {
 
 /// Notes a member that the shape declares, in the API's own writing.
 fn note(facts: &mut Facts, shape: &Shape, name: &str, value: Json<'_>, at: Time) {
-    let Some((member, declared)) = shape.member(name) else { return };
-    let Some(text) = canonical(declared.kind, value) else { return };
+    let Some((member, declared)) = shape.member(name) else {
+        return;
+    };
+    let Some(text) = canonical(declared.kind, value) else {
+        return;
+    };
     facts.note(member, at, text);
 }
 

@@ -47,7 +47,13 @@ const ACTIONS: &[(&str, &[&str])] = &[
     ),
     (
         "DeviceRegistryEvents",
-        &["RegistryKeyCreated", "RegistryKeyDeleted", "RegistryKeyRenamed", "RegistryValueDeleted", "RegistryValueSet"],
+        &[
+            "RegistryKeyCreated",
+            "RegistryKeyDeleted",
+            "RegistryKeyRenamed",
+            "RegistryValueDeleted",
+            "RegistryValueSet",
+        ],
     ),
     (
         "DeviceNetworkEvents",
@@ -99,7 +105,8 @@ fn table_of(row: &Object<'_>) -> Option<&'static Table> {
         return Some(table);
     }
     if row.has("AlertId") {
-        let evidence = ["EntityType", "EvidenceRole", "DeviceId", "DeviceName"].iter().any(|name| row.has(name));
+        let evidence =
+            ["EntityType", "EvidenceRole", "DeviceId", "DeviceName"].iter().any(|name| row.has(name));
         return Some(if evidence { &alert_evidence::TABLE } else { &alert_info::TABLE });
     }
     if let Some(action) = text("ActionType") {
@@ -137,14 +144,23 @@ mod tests {
     #[test]
     fn a_rows_table_is_told_from_its_columns_and_values() {
         for (row, table) in [
-            (r#"{"Timestamp":"","DeviceId":"","ActionType":"ProcessCreated","SHA1":""}"#, "DeviceProcessEvents"),
+            (
+                r#"{"Timestamp":"","DeviceId":"","ActionType":"ProcessCreated","SHA1":""}"#,
+                "DeviceProcessEvents",
+            ),
             (r#"{"Timestamp":"","DeviceId":"","ActionType":"DpapiAccessed"}"#, "DeviceEvents"),
-            (r#"{"Timestamp":"","DeviceId":"","DeviceName":"","SHA1":"","Signer":"","IsSigned":true}"#, "DeviceFileCertificateInfo"),
+            (
+                r#"{"Timestamp":"","DeviceId":"","DeviceName":"","SHA1":"","Signer":"","IsSigned":true}"#,
+                "DeviceFileCertificateInfo",
+            ),
             (r#"{"Timestamp":"","DeviceId":"","MacAddress":"","IPAddresses":""}"#, "DeviceNetworkInfo"),
             (r#"{"Timestamp":"","DeviceId":"","OSPlatform":"","OSBuild":1}"#, "DeviceInfo"),
             (r#"{"Timestamp":"","AlertId":"","Title":""}"#, "AlertInfo"),
             (r#"{"Timestamp":"","AlertId":"","EntityType":"File"}"#, "AlertEvidence"),
-            (r#"{"TimeGenerated":"","DeviceId":"","ActionType":"X","Type":"DeviceLogonEvents"}"#, "DeviceLogonEvents"),
+            (
+                r#"{"TimeGenerated":"","DeviceId":"","ActionType":"X","Type":"DeviceLogonEvents"}"#,
+                "DeviceLogonEvents",
+            ),
         ] {
             let object = Object::read(row).unwrap();
             assert_eq!(table_of(&object).unwrap().name, table, "{row}");

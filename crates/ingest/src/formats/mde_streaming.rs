@@ -26,6 +26,8 @@ fn decode(record: &[u8]) -> Result<Decoded, Problem> {
 
 /// The reason for a table that is not kept, with as much of its name as a table's name can be.
 fn unknown_table(name: &str) -> Problem {
-    let plain = !name.is_empty() && name.len() <= 64 && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
+    let plain = !name.is_empty()
+        && name.len() <= 64
+        && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
     if plain { format!("table {name} is not kept").into() } else { Problem::from("a table that is not kept") }
 }

@@ -25,7 +25,7 @@ fn decode(record: &[u8]) -> Result<Decoded, Problem> {
             "Hostname" => event.computer = text(value),
             "Channel" => event.channel = text(value),
             "SourceName" => event.provider = text(value),
-            "EventID" => event.event_id = json::long(&text(value)).ok_or("EventID is no number")?,
+            "EventID" => event.event_id = json::long(&text(value)),
             "RecordNumber" => event.record_id = json::long(&text(value)),
             "TimeCreated" => system_time = Time::parse(&text(value)),
             "@timestamp" => shipped = Time::parse(&text(value)),
@@ -33,15 +33,32 @@ fn decode(record: &[u8]) -> Result<Decoded, Problem> {
             // NXLog has a severity by this name; the event's own comes back under the other.
             "EventType" if is_severity(value) => {}
             "EventTypeOrignal" => event.data.push((Cow::Borrowed("EventType"), Datum::Json(value))),
-            "@version" | "host" | "port" | "tags" | "Message" | "EventReceivedTime" | "SourceModuleName"
-            | "SourceModuleType" | "Severity" | "SeverityValue" | "Level" | "Keywords" | "Version" | "Task" | "Opcode"
-            | "OpcodeValue" | "Category" | "ProviderGuid" | "ThreadID" | "ExecutionProcessID"
+            "@version"
+            | "host"
+            | "port"
+            | "tags"
+            | "Message"
+            | "EventReceivedTime"
+            | "SourceModuleName"
+            | "SourceModuleType"
+            | "Severity"
+            | "SeverityValue"
+            | "Level"
+            | "Keywords"
+            | "Version"
+            | "Task"
+            | "Opcode"
+            | "OpcodeValue"
+            | "Category"
+            | "ProviderGuid"
+            | "ThreadID"
+            | "ExecutionProcessID"
             | "ERROR_EVT_UNRESOLVED" => {}
             _ => event.data.push((name, Datum::Json(value))),
         }
     }
     event.time = system_time.or(shipped).or(local);
-    Ok(event.decode())
+    event.decode()
 }
 
 fn text(value: Json<'_>) -> Cow<'_, str> {

@@ -42,7 +42,9 @@ pub fn split(input: &mut dyn Read, sink: &mut Sink<'_>) -> Result<(), Stop> {
                 sink(Piece::Record { offset: last, bytes: &record.data })?;
             }
             Ok(Some(Err(_))) => sink(Piece::Bad { offset: last, reason: DAMAGED, bytes: &[] })?,
-            Err(_) => return sink(Piece::Bad { offset: last, reason: GAVE_UP, bytes: &[] }),
+            Err(_) => {
+                return sink(Piece::Bad { offset: last, reason: GAVE_UP, bytes: &[] });
+            }
         }
     }
 }

@@ -63,7 +63,9 @@ impl Nesting {
             self.escaped = false;
             return Some(1);
         }
-        let Some(place) = memchr3(b'"', b'\\', b'\n', rest) else { return Some(rest.len()) };
+        let Some(place) = memchr3(b'"', b'\\', b'\n', rest) else {
+            return Some(rest.len());
+        };
         match rest.get(place) {
             Some(b'"') => {
                 self.in_string = false;
@@ -149,7 +151,12 @@ mod tests {
             (b"[1\n{\"b\":2}", 3),
             (b"{\"a\":[1}", 7),
         ] {
-            assert_eq!(Nesting::default().feed(text), Fed::Broken(fault), "{}", String::from_utf8_lossy(text));
+            assert_eq!(
+                Nesting::default().feed(text),
+                Fed::Broken(fault),
+                "{}",
+                String::from_utf8_lossy(text)
+            );
         }
     }
 

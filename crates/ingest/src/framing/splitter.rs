@@ -59,7 +59,9 @@ impl Splitter<'_, '_, '_> {
 
     fn lines(&mut self) -> Result<(), Stop> {
         loop {
-            let Some(first) = self.skip_space()? else { return Ok(()) };
+            let Some(first) = self.skip_space()? else {
+                return Ok(());
+            };
             if first == b'[' || (first == b'{' && self.envelope()?.is_some()) {
                 self.top_level_value(first)?;
             } else {
@@ -164,7 +166,10 @@ impl Splitter<'_, '_, '_> {
     fn scalar(&mut self) -> Result<(), Stop> {
         let mut end = 1;
         while let Some(byte) = self.window.byte(end)? {
-            if matches!(byte, b',' | b']' | b'}' | b'{' | b'[' | b'"') || byte.is_ascii_whitespace() || end >= 64 {
+            if matches!(byte, b',' | b']' | b'}' | b'{' | b'[' | b'"')
+                || byte.is_ascii_whitespace()
+                || end >= 64
+            {
                 break;
             }
             end += 1;
@@ -252,7 +257,9 @@ impl Splitter<'_, '_, '_> {
             if is_list {
                 return Ok((self.window.byte(at)? == Some(b'[')).then_some(at + 1));
             }
-            let Some(end) = self.end_of_value(at)? else { return Ok(None) };
+            let Some(end) = self.end_of_value(at)? else {
+                return Ok(None);
+            };
             at = self.after_space(end)?;
             if self.window.byte(at)? != Some(b',') {
                 return Ok(None);
@@ -268,7 +275,11 @@ impl Splitter<'_, '_, '_> {
         match self.window.byte(at)? {
             Some(b'{' | b'[' | b'"') => {}
             _ => {
-                while self.window.byte(end)?.is_some_and(|byte| byte.is_ascii_alphanumeric() || b"+-.".contains(&byte)) {
+                while self
+                    .window
+                    .byte(end)?
+                    .is_some_and(|byte| byte.is_ascii_alphanumeric() || b"+-.".contains(&byte))
+                {
                     end += 1;
                 }
                 return Ok(Some(end));

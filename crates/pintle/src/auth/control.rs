@@ -145,6 +145,11 @@ impl Control {
     /// Opens the folder's `control.json`. On the first start it is made, with the tenant
     /// `default`.
     pub fn open(folder: &Path) -> Result<Control, super::Error> {
+        Control::open_with_default(folder, TenantId::random())
+    }
+
+    /// The same, with a given id for the tenant `default` if it has to be made.
+    pub fn open_with_default(folder: &Path, default: TenantId) -> Result<Control, super::Error> {
         let path = folder.join("control.json");
         let found = private_file::read(&path).map_err(super::Error::io("read", &path))?;
         let pepper = match (Pepper::read(folder)?, &found) {
@@ -159,7 +164,7 @@ impl Control {
         let bytes = match found {
             Some(bytes) => bytes,
             None => {
-                let first = Tenant { id: TenantId::random(), name: "default".to_owned() };
+                let first = Tenant { id: default, name: "default".to_owned() };
                 let state = State { tenants: vec![first], applications: BTreeMap::new() };
                 let bytes = state_bytes(&path, &state)?;
                 private_file::create(&path, &bytes).map_err(super::Error::io("write", &path))?

@@ -8,17 +8,23 @@ use std::sync::Arc;
 use axum::extract::FromRequestParts;
 use axum::http::header::HOST;
 use axum::http::request::Parts;
-use axum::http::{HeaderMap, HeaderName};
+use axum::http::{Extensions, HeaderMap, HeaderName};
 
+use crate::http::{Peer, Scheme};
 use crate::instance::Instance;
 
-/// What the accept loop knows of a request's connection; an extension of the request.
-#[derive(Clone, Copy, Debug)]
-pub struct Connection {
-    /// The address at the other end.
-    pub peer: IpAddr,
-    /// Whether it is encrypted.
-    pub tls: bool,
+/// What can be believed of a request's connection.
+struct Connection {
+    peer: IpAddr,
+    tls: bool,
+}
+
+impl Connection {
+    /// What the accept loop put down; nothing on a Unix socket.
+    fn of(extensions: &Extensions) -> Option<Connection> {
+        let Peer(address) = extensions.get()?;
+        Some(Connection { peer: address.ip(), tls: extensions.get() == Some(&Scheme::Https) })
+    }
 }
 
 /// Scheme and host, such as `https://pintle.example.org`, without a slash at the end. Empty if the
@@ -54,8 +60,8 @@ impl FromRequestParts<Arc<Instance>> for Origin {
 }
 
 /// Whether the client's connection is encrypted, as far as can be believed.
-pub fn is_encrypted(headers: &HeaderMap, connection: Option<&Connection>, instance: &Instance) -> bool {
-    match connection {
+pub fn is_encrypted(headers: &HeaderMap, extensions: &Extensions, instance: &Instance) -> bool {
+    match Connection::of(extensions) {
         Some(connection) if connection.tls => true,
         Some(connection) if instance.config.server.trusts(connection.peer) => {
             last(headers, "x-forwarded-proto") == Some("https")
@@ -65,14 +71,13 @@ pub fn is_encrypted(headers: &HeaderMap, connection: Option<&Connection>, instan
 }
 
 fn named_by_request(parts: &Parts, instance: &Instance) -> Option<String> {
-    let connection = parts.extensions.get::<Connection>();
-    let trusted = connection.is_some_and(|connection| instance.config.server.trusts(connection.peer));
+    let trusted = Connection::of(&parts.extensions).is_some_and(|connection| instance.config.server.trusts(connection.peer));
     let forwarded = trusted.then(|| last(&parts.headers, "x-forwarded-host")).flatten();
     // HTTP/2 names the host in the URI.
     let authority = parts.uri.authority().map(|authority| authority.as_str());
     let header = || parts.headers.get(HOST).and_then(|host| host.to_str().ok());
     let host = forwarded.or(authority).or_else(header).filter(|host| is_host(host))?;
-    let scheme = if is_encrypted(&parts.headers, connection, instance) { "https" } else { "http" };
+    let scheme = if is_encrypted(&parts.headers, &parts.extensions, instance) { "https" } else { "http" };
     Some(format!("{scheme}://{host}"))
 }
 

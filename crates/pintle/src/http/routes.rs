@@ -16,7 +16,7 @@ use crate::auth::permission::Permission::{self, *};
 use crate::http::api::{alerts, files, ingest, machines};
 use crate::http::caller::RolePermission::{self, ViewData};
 use crate::http::caller::{Access, admit};
-use crate::http::origin::{Connection, is_encrypted};
+use crate::http::origin::is_encrypted;
 use crate::http::{discovery, path, token};
 use crate::instance::Instance;
 
@@ -121,7 +121,7 @@ async fn secure(
     request: Request,
     next: Next,
 ) -> Response {
-    let encrypted = is_encrypted(request.headers(), request.extensions().get::<Connection>(), &instance);
+    let encrypted = is_encrypted(request.headers(), request.extensions(), &instance);
     let mut response = next.run(request).await;
     if encrypted {
         let policy = HeaderValue::from_static("max-age=15724800; includeSubDomains");

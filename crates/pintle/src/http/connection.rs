@@ -1,0 +1,442 @@
+//! One connection, from its first byte to its last. hyper parses; this module decides when a
+//! connection has been silent, slow or idle for too long. hyper's own header timeout runs while a
+//! connection idles too, so it cannot tell a slow client from a patient one.
+
+use std::convert::Infallible;
+use std::io;
+use std::panic::AssertUnwindSafe;
+use std::pin::{Pin, pin};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use axum::body::Body;
+use axum::response::{IntoResponse, Response};
+use bytes::Bytes;
+use futures_util::FutureExt;
+use hyper::body::{Body as HttpBody, Frame, Incoming, SizeHint};
+use hyper::header::{CONNECTION, HeaderValue};
+use hyper::{Request, StatusCode, Version};
+use hyper_util::rt::{TokioExecutor, TokioIo};
+use hyper_util::server::conn::auto;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::sync::Notify;
+use tokio::time::{Instant, Sleep};
+use tokio_util::sync::CancellationToken;
+use tower::ServiceExt;
+
+use super::{Peer, Scheme};
+use crate::config::Limits;
+
+/// Bytes of headers a request may have; a token takes a few thousand of them.
+const MAX_HEADER_BYTES: u32 = 64 * 1024;
+/// Requests an HTTP/2 connection may have open.
+const MAX_STREAMS: u32 = 128;
+/// Streams a client may open and reset at once before the connection ends (CVE-2023-44487).
+const MAX_RESET_STREAMS: usize = 20;
+
+/// Who is at the other end.
+#[derive(Clone, Copy, Debug)]
+pub struct Ends {
+    /// The peer; none on a Unix socket.
+    pub peer: Option<Peer>,
+    /// Whether it came over TLS.
+    pub scheme: Scheme,
+}
+
+/// Serves HTTP/1.1 or HTTP/2 on a stream until either side ends it, or a limit does. When `drain`
+/// is cancelled, running requests are finished and no more are taken.
+pub async fn serve(
+    stream: impl AsyncRead + AsyncWrite + Send + Unpin + 'static,
+    ends: Ends,
+    router: axum::Router,
+    limits: &Limits,
+    drain: &CancellationToken,
+) {
+    let activity = Arc::new(Activity::new());
+    let stream = Watched {
+        stream,
+        activity: Arc::clone(&activity),
+    };
+    let body_timeout = limits.body_timeout;
+    let service = hyper::service::service_fn({
+        let activity = Arc::clone(&activity);
+        move |request| {
+            answer(
+                router.clone(),
+                request,
+                ends,
+                body_timeout,
+                Arc::clone(&activity),
+            )
+        }
+    });
+
+    let mut builder = auto::Builder::new(TokioExecutor::new());
+    builder
+        .http1()
+        .header_read_timeout(None)
+        .max_buf_size(MAX_HEADER_BYTES as usize);
+    builder
+        .http2()
+        .max_concurrent_streams(MAX_STREAMS)
+        .max_header_list_size(MAX_HEADER_BYTES)
+        .max_pending_accept_reset_streams(MAX_RESET_STREAMS);
+    let mut connection = pin!(builder.serve_connection(TokioIo::new(stream), service));
+    let mut drained = pin!(drain.cancelled());
+    let mut draining = false;
+    let mut closing: Option<Instant> = None;
+    loop {
+        let wake = match (activity.verdict(limits), closing) {
+            (Verdict::Cut, _) => return,
+            (Verdict::Wait(until), _) => until,
+            (Verdict::Close, Some(end)) if end <= Instant::now() => return,
+            (Verdict::Close, Some(end)) => Some(end),
+            (Verdict::Close, None) => {
+                connection.as_mut().graceful_shutdown();
+                closing = Some(Instant::now() + limits.header_timeout);
+                closing
+            }
+        };
+        let woken = async {
+            match wake {
+                Some(time) => tokio::time::sleep_until(time).await,
+                None => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            _ = connection.as_mut() => return,
+            () = &mut drained, if !draining => {
+                draining = true;
+                connection.as_mut().graceful_shutdown();
+            }
+            () = activity.changed.notified() => {}
+            () = woken => {}
+        }
+    }
+}
+
+/// Lets the router answer one request, with what it should know about the connection.
+async fn answer(
+    router: axum::Router,
+    request: Request<Incoming>,
+    ends: Ends,
+    body_timeout: Duration,
+    activity: Arc<Activity>,
+) -> Result<Response, Infallible> {
+    let running = Running::begin(activity, request.version());
+    let stalled = Arc::new(AtomicBool::new(false));
+    let mut request = request.map(|body| {
+        Body::new(TimedBody {
+            body,
+            timeout: body_timeout,
+            waiting: None,
+            stalled: Arc::clone(&stalled),
+        })
+    });
+    request.extensions_mut().insert(ends.scheme);
+    if let Some(peer) = ends.peer {
+        request.extensions_mut().insert(peer);
+    }
+    // One request's panic is not to end the others on its connection; the panic hook logs it.
+    let answered = AssertUnwindSafe(router.oneshot(request))
+        .catch_unwind()
+        .await;
+    let mut response = match answered {
+        Ok(Ok(response)) => response,
+        Err(_) => StatusCode::INTERNAL_SERVER_ERROR.into_response(),
+    };
+    if stalled.load(Ordering::Relaxed) {
+        // Whatever the handler made of the broken body, the reason is this one.
+        response = StatusCode::REQUEST_TIMEOUT.into_response();
+        response
+            .headers_mut()
+            .insert(CONNECTION, HeaderValue::from_static("close"));
+    }
+    let responding = running.responding();
+    Ok(response.map(|body| {
+        Body::new(TrackedBody {
+            body,
+            _responding: responding,
+        })
+    }))
+}
+
+/// What a connection is doing, seen from both sides: its stream and its requests.
+struct Activity {
+    state: Mutex<State>,
+    /// Told when a deadline may have come nearer.
+    changed: Notify,
+}
+
+struct State {
+    /// Whether the stream has shown to be HTTP/2.
+    http2: bool,
+    /// Whether there has been a request.
+    served: bool,
+    /// Handlers at work.
+    handlers: usize,
+    /// Answers on their way out.
+    responses: usize,
+    /// When the first byte after the last request came.
+    header_since: Option<Instant>,
+    /// When something was last written, or the last request ended.
+    progress: Instant,
+}
+
+/// What is to be done about a connection.
+enum Verdict {
+    /// Nothing before this time; `None` while a handler works.
+    Wait(Option<Instant>),
+    /// It has been idle for too long: end it politely.
+    Close,
+    /// The client holds it up: end it.
+    Cut,
+}
+
+impl Activity {
+    fn new() -> Activity {
+        let state = State {
+            http2: false,
+            served: false,
+            handlers: 0,
+            responses: 0,
+            header_since: None,
+            progress: Instant::now(),
+        };
+        Activity {
+            state: Mutex::new(state),
+            changed: Notify::new(),
+        }
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        // The state is plain numbers, whole after every statement.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn verdict(&self, limits: &Limits) -> Verdict {
+        let state = self.state();
+        let now = Instant::now();
+        if state.handlers > 0 {
+            return Verdict::Wait(None);
+        }
+        let (end, late) = if state.responses > 0 {
+            // The client does not take its answer.
+            (state.progress + limits.body_timeout, Verdict::Cut)
+        } else if let Some(since) = state.header_since.filter(|_| !state.http2) {
+            (since + limits.header_timeout, Verdict::Cut)
+        } else if state.served || state.http2 {
+            (state.progress + limits.idle_timeout, Verdict::Close)
+        } else {
+            (state.progress + limits.header_timeout, Verdict::Cut)
+        };
+        if end <= now {
+            late
+        } else {
+            Verdict::Wait(Some(end))
+        }
+    }
+
+    fn read(&self, bytes: &[u8]) {
+        let mut state = self.state();
+        if !state.served && state.header_since.is_none() && bytes.starts_with(b"PRI") {
+            state.http2 = true;
+        }
+        if state.handlers == 0 && state.responses == 0 && state.header_since.is_none() {
+            state.header_since = Some(Instant::now());
+            self.changed.notify_one();
+        }
+    }
+
+    fn wrote(&self) {
+        self.state().progress = Instant::now();
+    }
+}
+
+/// A request while its handler works.
+struct Running(Option<Arc<Activity>>);
+
+/// A request while its answer goes out.
+struct Responding(Arc<Activity>);
+
+impl Running {
+    fn begin(activity: Arc<Activity>, version: Version) -> Running {
+        let mut state = activity.state();
+        state.http2 |= version == Version::HTTP_2;
+        state.served = true;
+        state.handlers += 1;
+        state.header_since = None;
+        drop(state);
+        Running(Some(activity))
+    }
+
+    fn responding(mut self) -> Option<Responding> {
+        let activity = self.0.take()?;
+        let mut state = activity.state();
+        state.handlers = state.handlers.saturating_sub(1);
+        state.responses += 1;
+        state.progress = Instant::now();
+        drop(state);
+        activity.changed.notify_one();
+        Some(Responding(activity))
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        if let Some(activity) = &self.0 {
+            let mut state = activity.state();
+            state.handlers = state.handlers.saturating_sub(1);
+            state.progress = Instant::now();
+            drop(state);
+            activity.changed.notify_one();
+        }
+    }
+}
+
+impl Drop for Responding {
+    fn drop(&mut self) {
+        let mut state = self.0.state();
+        state.responses = state.responses.saturating_sub(1);
+        state.progress = Instant::now();
+    }
+}
+
+/// A stream that tells when something moves.
+struct Watched<S> {
+    stream: S,
+    activity: Arc<Activity>,
+}
+
+impl<S: AsyncRead + Unpin> AsyncRead for Watched<S> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let before = buffer.filled().len();
+        ready!(Pin::new(&mut self.stream).poll_read(context, buffer))?;
+        if let Some(bytes) = buffer
+            .filled()
+            .get(before..)
+            .filter(|bytes| !bytes.is_empty())
+        {
+            self.activity.read(bytes);
+        }
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl<S: AsyncWrite + Unpin> Watched<S> {
+    fn wrote(&self, written: &io::Result<usize>) {
+        if matches!(written, Ok(bytes) if *bytes > 0) {
+            self.activity.wrote();
+        }
+    }
+}
+
+impl<S: AsyncWrite + Unpin> AsyncWrite for Watched<S> {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        let written = ready!(Pin::new(&mut self.stream).poll_write(context, bytes));
+        self.wrote(&written);
+        Poll::Ready(written)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        slices: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let written = ready!(Pin::new(&mut self.stream).poll_write_vectored(context, slices));
+        self.wrote(&written);
+        Poll::Ready(written)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.stream.is_write_vectored()
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(context)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(context)
+    }
+}
+
+/// A request's body that fails when no piece of it comes for a time.
+struct TimedBody {
+    body: Incoming,
+    timeout: Duration,
+    waiting: Option<Pin<Box<Sleep>>>,
+    stalled: Arc<AtomicBool>,
+}
+
+/// A request's body has stalled.
+#[derive(Debug, thiserror::Error)]
+#[error("the request body stalled for {0:?}")]
+pub struct Stalled(Duration);
+
+impl HttpBody for TimedBody {
+    type Data = Bytes;
+    type Error = Box<dyn std::error::Error + Send + Sync>;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
+        if let Poll::Ready(frame) = Pin::new(&mut self.body).poll_frame(context) {
+            self.waiting = None;
+            return Poll::Ready(frame.map(|frame| frame.map_err(Into::into)));
+        }
+        let timeout = self.timeout;
+        let waiting = self
+            .waiting
+            .get_or_insert_with(|| Box::pin(tokio::time::sleep(timeout)))
+            .as_mut();
+        ready!(waiting.poll(context));
+        self.stalled.store(true, Ordering::Relaxed);
+        Poll::Ready(Some(Err(Stalled(timeout).into())))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}
+
+/// An answer's body that keeps its request counted until it is out.
+struct TrackedBody {
+    body: Body,
+    _responding: Option<Responding>,
+}
+
+impl HttpBody for TrackedBody {
+    type Data = Bytes;
+    type Error = axum::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
+        Pin::new(&mut self.body).poll_frame(context)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}
