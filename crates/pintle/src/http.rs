@@ -8,6 +8,9 @@ pub mod health;
 pub mod observe;
 pub mod tls;
 
+#[cfg(test)]
+mod tests;
+
 use std::net::SocketAddr;
 
 pub use accept::{Listener, Policy, serve};
