@@ -13,10 +13,18 @@ pub fn row(table: &'static Table, members: &Object<'_>) -> Result<Decoded, Probl
     let mut row = Row::new(table);
     let mut last = None;
     for (name, value) in &members.members {
-        let Some((column, ty)) = table.column_after(name, last) else { continue };
+        let Some((column, ty)) = table.column_after(name, last) else {
+            continue;
+        };
         last = Some(column);
         let Some(text) = value.text() else { continue };
         match ty {
+            ColumnType::Text if value.raw().starts_with(['{', '[']) => {
+                // JSON columns are text; the copies in Log Analytics have them as values.
+                let mut json = String::with_capacity(text.len());
+                value.write(&mut json);
+                row.set_text(column, Some(&json));
+            }
             ColumnType::Text => row.set_text(column, Some(&text)),
             ColumnType::Long | ColumnType::Int => row.set_long(column, json::long(&text)),
             ColumnType::Bool => row.set_bool(column, json::truth(&text)),
@@ -56,9 +64,13 @@ fn place_in_time(row: &mut Row, members: &Object<'_>) -> Result<(), Problem> {
 
 /// Settles the row's `DeviceId`; whether there is one.
 fn identify(row: &mut Row) -> Result<bool, Problem> {
-    let Some(table) = row.table() else { return Ok(false) };
+    let Some(table) = row.table() else {
+        return Ok(false);
+    };
     let column = |name: &str| table.column(name).map(|(column, _)| column);
-    let (Some(id), Some(name)) = (column("DeviceId"), column("DeviceName")) else { return Ok(false) };
+    let (Some(id), Some(name)) = (column("DeviceId"), column("DeviceName")) else {
+        return Ok(false);
+    };
     let given = row.text(id).unwrap_or_default();
     if machine::is_no_id(given) {
         let derived = row.text(name).and_then(machine::named);

@@ -117,10 +117,30 @@ impl<'a> Json<'a> {
                 f.write_str("a string")
             }
             fn visit_bytes<E>(self, bytes: &[u8]) -> Result<String, E> {
-                Ok(String::from_utf8_lossy(bytes).into_owned())
+                let mut text = String::with_capacity(bytes.len());
+                for chunk in bytes.utf8_chunks() {
+                    text.push_str(chunk.valid());
+                    // Half a pair comes as three bytes, each invalid by itself; the first is 0xED.
+                    if chunk.invalid().first() == Some(&0xed) {
+                        text.push(char::REPLACEMENT_CHARACTER);
+                    }
+                }
+                Ok(text)
             }
         }
         serde_json::Deserializer::from_str(self.0).deserialize_bytes(Lossy).ok().map(Cow::Owned)
+    }
+
+    /// Appends the value in one way of writing, whichever way it came: without white space, and
+    /// strings without needless escapes.
+    pub fn write(self, out: &mut String) {
+        if self.0.starts_with(['{', '[']) {
+            compact(self.0, out);
+        } else if memchr::memmem::find(self.0.as_bytes(), b"\\u").is_some() {
+            write_string(out, &self.text().unwrap_or_default());
+        } else {
+            out.push_str(self.0);
+        }
     }
 
     /// The elements of an array; anything else is the only element.
@@ -136,6 +156,21 @@ impl<'a> Json<'a> {
     pub fn object(self) -> Option<Object<'a>> {
         self.0.starts_with('{').then(|| Object::read(self.0).ok()).flatten()
     }
+}
+
+/// Appends JSON text without the white space between its parts.
+pub fn compact(json: &str, out: &mut String) {
+    let mut in_string = false;
+    let mut escaped = false;
+    out.extend(json.chars().filter(|character| {
+        if in_string {
+            in_string = escaped || *character != '"';
+            escaped = !escaped && *character == '\\';
+            return true;
+        }
+        in_string = *character == '"';
+        !character.is_ascii_whitespace()
+    }));
 }
 
 /// A whole number, decimal or `0x…`; the latter wraps, as handles and logon ids are unsigned.
@@ -202,6 +237,20 @@ mod tests {
         let mut out = String::new();
         write_string(&mut out, text);
         assert_eq!(serde_json::from_str::<String>(&out).unwrap(), text);
+    }
+
+    #[test]
+    fn values_are_written_in_one_way_whichever_way_they_came() {
+        for (given, written) in [
+            ("{ \"a b\" : [ 1 , \"x \\\" y\" ] }", "{\"a b\":[1,\"x \\\" y\"]}"),
+            ("\"\\u003cx\\u003e\"", "\"<x>\""),
+            ("\"C:\\\\a\"", "\"C:\\\\a\""),
+            ("-9223372036854775808", "-9223372036854775808"),
+        ] {
+            let mut out = String::new();
+            Json(given).write(&mut out);
+            assert_eq!(out, written);
+        }
     }
 
     #[test]

@@ -141,7 +141,9 @@ pub fn read(
     };
     match run.pieces(packed) {
         Ok(()) => {}
-        Err(Stop::Input(error)) if counts.failed.get() => return Err(Error::Read(source.to_owned(), error)),
+        Err(Stop::Input(error)) if counts.failed.get() => {
+            return Err(Error::Read(source.to_owned(), error));
+        }
         Err(Stop::Input(error)) => match error
             .get_ref()
             .and_then(|error| error.downcast_ref::<unpack::Refused>())
@@ -149,7 +151,9 @@ pub fn read(
             Some(refused) => return Err(Error::Limit(format!("{source} {refused}"))),
             None => run.reject(counts.unpacked.get(), "damaged compressed data: reading stopped here", &[]),
         },
-        Err(Stop::Said(Error::Limit(limit))) => return Err(Error::Limit(format!("{source} {limit}"))),
+        Err(Stop::Said(Error::Limit(limit))) => {
+            return Err(Error::Limit(format!("{source} {limit}")));
+        }
         Err(Stop::Said(error)) => return Err(error),
     }
     if run.format.is_none() && run.unrecognised > 0 {
@@ -290,7 +294,9 @@ fn names_a_file(record: &Record) -> bool {
 }
 
 fn names_a_file_in(row: &Row) -> bool {
-    let Some(columns) = HASH_COLUMNS.get(usize::from(row.table_id().0)) else { return false };
+    let Some(columns) = HASH_COLUMNS.get(usize::from(row.table_id().0)) else {
+        return false;
+    };
     columns.iter().any(|[sha1, sha256, md5]| {
         let text = |column: &Option<ColumnId>| column.and_then(|column| row.text(column));
         let (sha1, sha256, md5) = (text(sha1), text(sha256), text(md5));

@@ -9,21 +9,21 @@ use pintle_model::tables::{
     device_process_events, device_registry_events,
 };
 
-use crate::windows::{Action, Field, Mapping, Target, WindowsEvent, last_part};
+use crate::windows::{Field, Mapping, Target, WindowsEvent, last_part};
 
-/// Whether Sysmon wrote the event. A forwarded event keeps its provider, some shippers only the
-/// channel.
+/// Whether Sysmon wrote the event. A forwarded event keeps its provider; some shippers only give
+/// the channel.
 pub fn wrote(event: &WindowsEvent<'_>) -> bool {
-    matches!(&*event.provider, "Microsoft-Windows-Sysmon" | "Linux-Sysmon")
-        || matches!(&*event.channel, "Microsoft-Windows-Sysmon/Operational" | "Linux-Sysmon/Operational")
+    match &*event.provider {
+        "" => matches!(&*event.channel, "Microsoft-Windows-Sysmon/Operational" | "Linux-Sysmon/Operational"),
+        provider => matches!(provider, "Microsoft-Windows-Sysmon" | "Linux-Sysmon"),
+    }
 }
 
-/// Whether the event is about a named stream (`file.exe:Zone.Identifier`): its hashes are the
+/// Whether an event 15 is about a named stream (`file.exe:Zone.Identifier`): its hashes are the
 /// stream's, and the same few values stand beside countless files.
 pub fn is_named_stream(event: &WindowsEvent<'_>) -> bool {
-    event.event_id == 15
-        && wrote(event)
-        && event.get("TargetFilename").is_some_and(|path| names_stream(&path))
+    wrote(event) && event.get("TargetFilename").is_some_and(|path| names_stream(&path))
 }
 
 fn names_stream(path: &str) -> bool {
@@ -39,11 +39,14 @@ fn names_stream(path: &str) -> bool {
 }
 
 /// What becomes of an event.
-pub fn mapping(event_id: i64) -> &'static Mapping {
+pub fn mapping(event: &WindowsEvent<'_>, event_id: i64) -> &'static Mapping {
     match event_id {
         1 => &PROCESS_CREATED,
         2 => &FILE_CREATE_TIME,
-        3 => &NETWORK_CONNECT,
+        3 => match event.get("Initiated").as_deref() {
+            Some("false" | "False") => &CONNECTION_ACCEPTED,
+            _ => &CONNECTION_MADE,
+        },
         4 => &SERVICE_STATE_CHANGE,
         5 => &PROCESS_TERMINATE,
         6 => &DRIVER_LOAD,
@@ -52,9 +55,15 @@ pub fn mapping(event_id: i64) -> &'static Mapping {
         9 => &RAW_ACCESS_READ,
         10 => &PROCESS_ACCESS,
         11 | 15 => &FILE_CREATED,
-        12 => &REGISTRY_KEY,
-        13 => &REGISTRY_VALUE,
-        14 => &REGISTRY_RENAME,
+        12 => match event.get("EventType").as_deref() {
+            Some("CreateKey") => &REGISTRY_KEY_CREATED,
+            Some("DeleteKey") => &REGISTRY_KEY_DELETED,
+            Some("DeleteValue") => &REGISTRY_VALUE_DELETED,
+            // A shipper may put a word of its own in the place of the event's.
+            _ => &REGISTRY_OBJECT,
+        },
+        13 => &REGISTRY_VALUE_SET,
+        14 => &REGISTRY_KEY_RENAMED,
         16 => &SERVICE_CONFIGURATION_CHANGE,
         17 => &PIPE_CREATED,
         18 => &PIPE_CONNECTED,
@@ -112,7 +121,7 @@ macro_rules! device_event {
     ($constant:ident, $action:literal, $fields:expr) => {
         static $constant: Mapping = Mapping {
             table: &device_events::TABLE,
-            action: Action::Is($action),
+            action: $action,
             fields: $fields,
             rest: Some(device_events::ADDITIONAL_FIELDS),
         };
@@ -123,15 +132,38 @@ macro_rules! file_event {
     ($constant:ident, $action:literal) => {
         static $constant: Mapping = Mapping {
             table: &device_file_events::TABLE,
-            action: Action::Is($action),
+            action: $action,
             fields: &[file!(device_file_events, "TargetFilename"), initiating!(device_file_events)],
             rest: Some(device_file_events::ADDITIONAL_FIELDS),
         };
     };
 }
 
+/// A network connection: which end is this machine's.
+macro_rules! connection {
+    ($constant:ident, $action:literal, here: $ip:literal $port:literal,
+     there: $remote_ip:literal $remote_port:literal $remote_name:literal) => {
+        static $constant: Mapping = Mapping {
+            table: &device_network_events::TABLE,
+            action: $action,
+            fields: &[
+                &[
+                    ($remote_ip, Target::Text(device_network_events::REMOTE_IP)),
+                    ($remote_port, Target::Long(device_network_events::REMOTE_PORT)),
+                    ($remote_name, Target::Text(device_network_events::REMOTE_URL)),
+                    ($ip, Target::Text(device_network_events::LOCAL_IP)),
+                    ($port, Target::Long(device_network_events::LOCAL_PORT)),
+                    ("Protocol", Target::Text(device_network_events::PROTOCOL)),
+                ],
+                initiating!(device_network_events),
+            ],
+            rest: Some(device_network_events::ADDITIONAL_FIELDS),
+        };
+    };
+}
+
 macro_rules! registry_event {
-    ($constant:ident, $action:expr, $fields:expr) => {
+    ($constant:ident, $action:literal, $fields:expr) => {
         static $constant: Mapping = Mapping {
             table: &device_registry_events::TABLE,
             action: $action,
@@ -143,7 +175,7 @@ macro_rules! registry_event {
 
 static PROCESS_CREATED: Mapping = Mapping {
     table: &device_process_events::TABLE,
-    action: Action::Is("ProcessCreated"),
+    action: "ProcessCreated",
     fields: &[
         file!(device_process_events, "Image"),
         &[
@@ -174,30 +206,13 @@ static PROCESS_CREATED: Mapping = Mapping {
 // The table has no `AdditionalFields`: who signed the image is not kept with the row.
 static IMAGE_LOADED: Mapping = Mapping {
     table: &device_image_load_events::TABLE,
-    action: Action::Is("ImageLoaded"),
+    action: "ImageLoaded",
     fields: &[file!(device_image_load_events, "ImageLoaded"), initiating!(device_image_load_events)],
     rest: None,
 };
 
-static NETWORK_CONNECT: Mapping = Mapping {
-    table: &device_network_events::TABLE,
-    action: Action::By(|event| match event.get("Initiated").as_deref() {
-        Some("false" | "False") => "InboundConnectionAccepted",
-        _ => "ConnectionSuccess",
-    }),
-    fields: &[
-        &[
-            ("DestinationIp", Target::Text(device_network_events::REMOTE_IP)),
-            ("DestinationPort", Target::Long(device_network_events::REMOTE_PORT)),
-            ("DestinationHostname", Target::Text(device_network_events::REMOTE_URL)),
-            ("SourceIp", Target::Text(device_network_events::LOCAL_IP)),
-            ("SourcePort", Target::Long(device_network_events::LOCAL_PORT)),
-            ("Protocol", Target::Text(device_network_events::PROTOCOL)),
-        ],
-        initiating!(device_network_events),
-    ],
-    rest: Some(device_network_events::ADDITIONAL_FIELDS),
-};
+connection!(CONNECTION_MADE, "ConnectionSuccess", here: "SourceIp" "SourcePort", there: "DestinationIp" "DestinationPort" "DestinationHostname");
+connection!(CONNECTION_ACCEPTED, "InboundConnectionAccepted", here: "DestinationIp" "DestinationPort", there: "SourceIp" "SourcePort" "SourceHostname");
 
 file_event!(FILE_CREATED, "FileCreated");
 file_event!(FILE_DELETED, "FileDeleted");
@@ -205,39 +220,31 @@ file_event!(FILE_BLOCK_EXECUTABLE, "FileBlockExecutable");
 file_event!(FILE_BLOCK_SHREDDING, "FileBlockShredding");
 file_event!(FILE_EXECUTABLE_DETECTED, "FileExecutableDetected");
 
+registry_event!(REGISTRY_KEY_CREATED, "RegistryKeyCreated", REGISTRY_KEY);
+registry_event!(REGISTRY_KEY_DELETED, "RegistryKeyDeleted", REGISTRY_KEY);
+registry_event!(REGISTRY_OBJECT, "RegistryObjectAddedOrDeleted", REGISTRY_KEY);
+registry_event!(REGISTRY_VALUE_SET, "RegistryValueSet", REGISTRY_VALUE);
+registry_event!(REGISTRY_VALUE_DELETED, "RegistryValueDeleted", REGISTRY_VALUE);
 registry_event!(
-    REGISTRY_KEY,
-    Action::By(|event| match event.get("EventType").as_deref() {
-        Some("CreateKey") => "RegistryKeyCreated",
-        Some("DeleteKey") => "RegistryKeyDeleted",
-        Some("DeleteValue") => "RegistryValueDeleted",
-        // A shipper may put a word of its own in the place of the event's.
-        _ => "RegistryObjectAddedOrDeleted",
-    }),
-    &[("TargetObject", Target::Text(device_registry_events::REGISTRY_KEY))]
-);
-registry_event!(
-    REGISTRY_VALUE,
-    Action::Is("RegistryValueSet"),
-    &[
-        (
-            "TargetObject",
-            Target::RegistryValue(
-                device_registry_events::REGISTRY_KEY,
-                device_registry_events::REGISTRY_VALUE_NAME
-            ),
-        ),
-        ("Details", Target::Text(device_registry_events::REGISTRY_VALUE_DATA)),
-    ]
-);
-registry_event!(
-    REGISTRY_RENAME,
-    Action::Is("RegistryKeyRenamed"),
+    REGISTRY_KEY_RENAMED,
+    "RegistryKeyRenamed",
     &[
         ("TargetObject", Target::Text(device_registry_events::PREVIOUS_REGISTRY_KEY)),
         ("NewName", Target::Text(device_registry_events::REGISTRY_KEY)),
     ]
 );
+
+const REGISTRY_KEY: &[Field] = &[("TargetObject", Target::Text(device_registry_events::REGISTRY_KEY))];
+const REGISTRY_VALUE: &[Field] = &[
+    (
+        "TargetObject",
+        Target::RegistryValue(
+            device_registry_events::REGISTRY_KEY,
+            device_registry_events::REGISTRY_VALUE_NAME,
+        ),
+    ),
+    ("Details", Target::Text(device_registry_events::REGISTRY_VALUE_DATA)),
+];
 
 device_event!(DRIVER_LOAD, "DriverLoad", &[file!(device_events, "ImageLoaded")]);
 device_event!(

@@ -7,7 +7,7 @@ use std::borrow::Cow;
 use pintle_model::tables::{device_events, device_logon_events};
 use pintle_model::{Cell, ColumnId, Hashes, Record, Row, Table, Time};
 
-use crate::formats::Decoded;
+use crate::formats::{Decoded, Problem};
 use crate::json::{self, Json};
 use crate::{machine, sysmon};
 
@@ -35,11 +35,7 @@ impl Datum<'_> {
 
     fn write(&self, out: &mut String) {
         match self {
-            // Escapes are written in one way whichever way they came.
-            Datum::Json(json) if memchr::memmem::find(json.raw().as_bytes(), b"\\u").is_none() => {
-                out.push_str(json.raw());
-            }
-            Datum::Json(json) => json::write_string(out, &json.text().unwrap_or_default()),
+            Datum::Json(json) => json.write(out),
             Datum::Text(text) => json::write_string(out, text),
         }
     }
@@ -55,7 +51,7 @@ pub struct WindowsEvent<'a> {
     /// Who wrote it.
     pub provider: Cow<'a, str>,
     /// Which event of the provider.
-    pub event_id: i64,
+    pub event_id: Option<i64>,
     /// Its number in the machine's log.
     pub record_id: Option<i64>,
     /// When it was written, by the system's clock.
@@ -68,20 +64,12 @@ pub struct WindowsEvent<'a> {
 pub struct Mapping {
     /// The row's table.
     pub table: &'static Table,
-    /// The row's action.
-    pub action: Action,
+    /// The row's `ActionType`.
+    pub action: &'static str,
     /// Where data go, by name, in groups.
     pub fields: &'static [&'static [Field]],
     /// The column for everything else, if the table has one.
     pub rest: Option<ColumnId>,
-}
-
-/// The `ActionType` of a row.
-pub enum Action {
-    /// Always the same.
-    Is(&'static str),
-    /// Told by the event's data.
-    By(fn(&WindowsEvent<'_>) -> &'static str),
 }
 
 /// A datum's name and where it goes.
@@ -113,27 +101,22 @@ impl WindowsEvent<'_> {
     }
 
     /// Makes it a row.
-    pub fn decode(&self) -> Decoded {
+    pub fn decode(&self) -> Result<Decoded, Problem> {
+        let event_id = self.event_id.ok_or("the event's id is missing or no number")?;
         let Some(id) = machine::named(&self.computer) else {
-            return Decoded::Nothing("event without a machine");
+            return Ok(Decoded::Nothing("event without a machine"));
         };
-        let mapping = self.mapping();
+        let mapping = self.mapping(event_id);
         let mut row = Row::new(mapping.table);
         // Sysmon's own clock: the shipper's times come later, or in a local zone.
         let utc = self.get("UtcTime").and_then(|text| Time::parse(&text));
         row.set_time(device_events::TIMESTAMP, utc.or(self.time));
         row.set_text(device_events::DEVICE_ID, Some(id.as_str()));
         row.set_text(device_events::DEVICE_NAME, Some(&self.computer.trim().to_lowercase()));
-        row.set_text(
-            device_events::ACTION_TYPE,
-            Some(match mapping.action {
-                Action::Is(action) => action,
-                Action::By(action) => action(self),
-            }),
-        );
+        row.set_text(device_events::ACTION_TYPE, Some(mapping.action));
 
-        let without_hashes = sysmon::is_named_stream(self);
-        let mut rest = Rest::new(self);
+        let without_hashes = event_id == 15 && sysmon::is_named_stream(self);
+        let mut rest = Rest::new(self, event_id);
         for (name, datum) in &self.data {
             let target = mapping.fields.iter().copied().flatten().find(|(field, _)| field == name);
             let taken = match target {
@@ -148,14 +131,14 @@ impl WindowsEvent<'_> {
         if let Some(column) = mapping.rest {
             row.set(column, Cell::Text(rest.close().into()));
         }
-        Decoded::Record(Record::Row(row))
+        Ok(Decoded::Record(Record::Row(row)))
     }
 
-    fn mapping(&self) -> &'static Mapping {
+    fn mapping(&self, event_id: i64) -> &'static Mapping {
         if sysmon::wrote(self) {
-            return sysmon::mapping(self.event_id);
+            return sysmon::mapping(self, event_id);
         }
-        match (&*self.channel, self.event_id) {
+        match (&*self.channel, event_id) {
             ("Security", 4624) => &LOGON_SUCCESS,
             ("Security", 4625) => &LOGON_FAILED,
             _ => &OTHER,
@@ -166,7 +149,9 @@ impl WindowsEvent<'_> {
 impl Target {
     /// Puts a datum where it belongs. `false` when it has no place there.
     fn put(self, row: &mut Row, datum: &Datum<'_>) -> bool {
-        let Some(text) = datum.text() else { return true };
+        let Some(text) = datum.text() else {
+            return true;
+        };
         match self {
             Target::Text(column) => row.set_text(column, Some(&text)),
             Target::Long(column) => match json::long(&text) {
@@ -235,12 +220,12 @@ struct Rest {
 }
 
 impl Rest {
-    fn new(event: &WindowsEvent<'_>) -> Rest {
+    fn new(event: &WindowsEvent<'_>, event_id: i64) -> Rest {
         let mut json = String::with_capacity(512);
         json.push_str("{\"Channel\":");
         json::write_string(&mut json, cut(&event.channel));
         json.push_str(",\"EventID\":");
-        json.push_str(&event.event_id.to_string());
+        json.push_str(&event_id.to_string());
         if let Some(record) = event.record_id {
             json.push_str(",\"EventRecordID\":");
             json.push_str(&record.to_string());
@@ -254,7 +239,12 @@ impl Rest {
         }
         let before = self.json.len();
         self.json.push(',');
-        json::write_string(&mut self.json, name);
+        match name {
+            "Channel" | "EventID" | "EventRecordID" => {
+                json::write_string(&mut self.json, &format!("Data.{name}"))
+            }
+            _ => json::write_string(&mut self.json, name),
+        }
         self.json.push(':');
         datum.write(&mut self.json);
         if self.json.len() > MAX_ADDITIONAL_FIELDS - 32 {
@@ -303,21 +293,21 @@ const LOGON: &[&[Field]] = &[&[
 
 static LOGON_SUCCESS: Mapping = Mapping {
     table: &device_logon_events::TABLE,
-    action: Action::Is("LogonSuccess"),
+    action: "LogonSuccess",
     fields: LOGON,
     rest: Some(device_logon_events::ADDITIONAL_FIELDS),
 };
 
 static LOGON_FAILED: Mapping = Mapping {
     table: &device_logon_events::TABLE,
-    action: Action::Is("LogonFailed"),
+    action: "LogonFailed",
     fields: LOGON,
     rest: Some(device_logon_events::ADDITIONAL_FIELDS),
 };
 
 static OTHER: Mapping = Mapping {
     table: &device_events::TABLE,
-    action: Action::Is("WindowsEvent"),
+    action: "WindowsEvent",
     fields: &[],
     rest: Some(device_events::ADDITIONAL_FIELDS),
 };
@@ -328,7 +318,8 @@ mod tests {
 
     #[test]
     fn the_first_four_columns_of_every_event_table_stand_where_a_row_is_begun() {
-        for mapping in (0..=40).map(sysmon::mapping).chain([&LOGON_SUCCESS, &OTHER]) {
+        let event = WindowsEvent::default();
+        for mapping in (0..=40).map(|id| sysmon::mapping(&event, id)).chain([&LOGON_SUCCESS, &OTHER]) {
             let names: Vec<_> = mapping.table.columns.iter().take(4).map(|column| column.name).collect();
             assert_eq!(
                 names,
@@ -344,10 +335,11 @@ mod tests {
         let long = "x".repeat(MAX_ADDITIONAL_FIELDS);
         let event = WindowsEvent {
             computer: "ws-1".into(),
+            event_id: Some(0),
             data: vec![("Long".into(), Datum::Text(long.into())), ("Short".into(), Datum::Text("s".into()))],
             ..WindowsEvent::default()
         };
-        let Decoded::Record(Record::Row(row)) = event.decode() else { panic!("no row") };
+        let Decoded::Record(Record::Row(row)) = event.decode().unwrap() else { panic!("no row") };
         let fields = row.text(device_events::ADDITIONAL_FIELDS).unwrap();
         assert_eq!(fields, r#"{"Channel":"","EventID":0,"Short":"s","OmittedFields":1}"#);
     }

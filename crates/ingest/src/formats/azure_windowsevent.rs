@@ -28,10 +28,10 @@ fn decode(record: &[u8]) -> Result<Decoded, Problem> {
         computer: text("Computer").unwrap_or_default(),
         channel: text("Channel").unwrap_or_default(),
         provider: text("Provider").unwrap_or_default(),
-        event_id: text("EventID").and_then(|id| json::long(&id)).ok_or("EventID is no number")?,
+        event_id: text("EventID").and_then(|id| json::long(&id)),
         record_id: text("EventRecordId").and_then(|id| json::long(&id)),
         time: text("TimeGenerated").and_then(|time| Time::parse(&time)),
         data: data.into_iter().map(|(name, value)| (Cow::clone(&name), Datum::Json(value))).collect(),
     };
-    Ok(event.decode())
+    event.decode()
 }

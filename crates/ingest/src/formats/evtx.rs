@@ -27,7 +27,7 @@ fn decode(record: &[u8]) -> Result<Decoded, Problem> {
             "Provider_attributes" => {
                 event.provider = value.object().and_then(|a| a.get("Name")?.text()).unwrap_or_default()
             }
-            "EventID" => event.event_id = number(value).ok_or("EventID is no number")?,
+            "EventID" => event.event_id = number(value),
             "EventRecordID" => event.record_id = number(value),
             "TimeCreated" => event.time = attribute(value, "SystemTime").and_then(time),
             "TimeCreated_attributes" => {
@@ -47,7 +47,7 @@ fn decode(record: &[u8]) -> Result<Decoded, Problem> {
     if let Some(data) = parts.get("UserData").filter(|data| !data.is_null()) {
         event.data.push(("UserData".into(), Datum::Json(data)));
     }
-    Ok(event.decode())
+    event.decode()
 }
 
 /// An element's own text, with or without attributes beside it.

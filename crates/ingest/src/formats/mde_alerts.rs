@@ -67,8 +67,12 @@ fn piece(members: &Object<'_>, alert: Time) -> Evidence {
 
 /// Notes a member that the shape declares, in the API's own writing.
 fn note(facts: &mut Facts, shape: &Shape, name: &str, value: Json<'_>, at: Time) {
-    let Some((member, declared)) = shape.member(name) else { return };
-    let Some(text) = canonical(declared.kind, value) else { return };
+    let Some((member, declared)) = shape.member(name) else {
+        return;
+    };
+    let Some(text) = canonical(declared.kind, value) else {
+        return;
+    };
     facts.note(member, at, text);
 }
 

@@ -25,7 +25,7 @@ fn decode(record: &[u8]) -> Result<Decoded, Problem> {
             "Hostname" => event.computer = text(value),
             "Channel" => event.channel = text(value),
             "SourceName" => event.provider = text(value),
-            "EventID" => event.event_id = json::long(&text(value)).ok_or("EventID is no number")?,
+            "EventID" => event.event_id = json::long(&text(value)),
             "RecordNumber" => event.record_id = json::long(&text(value)),
             "TimeCreated" => system_time = Time::parse(&text(value)),
             "@timestamp" => shipped = Time::parse(&text(value)),
@@ -58,7 +58,7 @@ fn decode(record: &[u8]) -> Result<Decoded, Problem> {
         }
     }
     event.time = system_time.or(shipped).or(local);
-    Ok(event.decode())
+    event.decode()
 }
 
 fn text(value: Json<'_>) -> Cow<'_, str> {

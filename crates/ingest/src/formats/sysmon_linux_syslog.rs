@@ -40,12 +40,14 @@ fn decode(record: &[u8]) -> Result<Decoded, Problem> {
         event.computer = sender;
     }
     event.time = event.time.or_else(time);
-    Ok(event.decode())
+    event.decode()
 }
 
 /// Any other line of syslog: it only says that the machine was there.
 fn syslog_line(sender: &str, time: Option<Time>, line: &Object<'_>) -> Decoded {
-    let Some(id) = machine::named(sender) else { return Decoded::Nothing("event without a machine") };
+    let Some(id) = machine::named(sender) else {
+        return Decoded::Nothing("event without a machine");
+    };
     let mut row = Row::new(&device_events::TABLE);
     row.set_time(device_events::TIMESTAMP, time);
     row.set_text(device_events::DEVICE_ID, Some(id.as_str()));
@@ -58,16 +60,26 @@ fn syslog_line(sender: &str, time: Option<Time>, line: &Object<'_>) -> Decoded {
 }
 
 /// Reads `<Event>`: the system's part and the named data. A document type is refused, and no
-/// entity but XML's own five and character numbers is expanded.
+/// entity but XML's own five and character numbers is expanded. Syslog cuts long lines: what came
+/// before the cut is kept, if the system's part is whole. It also loses the semicolon of an
+/// entity (`&lt unknown process&gt `), which is then text.
 fn event(xml: &str) -> Result<WindowsEvent<'static>, Problem> {
     let mut reader = Reader::from_str(xml);
+    reader.config_mut().allow_dangling_amp = true;
     let mut event = WindowsEvent::default();
     let mut depth = 0_u32;
     // Of the innermost element: its name as data, and its text so far.
     let mut datum = None;
     let mut text = String::new();
     loop {
-        match reader.read_event().map_err(|_| NOT_XML)? {
+        let part = match reader.read_event() {
+            Ok(Event::Eof) | Err(quick_xml::Error::Syntax(_)) if !event.computer.is_empty() => {
+                event.data.extend(datum.map(|name| (Cow::Owned(name), Datum::Text(text.into()))));
+                return Ok(event);
+            }
+            part => part.map_err(|_| NOT_XML)?,
+        };
+        match part {
             Event::Start(element) => {
                 depth += 1;
                 text.clear();
@@ -83,7 +95,7 @@ fn event(xml: &str) -> Result<WindowsEvent<'static>, Problem> {
                 match element.name().0 {
                     "Computer" => event.computer = text.into(),
                     "Channel" => event.channel = text.into(),
-                    "EventID" => event.event_id = json::long(&text).ok_or("EventID is no number")?,
+                    "EventID" => event.event_id = json::long(&text),
                     "EventRecordID" => event.record_id = json::long(&text),
                     "Data" => {
                         let name = datum.take().unwrap_or_default();
@@ -114,7 +126,9 @@ fn note_attributes(event: &mut WindowsEvent<'_>, element: &BytesStart<'_>) -> Re
 }
 
 fn attribute(element: &BytesStart<'_>, name: &str) -> Result<Option<String>, Problem> {
-    let Some(attribute) = element.try_get_attribute(name).map_err(|_| NOT_XML)? else { return Ok(None) };
+    let Some(attribute) = element.try_get_attribute(name).map_err(|_| NOT_XML)? else {
+        return Ok(None);
+    };
     let value = attribute.normalized_value(XmlVersion::Implicit1_0).map_err(|_| NOT_XML)?;
     Ok(Some(value.into_owned()))
 }

@@ -21,14 +21,14 @@ fn decode(record: &[u8]) -> Result<Decoded, Problem> {
             "computer_name" => event.computer = value.text().unwrap_or_default(),
             "log_name" => event.channel = value.text().unwrap_or_default(),
             "source_name" => event.provider = value.text().unwrap_or_default(),
-            "event_id" => event.event_id = number(value).ok_or("event_id is no number")?,
+            "event_id" => event.event_id = number(value),
             "record_number" => event.record_id = number(value),
             "@timestamp" => event.time = value.text().and_then(|text| Time::parse(&text)),
             "event_data" | "user_data" => take_data(&mut event, value),
             _ => {}
         }
     }
-    Ok(event.decode())
+    event.decode()
 }
 
 /// Winlogbeat writes numbers as numbers or as text, by version and by field.

@@ -26,7 +26,7 @@ fn decode(record: &[u8]) -> Result<Decoded, Problem> {
             "computer_name" => event.computer = value.text().unwrap_or_default(),
             "channel" => event.channel = value.text().unwrap_or_default(),
             "provider_name" => event.provider = value.text().unwrap_or_default(),
-            "event_id" => event.event_id = number(value).ok_or("winlog.event_id is no number")?,
+            "event_id" => event.event_id = number(value),
             "record_id" => event.record_id = number(value),
             "time_created" => created = time(value),
             "event_data" | "user_data" => take_data(&mut event, value),
@@ -35,5 +35,5 @@ fn decode(record: &[u8]) -> Result<Decoded, Problem> {
     }
     // `@timestamp` may have been set anew on the way.
     event.time = created.or_else(|| document.get("@timestamp").and_then(time));
-    Ok(event.decode())
+    event.decode()
 }

@@ -63,7 +63,9 @@ impl Nesting {
             self.escaped = false;
             return Some(1);
         }
-        let Some(place) = memchr3(b'"', b'\\', b'\n', rest) else { return Some(rest.len()) };
+        let Some(place) = memchr3(b'"', b'\\', b'\n', rest) else {
+            return Some(rest.len());
+        };
         match rest.get(place) {
             Some(b'"') => {
                 self.in_string = false;

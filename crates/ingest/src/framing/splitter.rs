@@ -59,7 +59,9 @@ impl Splitter<'_, '_, '_> {
 
     fn lines(&mut self) -> Result<(), Stop> {
         loop {
-            let Some(first) = self.skip_space()? else { return Ok(()) };
+            let Some(first) = self.skip_space()? else {
+                return Ok(());
+            };
             if first == b'[' || (first == b'{' && self.envelope()?.is_some()) {
                 self.top_level_value(first)?;
             } else {
@@ -255,7 +257,9 @@ impl Splitter<'_, '_, '_> {
             if is_list {
                 return Ok((self.window.byte(at)? == Some(b'[')).then_some(at + 1));
             }
-            let Some(end) = self.end_of_value(at)? else { return Ok(None) };
+            let Some(end) = self.end_of_value(at)? else {
+                return Ok(None);
+            };
             at = self.after_space(end)?;
             if self.window.byte(at)? != Some(b',') {
                 return Ok(None);
