@@ -15,8 +15,10 @@ use uuid::Uuid;
 
 use crate::private_file;
 
-const MINUTE: i64 = 60_000;
-const HOUR: i64 = 3_600_000;
+/// The shorter window.
+pub const MINUTE: Duration = Duration::from_secs(60);
+/// The longer window.
+pub const HOUR: Duration = Duration::from_secs(3_600);
 
 /// The most calls a limit can name: it bounds a bucket to 8 MB.
 pub const MAX_LIMIT: u32 = 1_000_000;
@@ -135,7 +137,7 @@ impl Quotas {
             return Err(Exceeded {
                 allowance: allowance(calls, limits, now),
                 limit,
-                window: Duration::from_millis(window.unsigned_abs()),
+                window,
                 retry_after: wait,
             });
         }
@@ -179,7 +181,7 @@ impl Quotas {
 
 /// Drops the calls that no window holds any more.
 fn forget(calls: &mut Calls, now: i64) {
-    let old = calls.partition_point(|call| *call <= now - HOUR);
+    let old = calls.partition_point(|call| *call <= now - millis(HOUR));
     calls.drain(..old);
     if calls.len() * 4 < calls.capacity() {
         calls.shrink_to(calls.len() * 2);
@@ -187,12 +189,12 @@ fn forget(calls: &mut Calls, now: i64) {
 }
 
 /// How many calls lie in the window that ends now.
-fn within(calls: &Calls, window: i64, now: i64) -> usize {
-    calls.len() - calls.partition_point(|call| *call <= now - window)
+fn within(calls: &Calls, window: Duration, now: i64) -> usize {
+    calls.len() - calls.partition_point(|call| *call <= now - millis(window))
 }
 
 /// Seconds until the window has room for one more call; `None` if it has now.
-fn wait(calls: &Calls, limit: u32, window: i64, now: i64) -> Option<u64> {
+fn wait(calls: &Calls, limit: u32, window: Duration, now: i64) -> Option<u64> {
     let limit = usize::try_from(limit).unwrap_or(usize::MAX);
     if within(calls, window, now) < limit {
         return None;
@@ -203,11 +205,11 @@ fn wait(calls: &Calls, limit: u32, window: i64, now: i64) -> Option<u64> {
         .checked_sub(limit)
         .and_then(|place| calls.get(place))
         .copied();
-    Some(seconds_until(blocking.unwrap_or(now) + window, now))
+    Some(seconds_until(blocking.unwrap_or(now) + millis(window), now))
 }
 
 fn allowance(calls: &Calls, limits: Limits, now: i64) -> Allowance {
-    let left = |limit: u32, window: i64| {
+    let left = |limit: u32, window: Duration| {
         let used = within(calls, window, now);
         let oldest = calls
             .len()
@@ -216,13 +218,17 @@ fn allowance(calls: &Calls, limits: Limits, now: i64) -> Allowance {
         Left {
             limit,
             remaining: limit.saturating_sub(u32::try_from(used).unwrap_or(u32::MAX)),
-            reset: oldest.map_or(0, |oldest| seconds_until(oldest + window, now)),
+            reset: oldest.map_or(0, |oldest| seconds_until(oldest + millis(window), now)),
         }
     };
     Allowance {
         minute: left(limits.per_minute, MINUTE),
         hour: left(limits.per_hour, HOUR),
     }
+}
+
+fn millis(duration: Duration) -> i64 {
+    i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)
 }
 
 fn seconds_until(then: i64, now: i64) -> u64 {

@@ -14,7 +14,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
 use super::Failure;
-use crate::config::{Config, PublicUrl, Sources};
+use crate::config::{Config, Sources};
 use crate::dev::generator::{Example, Generator, Law};
 use crate::dev::{self, Credentials, ca};
 use crate::http::tls::Certificate;
@@ -176,7 +176,7 @@ fn bound(listener: &Listener) -> Result<SocketAddr, Failure> {
 fn config(http: SocketAddr, https: SocketAddr, limits: bool) -> Result<Config, Failure> {
     let mut config = crate::config::Loaded::from_sources(&Sources::default())?.config;
     let public_url = format!("https://localhost:{}", https.port());
-    config.server.public_url = Some(PublicUrl::parse(&public_url).map_err(|error| failed("the public URL", error))?);
+    config.server.public_url = Some(public_url.parse().map_err(|error| failed("the public URL", error))?);
     config.quota.enabled = limits;
     // Many clients ask for a token for the base URL that they were given.
     for (scheme, address) in [("http", http), ("https", https)] {

@@ -44,13 +44,13 @@ pub fn wrap(router: Router, metrics: Metrics, access: AccessLog) -> Router {
 
 async fn observe(State(observer): State<Observer>, request: Request, next: Next) -> Response {
     let began = Instant::now();
-    let route = request.extensions().get::<MatchedPath>().cloned();
     let method = request.method().clone();
     let in_flight = observer.metrics.request_begun();
     let response = next.run(request).await;
     drop(in_flight);
     let took = began.elapsed();
-    let route = route.as_ref().map_or(NO_ROUTE, MatchedPath::as_str);
+    // Which route it was is only known inside: paths are brought into the table's form there.
+    let route = response.extensions().get::<MatchedPath>().map_or(NO_ROUTE, MatchedPath::as_str);
     let status = response.status().as_u16();
     observer.metrics.request(route, &method, status, took);
     if observer

@@ -20,6 +20,7 @@ use crate::auth::secret::Secret;
 use crate::http::form;
 use crate::http::path::Key;
 use crate::instance::Instance;
+use crate::metrics::TokenOutcome;
 
 /// A token request is a few hundred bytes.
 const MAX_BODY: usize = 64 * 1024;
@@ -91,8 +92,14 @@ async fn answer(
         Ok::<Value, Problem>(dress(&issued, now, &audience))
     };
     match answer.await {
-        Ok(token) => json_response(StatusCode::OK, &token),
-        Err(problem) => problem.response(correlation, instance.now()),
+        Ok(token) => {
+            instance.metrics.token_requested(TokenOutcome::Issued);
+            json_response(StatusCode::OK, &token)
+        }
+        Err(problem) => {
+            instance.metrics.token_requested(problem.outcome());
+            problem.response(correlation, instance.now())
+        }
     }
 }
 
@@ -228,6 +235,14 @@ impl Problem {
     pub(crate) fn server(message: &str) -> Problem {
         let problem = Problem::request("temporarily_unavailable", 90_033, message);
         Problem { status: StatusCode::SERVICE_UNAVAILABLE, ..problem }
+    }
+
+    fn outcome(&self) -> TokenOutcome {
+        match self.status {
+            StatusCode::UNAUTHORIZED => TokenOutcome::InvalidClient,
+            StatusCode::BAD_REQUEST => TokenOutcome::InvalidRequest,
+            _ => TokenOutcome::Failed,
+        }
     }
 
     pub(crate) fn response(self, correlation: Uuid, now: Time) -> Response {

@@ -1,6 +1,9 @@
 //! The server as a client sees it: every file below `/tests/scenarios` is a story of calls and
 //! answers, played against a router of its own with a folder and a clock of its own.
 
+mod ingest;
+mod origin;
 mod scenario;
 mod table;
+mod token;
 mod world;

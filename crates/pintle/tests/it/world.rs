@@ -10,12 +10,14 @@ use axum::http::{HeaderMap, Request, StatusCode};
 use http_body_util::BodyExt as _;
 use pintle::auth::control::{ApplicationQuota, NewApplication};
 use pintle::auth::permission::Permissions;
+use pintle::auth::secret::Secret;
 use pintle::config::Config;
 use pintle::http::routes::router;
 use pintle::instance::Instance;
 use pintle_model::Time;
 use pintle_store::Clock;
 use tower::ServiceExt as _;
+use uuid::Uuid;
 
 /// The host that requests name.
 pub const HOST: &str = "pintle.example.org";
@@ -29,6 +31,7 @@ pub struct World {
     config: Config,
     ticks: Arc<AtomicI64>,
     instance: Option<Arc<Instance>>,
+    router: Router,
 }
 
 /// An answer.
@@ -51,6 +54,7 @@ impl World {
             config,
             ticks: Arc::new(AtomicI64::new(start.ticks())),
             instance: None,
+            router: Router::new(),
         };
         world.open();
         world
@@ -60,12 +64,27 @@ impl World {
         let ticks = Arc::clone(&self.ticks);
         let clock: Clock = Arc::new(move || Time::from_ticks(ticks.load(Ordering::SeqCst)));
         let instance = Instance::open(self.folder.path(), self.config.clone(), clock).unwrap();
-        self.instance = Some(Arc::new(instance));
+        self.serve(instance);
+    }
+
+    fn serve(&mut self, instance: Instance) {
+        let instance = Arc::new(instance);
+        self.router = router(Arc::clone(&instance));
+        self.instance = Some(instance);
+    }
+
+    /// The same server as `pintle dev` has it.
+    pub fn for_dev(mut self) -> World {
+        self.router = Router::new();
+        let instance = Arc::into_inner(self.instance.take().unwrap()).unwrap();
+        self.serve(instance.for_dev());
+        self
     }
 
     /// Stops as a graceful shutdown does, and starts again on the same folder.
     pub fn restart(&mut self) {
         self.instance().quotas.save(self.instance().now()).unwrap();
+        self.router = Router::new();
         self.instance = None;
         self.open();
     }
@@ -88,23 +107,28 @@ impl World {
     /// The same for any audience, also one that the token endpoint would refuse.
     pub fn token_for(&self, permissions: &[String], audience: &str) -> String {
         let instance = self.instance();
+        let application = instance.control.application(self.register(permissions, "unused")).unwrap();
+        instance.issuer.issue(&application, audience, instance.now()).unwrap().unwrap().token
+    }
+
+    /// Registers an application of the tenant `default` and gives its client id.
+    pub fn register(&self, permissions: &[String], secret: &str) -> Uuid {
+        let instance = self.instance();
         let new = NewApplication {
             tenant: instance.control.tenant("default").unwrap().id,
             name: "a caller".to_owned(),
             permissions: Permissions::named(permissions.iter().map(String::as_str)),
             id: None,
-            secret: None,
+            secret: Some(Secret::from_text(secret)),
             secret_expires: None,
             quota: ApplicationQuota::Configured,
         };
-        let (application, _) = instance.control.create_application_with(new, instance.now()).unwrap();
-        instance.issuer.issue(&application, audience, instance.now()).unwrap().unwrap().token
+        instance.control.create_application_with(new, instance.now()).unwrap().0.id
     }
 
     /// Sends a request.
     pub async fn send(&self, request: Request<Body>) -> Answer {
-        let router: Router = router(Arc::clone(self.instance()));
-        let (parts, body) = router.oneshot(request).await.unwrap().into_parts();
+        let (parts, body) = self.router.clone().oneshot(request).await.unwrap().into_parts();
         let body = body.collect().await.unwrap().to_bytes();
         Answer { status: parts.status, headers: parts.headers, body: String::from_utf8(body.to_vec()).unwrap() }
     }

@@ -48,16 +48,19 @@ pub async fn ingest(
     let tenant = caller.scope.tenant();
 
     // A batch takes memory, so only a few bodies are read at once; the others wait unread.
-    let _slot = instance.ingest_slots.acquire().await.map_err(Failure::internal)?;
-    let store = Arc::clone(&instance.store);
+    let slot = Arc::clone(&instance.ingest_slots).acquire_owned().await.map_err(Failure::internal)?;
     let body = StreamReader::new(body.into_data_stream().map_err(io::Error::other));
     let body = SyncIoBridge::new(Box::pin(body));
     let report = blocking(move || {
-        let (summary, taken) = Taking { store: &store, tenant, source, limit }.all(body, format)?;
+        let _slot = slot;
+        let (summary, taken) = Taking { store: &instance.store, tenant, source, limit }.all(body, format)?;
         if summary.records == 0 {
             return Err(Failure::request_body("Request body holds no records"));
         }
-        let totals = store.totals(&Scope::whole(tenant))?;
+        if let Some(format) = summary.format {
+            instance.metrics.ingested(format, summary.records, summary.bytes, summary.rejects());
+        }
+        let totals = instance.store.totals(&Scope::whole(tenant))?;
         serde_json::to_vec(&Report::new(&summary, &taken, totals)).map_err(Failure::internal)
     })
     .await?;
