@@ -102,7 +102,18 @@ impl Instance {
         if let Some(problem) = problem {
             tracing::warn!(error = %problem, "the quota counts cannot be read, so counting starts anew");
         }
-        Ok(Instance { store, control, issuer, tokens, quotas, metrics: Metrics::new(), config, clock, ingest_slots: Arc::new(Semaphore::new(INGESTS)), dev: false })
+        Ok(Instance {
+            store,
+            control,
+            issuer,
+            tokens,
+            quotas,
+            metrics: Metrics::new(),
+            config,
+            clock,
+            ingest_slots: Arc::new(Semaphore::new(INGESTS)),
+            dev: false,
+        })
     }
 
     /// Makes this the instance of `pintle dev`: it answers under many host names, so discovery and

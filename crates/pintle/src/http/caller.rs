@@ -118,9 +118,10 @@ fn count(
             Limits { per_minute: configured.per_minute.get(), per_hour: configured.per_hour.get() }
         }
     };
-    let bucket = Bucket { tenant: application.tenant, application: application.id, endpoint: endpoint.to_owned() };
+    let bucket =
+        Bucket { tenant: application.tenant, application: application.id, endpoint: endpoint.to_owned() };
     instance.quotas.count(bucket, limits, instance.now()).map(Some).map_err(|exceeded| {
-            instance.metrics.quota_refused(if exceeded.window == MINUTE { Window::Minute } else { Window::Hour });
+        instance.metrics.quota_refused(if exceeded.window == MINUTE { Window::Minute } else { Window::Hour });
         let mut response = Failure::quota(&exceeded).into_response();
         quota::tell(&exceeded.allowance, response.headers_mut());
         Box::new(response)

@@ -75,6 +75,7 @@ fn last<'h>(headers: &'h HeaderMap, name: &'static str) -> Option<&'h str> {
 
 /// A host and a port, and nothing that could end a JSON text or a URL's authority.
 fn is_host(text: &str) -> bool {
-    let allowed = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-' | b'_' | b':' | b'[' | b']');
+    let allowed =
+        |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-' | b'_' | b':' | b'[' | b']');
     !text.is_empty() && text.len() <= 255 && text.bytes().all(allowed)
 }

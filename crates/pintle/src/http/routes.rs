@@ -39,7 +39,7 @@ pub fn routes() -> Vec<Route> {
     const FILES: &[Permission] = &[FileRead];
     // Permissions are those of applications; `Permission::delegated` gives a user's.
     // Telemetry is not counted: the API has no such endpoint, and a shipper sends when it must.
-    // path                            handler               calls are counted by    application has one of  user's role
+    //    path                                            handler                   calls are counted by    an application needs    a user's role
     vec![
         reads("/api/alerts",                              get(alerts::list),        Some("alerts.list"),    ALERTS,                 Some(ViewData)),
         reads("/api/alerts/{id}",                         get(alerts::get),         Some("alerts.get"),     ALERTS,                 Some(ViewData)),
@@ -92,9 +92,9 @@ pub fn router(instance: Arc<Instance>) -> Router {
         templates.push(route.path);
         let handler = match route.access {
             // Only the row's own method is guarded, so that a wrong one is a 405 to everybody.
-            Some(access) => {
-                route.handler.route_layer(middleware::from_fn_with_state((Arc::clone(&instance), access), admit))
-            }
+            Some(access) => route
+                .handler
+                .route_layer(middleware::from_fn_with_state((Arc::clone(&instance), access), admit)),
             None => route.handler,
         };
         router = router.route(route.path, handler);
@@ -118,10 +118,11 @@ async fn unknown_path() -> Response {
 /// Tells browsers to stay with https where the client came by it, and the access log which route
 /// it was, which only shows in here.
 async fn sign(State(instance): State<Arc<Instance>>, request: Request, next: Next) -> Response {
-    let encrypted = is_encrypted(request.headers(), request.extensions(), &instance);
+    // Not in `dev`: a browser would remember it for everything else that runs on localhost.
+    let strict = !instance.is_dev() && is_encrypted(request.headers(), request.extensions(), &instance);
     let route = request.extensions().get::<MatchedPath>().cloned();
     let mut response = next.run(request).await;
-    if encrypted {
+    if strict {
         let policy = HeaderValue::from_static("max-age=15724800; includeSubDomains");
         response.headers_mut().insert(STRICT_TRANSPORT_SECURITY, policy);
     }

@@ -79,7 +79,8 @@ fn folder() -> PathBuf {
 }
 
 fn scenarios(folder: &Path, found: &mut Vec<PathBuf>) {
-    let mut entries: Vec<PathBuf> = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
+    let mut entries: Vec<PathBuf> =
+        fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
     entries.sort();
     for entry in entries {
         if entry.is_dir() {
@@ -117,7 +118,8 @@ fn every_route_has_scenarios_in_a_folder_shaped_like_its_url() {
     for route in routes() {
         let shape = route.path.trim_start_matches('/').replace(['{', '}'], "");
         let folder = folder().join(shape);
-        let count = fs::read_dir(&folder).map(|entries| entries.flatten().filter(|entry| entry.path().is_file()).count());
+        let count = fs::read_dir(&folder)
+            .map(|entries| entries.flatten().filter(|entry| entry.path().is_file()).count());
         assert!(count.is_ok_and(|count| count > 0), "no scenario in {}", folder.display());
     }
 }
@@ -136,7 +138,8 @@ async fn play(scenario: &Scenario) -> Result<(), String> {
     }
     let mut world = World::new(config);
     for given in &scenario.given {
-        let lines = fs::read(folder().join("given").join(given)).map_err(|error| format!("{given}: {error}"))?;
+        let lines =
+            fs::read(folder().join("given").join(given)).map_err(|error| format!("{given}: {error}"))?;
         let sender = world.token(&["Event.Write".to_owned()]);
         let request = Request::post("/api/ingest").header("Authorization", format!("Bearer {sender}"));
         let answer = world.send(request.body(Body::from(lines)).unwrap()).await;
@@ -154,25 +157,39 @@ async fn play(scenario: &Scenario) -> Result<(), String> {
             let request = request(call, &world, &mut tokens)?;
             let answer = world.send(request).await;
             check(call, &answer).map_err(|problem| {
-                format!("call {}, {}: {problem}\n  {} {:?}\n  {}", number + 1, call.request, answer.status, answer.headers, answer.body)
+                format!(
+                    "call {}, {}: {problem}\n  {} {:?}\n  {}",
+                    number + 1,
+                    call.request,
+                    answer.status,
+                    answer.headers,
+                    answer.body
+                )
             })?;
         }
     }
     Ok(())
 }
 
-fn request(call: &Call, world: &World, tokens: &mut HashMap<Caller, String>) -> Result<Request<Body>, String> {
+fn request(
+    call: &Call,
+    world: &World,
+    tokens: &mut HashMap<Caller, String>,
+) -> Result<Request<Body>, String> {
     let (method, path) = call.request.split_once(' ').ok_or("a request is a method and a path")?;
-    let mut request = Request::builder().method(method.to_uppercase().as_str()).uri(path).header("Host", HOST);
+    let mut request =
+        Request::builder().method(method.to_uppercase().as_str()).uri(path).header("Host", HOST);
     let token = match &call.caller {
         Caller::Nobody => None,
         Caller::Header(header) => Some(header.clone()),
         Caller::Application(permissions) => {
-            let token = tokens.entry(call.caller.clone()).or_insert_with(|| world.token_for(permissions, AUDIENCE));
+            let token =
+                tokens.entry(call.caller.clone()).or_insert_with(|| world.token_for(permissions, AUDIENCE));
             Some(format!("Bearer {token}"))
         }
         Caller::Audience { permissions, audience } => {
-            let token = tokens.entry(call.caller.clone()).or_insert_with(|| world.token_for(permissions, audience));
+            let token =
+                tokens.entry(call.caller.clone()).or_insert_with(|| world.token_for(permissions, audience));
             Some(format!("Bearer {token}"))
         }
     };
@@ -206,7 +223,8 @@ fn check(call: &Call, answer: &Answer) -> Result<(), String> {
         return Err(format!("expected the body {text:?}"));
     }
     if let Some(json) = &call.json {
-        let expected: Value = serde_json::from_str(json).map_err(|error| format!("the expected JSON: {error}"))?;
+        let expected: Value =
+            serde_json::from_str(json).map_err(|error| format!("the expected JSON: {error}"))?;
         let found: Value = serde_json::from_str(&answer.body).map_err(|error| format!("no JSON: {error}"))?;
         compare(&expected, &found, "$")?;
     }
@@ -237,7 +255,9 @@ fn compare(expected: &Value, found: &Value, at: &str) -> Result<(), String> {
                 return Err(format!("{at} has {} items, not {}", found.len(), expected.len()));
             }
             let mut pairs = expected.iter().zip(found).enumerate();
-            pairs.try_for_each(|(place, (expected, found))| compare(expected, found, &format!("{at}[{place}]")))
+            pairs.try_for_each(|(place, (expected, found))| {
+                compare(expected, found, &format!("{at}[{place}]"))
+            })
         }
         (Value::String(expected), Value::String(found)) if fits(expected, found) => Ok(()),
         (expected, found) if expected == found => Ok(()),

@@ -42,7 +42,8 @@ fn error(answer: &Answer) -> (String, String) {
 
 #[test]
 fn only_the_listed_routes_are_anonymous() {
-    let anonymous: BTreeSet<&str> = routes().iter().filter(|route| route.access.is_none()).map(|route| route.path).collect();
+    let anonymous: BTreeSet<&str> =
+        routes().iter().filter(|route| route.access.is_none()).map(|route| route.path).collect();
     assert_eq!(anonymous, ANONYMOUS.iter().copied().collect());
 }
 
@@ -84,7 +85,11 @@ async fn without_the_permission_every_other_route_is_a_403_and_with_it_none_is()
         );
         for one in required {
             let answer = call(&world, &route, Some(&world.token(&[one.to_owned()]))).await;
-            assert!(![401, 403, 404, 405].contains(&answer.status.as_u16()) || route.path.contains("{id}"), "{}", route.path);
+            assert!(
+                ![401, 403, 404, 405].contains(&answer.status.as_u16()) || route.path.contains("{id}"),
+                "{}",
+                route.path
+            );
             assert!(![401, 403, 405].contains(&answer.status.as_u16()), "{}", route.path);
         }
     }
@@ -101,5 +106,27 @@ async fn the_wrong_method_is_a_405_with_allow_and_nothing_else_to_anybody() {
         assert!(allowed.split(',').any(|method| method == route.method.as_str()), "{path}: {allowed}");
         assert_eq!(answer.body, "");
         assert!(!answer.headers.contains_key("content-type"));
+    }
+}
+
+#[tokio::test]
+async fn requests_are_counted_by_the_tables_route_however_they_are_spelt() {
+    let world = World::new(Config::default());
+    let metrics = world.instance().metrics.clone();
+    let router = pintle::http::routes::router(std::sync::Arc::clone(world.instance()));
+    let router = pintle::http::observe::wrap(router, metrics.clone(), pintle::config::AccessLog::Off);
+    let hash = "a1".repeat(20);
+    for path in
+        [format!("/API/v1.0/Files/{hash}/MACHINES/"), format!("/api/files/{hash}/machines"), "/x".to_owned()]
+    {
+        let request = Request::get(path).body(Body::empty()).unwrap();
+        tower::ServiceExt::oneshot(router.clone(), request).await.unwrap();
+    }
+    let counted = metrics.encode();
+    for line in [
+        r#"pintle_http_requests_total{route="/api/files/{id}/machines",method="GET",status="401"} 2"#,
+        r#"pintle_http_requests_total{route="none",method="GET",status="404"} 1"#,
+    ] {
+        assert!(counted.contains(line), "{line} is not in\n{counted}");
     }
 }

@@ -29,7 +29,11 @@ fn encoded(text: &str) -> String {
 }
 
 fn form(client: &Client, more: &str) -> String {
-    format!("grant_type=client_credentials&client_id={}&client_secret={}&{more}", client.id, encoded(&client.secret))
+    format!(
+        "grant_type=client_credentials&client_id={}&client_secret={}&{more}",
+        client.id,
+        encoded(&client.secret)
+    )
 }
 
 async fn ask(world: &World, method: &str, path: &str, headers: &[(&str, String)], body: String) -> Answer {
@@ -57,16 +61,28 @@ async fn can_call(world: &World, body: &Value) -> bool {
 async fn v1_gives_numbers_as_texts_and_the_claims_of_the_real_thing() {
     let world = World::new(Config::default());
     let client = client(&world);
-    let answer = ask(&world, "POST", V1, &[], form(&client, &format!("resource={}", encoded(AUDIENCE)))).await;
+    let answer =
+        ask(&world, "POST", V1, &[], form(&client, &format!("resource={}", encoded(AUDIENCE)))).await;
     let (body, claims) = token(&answer);
     assert_eq!(answer.headers["content-type"], "application/json; charset=utf-8");
     assert_eq!(answer.headers["cache-control"], "no-store, no-cache");
     let members: Vec<&String> = body.as_object().unwrap().keys().collect();
     assert_eq!(
         members,
-        ["token_type", "expires_in", "ext_expires_in", "expires_on", "not_before", "resource", "access_token"]
+        [
+            "token_type",
+            "expires_in",
+            "ext_expires_in",
+            "expires_on",
+            "not_before",
+            "resource",
+            "access_token"
+        ]
     );
-    assert_eq!((&body["token_type"], &body["expires_in"], &body["resource"]), (&"Bearer".into(), &"3599".into(), &AUDIENCE.into()));
+    assert_eq!(
+        (&body["token_type"], &body["expires_in"], &body["resource"]),
+        (&"Bearer".into(), &"3599".into(), &AUDIENCE.into())
+    );
     let now = world.instance().now().unix_seconds();
     assert_eq!(body["not_before"], now.to_string());
     assert_eq!(body["expires_on"], (now + 3_600).to_string());
@@ -88,8 +104,15 @@ async fn v1_gives_numbers_as_texts_and_the_claims_of_the_real_thing() {
 async fn v2_gives_numbers() {
     let world = World::new(Config::default());
     let client = client(&world);
-    for scope in [AUDIENCE, "https://securitycenter.onmicrosoft.com/windowsatpservice", "https://pintle.example.org", "https://api.security.microsoft.com/"] {
-        let answer = ask(&world, "POST", V2, &[], form(&client, &format!("scope={}%2F.default", encoded(scope)))).await;
+    for scope in [
+        AUDIENCE,
+        "https://securitycenter.onmicrosoft.com/windowsatpservice",
+        "https://pintle.example.org",
+        "https://api.security.microsoft.com/",
+    ] {
+        let answer =
+            ask(&world, "POST", V2, &[], form(&client, &format!("scope={}%2F.default", encoded(scope))))
+                .await;
         let (body, claims) = token(&answer);
         assert_eq!(body["expires_in"], 3_599);
         assert!(body.get("resource").is_none());
@@ -134,12 +157,19 @@ async fn an_unknown_application_a_wrong_secret_and_a_disabled_application_are_to
         (client.id.as_str(), "known"),
         (disabled.to_string().as_str(), "known"),
     ] {
-        let body = format!("grant_type=client_credentials&client_id={id}&client_secret={secret}&resource={}", encoded(AUDIENCE));
+        let body = format!(
+            "grant_type=client_credentials&client_id={id}&client_secret={secret}&resource={}",
+            encoded(AUDIENCE)
+        );
         let answer = ask(&world, "POST", V1, &[], body).await;
         assert_eq!(answer.status, 401);
         let error: Value = serde_json::from_str(&answer.body).unwrap();
         let description = error["error_description"].as_str().unwrap().replace(id, "");
-        told.push((error["error"].clone(), error["error_codes"].clone(), description.split(" Trace").next().unwrap().to_owned()));
+        told.push((
+            error["error"].clone(),
+            error["error_codes"].clone(),
+            description.split(" Trace").next().unwrap().to_owned(),
+        ));
     }
     assert!(told.iter().all(|one| *one == told[0]), "{told:?}");
 }
@@ -158,10 +188,15 @@ async fn a_correlation_id_comes_back_and_a_huge_body_is_refused() {
 async fn what_is_taken_from_an_application_counts_on_the_next_request() {
     let world = World::new(Config::default());
     let client = client(&world);
-    let answer = ask(&world, "POST", V1, &[], form(&client, &format!("resource={}", encoded(AUDIENCE)))).await;
+    let answer =
+        ask(&world, "POST", V1, &[], form(&client, &format!("resource={}", encoded(AUDIENCE)))).await;
     let (body, _) = token(&answer);
     assert!(can_call(&world, &body).await);
     let id = client.id.parse().unwrap();
-    world.instance().control.change_application(id, |application| application.permissions = Default::default()).unwrap();
+    world
+        .instance()
+        .control
+        .change_application(id, |application| application.permissions = Default::default())
+        .unwrap();
     assert!(!can_call(&world, &body).await);
 }

@@ -7,8 +7,8 @@ use std::sync::Arc;
 
 use axum::body::Body;
 use axum::extract::{RawQuery, State};
-use axum::http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE};
 use axum::http::HeaderMap;
+use axum::http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE};
 use axum::response::{IntoResponse, Response};
 use futures_util::TryStreamExt as _;
 use pintle_ingest::{FORMATS, Format, Summary};
@@ -70,7 +70,9 @@ pub async fn ingest(
 /// The content tells gzip and zstd by itself; what it cannot undo is refused before it is read as
 /// garbage.
 fn check_encoding(headers: &HeaderMap) -> Result<(), Failure> {
-    let known = |encoding: &str| ["identity", "gzip", "x-gzip", "zstd"].iter().any(|known| encoding.eq_ignore_ascii_case(known));
+    let known = |encoding: &str| {
+        ["identity", "gzip", "x-gzip", "zstd"].iter().any(|known| encoding.eq_ignore_ascii_case(known))
+    };
     for value in headers.get_all(CONTENT_ENCODING) {
         let encoding = value.to_str().unwrap_or_default().trim();
         if !known(encoding) {
