@@ -60,8 +60,11 @@ pub async fn instance(origin: Origin, RawQuery(query): RawQuery) -> Response {
     let endpoint =
         form::value(query.as_deref().unwrap_or_default(), "authorization_endpoint").unwrap_or_default();
     let tenant = tenant_in(&endpoint).unwrap_or("common");
+    // MSAL goes on with the version it is given here, and speaks v2 only.
+    let version = if endpoint.contains("/v2.0/") { "/v2.0" } else { "" };
+    let document = format!("{}/{tenant}{version}/.well-known/openid-configuration", origin.as_str());
     public_json(&json!({
-        "tenant_discovery_endpoint": format!("{}/{tenant}/.well-known/openid-configuration", origin.as_str()),
+        "tenant_discovery_endpoint": document,
         "api-version": "1.1",
         "metadata": metadata(&origin),
     }))
