@@ -1,7 +1,7 @@
 //! Rows of hunting tables as Defender writes them, bare or inside a streaming record. Ids are kept
 //! as Defender gives them; an id that was scrubbed or is missing gives way to the device's name.
 
-use pintle_model::{AlertId, Cell, ColumnId, ColumnType, MachineId, Record, Row, Table, Time, tables};
+use pintle_model::{AlertId, ColumnType, MachineId, Record, Row, Table, Time, tables};
 
 use crate::formats::{Decoded, Problem};
 use crate::json::{self, Object};
@@ -11,14 +11,15 @@ use crate::machine;
 /// out: new columns appear without notice, and deliveries carry internal ones.
 pub fn row(table: &'static Table, members: &Object<'_>) -> Result<Decoded, Problem> {
     let mut row = Row::new(table);
+    let device = table.column("DeviceId").map(|(column, _)| column);
+    let mut id = None;
     let mut last = None;
     for (name, value) in &members.members {
-        let Some((column, ty)) = table.column_after(name, last) else {
-            continue;
-        };
+        let Some((column, ty)) = table.column_after(name, last) else { continue };
         last = Some(column);
         let Some(text) = value.text() else { continue };
         match ty {
+            _ if last == device => id = Some(text),
             ColumnType::Text if value.raw().starts_with(['{', '[']) => {
                 // JSON columns are text; the copies in Log Analytics have them as values.
                 let mut json = String::with_capacity(text.len());
@@ -32,7 +33,10 @@ pub fn row(table: &'static Table, members: &Object<'_>) -> Result<Decoded, Probl
         }
     }
     place_in_time(&mut row, members)?;
-    let has_machine = identify(&mut row)?;
+    let machine = machine_of(&row, id.as_deref().unwrap_or_default())?;
+    if let (Some(column), Some(machine)) = (device, &machine) {
+        row.set_text(column, Some(machine.as_str()));
+    }
     let alert = if table.id == tables::alert_info::TABLE.id {
         Some(tables::alert_info::ALERT_ID)
     } else if table.id == tables::alert_evidence::TABLE.id {
@@ -43,7 +47,7 @@ pub fn row(table: &'static Table, members: &Object<'_>) -> Result<Decoded, Probl
     if let Some(alert) = alert {
         let id = row.text(alert).ok_or("AlertId is missing")?;
         id.parse::<AlertId>().map_err(|_| "AlertId cannot be an id")?;
-    } else if !has_machine {
+    } else if machine.is_none() {
         return Ok(Decoded::Nothing("event without a machine"));
     }
     Ok(Decoded::Record(Record::Row(row)))
@@ -62,32 +66,11 @@ fn place_in_time(row: &mut Row, members: &Object<'_>) -> Result<(), Problem> {
     Ok(())
 }
 
-/// Settles the row's `DeviceId`; whether there is one.
-fn identify(row: &mut Row) -> Result<bool, Problem> {
-    let Some(table) = row.table() else {
-        return Ok(false);
-    };
-    let column = |name: &str| table.column(name).map(|(column, _)| column);
-    let (Some(id), Some(name)) = (column("DeviceId"), column("DeviceName")) else {
-        return Ok(false);
-    };
-    let given = row.text(id).unwrap_or_default();
-    if machine::is_no_id(given) {
-        let derived = row.text(name).and_then(machine::named);
-        set_id(row, id, derived.as_ref().map(MachineId::as_str).unwrap_or_default());
-        return Ok(derived.is_some());
+/// The machine that a row is about, by the id it gives or else by the device's name.
+fn machine_of(row: &Row, id: &str) -> Result<Option<MachineId>, Problem> {
+    if !machine::is_no_id(id) {
+        return Ok(Some(id.trim().parse().map_err(|_| "DeviceId cannot be an id")?));
     }
-    let trimmed = given.trim();
-    trimmed.parse::<MachineId>().map_err(|_| "DeviceId cannot be an id")?;
-    if trimmed.len() < given.len() {
-        let trimmed = trimmed.to_owned();
-        set_id(row, id, &trimmed);
-    }
-    Ok(true)
-}
-
-fn set_id(row: &mut Row, column: ColumnId, id: &str) {
-    if !id.is_empty() || row.text(column).is_some() {
-        row.set(column, Cell::Text(id.into()));
-    }
+    let name = row.table().and_then(|table| table.column("DeviceName"));
+    Ok(name.and_then(|(column, _)| row.text(column)).and_then(machine::named))
 }

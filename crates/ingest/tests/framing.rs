@@ -1,6 +1,12 @@
 //! Whatever the bytes are wrapped in, the records in them come out, each at its offset; damage
 //! costs what is damaged.
-#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test fails by panicking")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::string_slice,
+    reason = "a test fails by panicking"
+)]
 
 use std::io::{self, Read, Write};
 
@@ -175,9 +181,7 @@ fn a_record_beyond_the_limit_is_passed_over_without_being_held() {
     ] {
         let outcome = read_all(&text);
         assert_eq!(outcome.ids, [1, 2]);
-        let offset = text[1..].find("{\"Text\":").map(|place| place as u64 + 1);
         let place = text.find("{\"Text\":\"x").or(text.find("{\"Text\":[1")).unwrap() as u64;
-        assert!(offset.is_some());
         assert_eq!(outcome.rejects, [(place, "longer than 16 MiB".to_owned())]);
     }
 }

@@ -23,16 +23,47 @@ struct Seen {
     machines: std::collections::BTreeSet<String>,
 }
 
-#[test]
-fn every_recording_gives_exactly_the_sightings_that_are_in_it() {
+fn recordings() -> Option<PathBuf> {
     let folder = std::env::var_os("PINTLE_SHARED_DATA").map_or_else(
         || PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../../../shared/data")),
         PathBuf::from,
     );
-    let Ok(expected) = File::open(folder.join("expected.json")) else {
-        println!("skipped: no recordings in {}", folder.display());
-        return;
+    if folder.join("expected.json").exists() {
+        return Some(folder);
+    }
+    println!("skipped: no recordings in {}", folder.display());
+    None
+}
+
+#[test]
+fn a_damaged_event_log_gives_what_is_whole_in_it() {
+    let Some(folder) = recordings() else { return };
+    let whole = std::fs::read(folder.join("evtx/attack__Sysmon_UACME_64.evtx")).unwrap();
+    let of = |log: &[u8]| {
+        let mut delivered = 0;
+        let deliver = &mut |records: Vec<Record>, _| {
+            delivered += records.len() as u64;
+            Ok(())
+        };
+        let summary = read(log, "log", None, deliver, &mut |_| {}).unwrap();
+        (delivered, summary.rejects())
     };
+    let (all, none) = of(&whole);
+    assert_eq!(none, 0);
+
+    let mut scratched = whole.clone();
+    scratched[4096 + 65536 + 4000..][..2000].fill(0xaa);
+    let (some, aside) = of(&scratched);
+    assert!(some > all / 2 && some < all && aside > 0, "{some} of {all}, {aside} kept aside");
+
+    let (some, aside) = of(&whole[..4096 + 2 * 65536 + 30_000]);
+    assert!(some > 0 && some < all && aside > 0, "{some} of {all}, {aside} kept aside");
+}
+
+#[test]
+fn every_recording_gives_exactly_the_sightings_that_are_in_it() {
+    let Some(folder) = recordings() else { return };
+    let expected = File::open(folder.join("expected.json")).unwrap();
     let expected: Value = serde_json::from_reader(std::io::BufReader::new(expected)).unwrap();
     let mut differences = Vec::new();
     for name in expected["main_files"].as_array().unwrap() {

@@ -20,6 +20,9 @@ pub mod routes;
 pub mod tls;
 pub mod token;
 
+#[cfg(test)]
+mod tests;
+
 use std::net::SocketAddr;
 
 pub use accept::{Listener, Policy, serve};

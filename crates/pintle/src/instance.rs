@@ -13,6 +13,7 @@ use crate::auth::control::{Control, Tenant};
 use crate::auth::issuer::Issuer;
 use crate::auth::token::{Audiences, Verifier};
 use crate::config::{Audience, Config};
+use crate::metrics::Metrics;
 use crate::quota::Quotas;
 
 /// Bodies of telemetry that are read at once.
@@ -67,12 +68,14 @@ pub struct Instance {
     pub tokens: Verifier,
     /// How often each application has called.
     pub quotas: Quotas,
+    /// Where refusals, tokens and telemetry are counted.
+    pub metrics: Metrics,
     /// The settings.
     pub config: Config,
     /// The time.
     pub clock: Clock,
     /// Bodies of telemetry read at once: each holds a batch in memory.
-    pub ingest_slots: Semaphore,
+    pub ingest_slots: Arc<Semaphore>,
     dev: bool,
 }
 
@@ -99,13 +102,29 @@ impl Instance {
         if let Some(problem) = problem {
             tracing::warn!(error = %problem, "the quota counts cannot be read, so counting starts anew");
         }
-        Ok(Instance { store, control, issuer, tokens, quotas, config, clock, ingest_slots: Semaphore::new(INGESTS), dev: false })
+        Ok(Instance {
+            store,
+            control,
+            issuer,
+            tokens,
+            quotas,
+            metrics: Metrics::new(),
+            config,
+            clock,
+            ingest_slots: Arc::new(Semaphore::new(INGESTS)),
+            dev: false,
+        })
     }
 
     /// Makes this the instance of `pintle dev`: it answers under many host names, so discovery and
     /// `@odata.context` name the one that was asked. Issuer and audiences stay configured.
     pub fn for_dev(self) -> Instance {
         Instance { dev: true, ..self }
+    }
+
+    /// Counts in these metrics instead of some of its own.
+    pub fn counting_in(self, metrics: Metrics) -> Instance {
+        Instance { metrics, ..self }
     }
 
     /// Whether this is the instance of `pintle dev`.

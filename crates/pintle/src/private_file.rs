@@ -64,10 +64,7 @@ mod tests {
         assert_eq!(create(&path, b"late").unwrap(), b"one");
         replace(&path, b"two").unwrap();
         assert_eq!(read(&path).unwrap().unwrap(), b"two");
-        assert_eq!(
-            fs::metadata(&path).unwrap().permissions().mode() & 0o777,
-            0o600
-        );
+        assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
     }
 }

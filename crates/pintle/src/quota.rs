@@ -15,8 +15,10 @@ use uuid::Uuid;
 
 use crate::private_file;
 
-const MINUTE: i64 = 60_000;
-const HOUR: i64 = 3_600_000;
+/// The shorter window.
+pub const MINUTE: Duration = Duration::from_secs(60);
+/// The longer window.
+pub const HOUR: Duration = Duration::from_secs(3_600);
 
 /// The most calls a limit can name: it bounds a bucket to 8 MB.
 pub const MAX_LIMIT: u32 = 1_000_000;
@@ -32,10 +34,7 @@ pub struct Limits {
 
 impl Limits {
     /// What the API documents for its core endpoints.
-    pub const DOCUMENTED: Limits = Limits {
-        per_minute: 100,
-        per_hour: 1_500,
-    };
+    pub const DOCUMENTED: Limits = Limits { per_minute: 100, per_hour: 1_500 };
 }
 
 /// What is counted together. `/api` and `/api/v1.0` forms of an endpoint are one endpoint.
@@ -107,16 +106,7 @@ impl Quotas {
             Ok(buckets) => (buckets, None),
             Err(error) => (HashMap::new(), Some(error)),
         };
-        (
-            Quotas {
-                path,
-                counted: Mutex::new(Counted {
-                    buckets,
-                    changed: false,
-                }),
-            },
-            problem,
-        )
+        (Quotas { path, counted: Mutex::new(Counted { buckets, changed: false }) }, problem)
     }
 
     /// Counts a call, unless it is one too many.
@@ -135,7 +125,7 @@ impl Quotas {
             return Err(Exceeded {
                 allowance: allowance(calls, limits, now),
                 limit,
-                window: Duration::from_millis(window.unsigned_abs()),
+                window,
                 retry_after: wait,
             });
         }
@@ -159,9 +149,7 @@ impl Quotas {
                 forget(calls, now);
                 !calls.is_empty()
             });
-            Saved {
-                buckets: counted.buckets.iter().map(SavedBucket::new).collect(),
-            }
+            Saved { buckets: counted.buckets.iter().map(SavedBucket::new).collect() }
         };
         let written = serde_json::to_vec(&saved)
             .map_err(io::Error::from)
@@ -179,7 +167,7 @@ impl Quotas {
 
 /// Drops the calls that no window holds any more.
 fn forget(calls: &mut Calls, now: i64) {
-    let old = calls.partition_point(|call| *call <= now - HOUR);
+    let old = calls.partition_point(|call| *call <= now - millis(HOUR));
     calls.drain(..old);
     if calls.len() * 4 < calls.capacity() {
         calls.shrink_to(calls.len() * 2);
@@ -187,49 +175,40 @@ fn forget(calls: &mut Calls, now: i64) {
 }
 
 /// How many calls lie in the window that ends now.
-fn within(calls: &Calls, window: i64, now: i64) -> usize {
-    calls.len() - calls.partition_point(|call| *call <= now - window)
+fn within(calls: &Calls, window: Duration, now: i64) -> usize {
+    calls.len() - calls.partition_point(|call| *call <= now - millis(window))
 }
 
 /// Seconds until the window has room for one more call; `None` if it has now.
-fn wait(calls: &Calls, limit: u32, window: i64, now: i64) -> Option<u64> {
+fn wait(calls: &Calls, limit: u32, window: Duration, now: i64) -> Option<u64> {
     let limit = usize::try_from(limit).unwrap_or(usize::MAX);
     if within(calls, window, now) < limit {
         return None;
     }
     // The window has room once the call that is `limit` calls back has left it.
-    let blocking = calls
-        .len()
-        .checked_sub(limit)
-        .and_then(|place| calls.get(place))
-        .copied();
-    Some(seconds_until(blocking.unwrap_or(now) + window, now))
+    let blocking = calls.len().checked_sub(limit).and_then(|place| calls.get(place)).copied();
+    Some(seconds_until(blocking.unwrap_or(now) + millis(window), now))
 }
 
 fn allowance(calls: &Calls, limits: Limits, now: i64) -> Allowance {
-    let left = |limit: u32, window: i64| {
+    let left = |limit: u32, window: Duration| {
         let used = within(calls, window, now);
-        let oldest = calls
-            .len()
-            .checked_sub(used)
-            .and_then(|place| calls.get(place));
+        let oldest = calls.len().checked_sub(used).and_then(|place| calls.get(place));
         Left {
             limit,
             remaining: limit.saturating_sub(u32::try_from(used).unwrap_or(u32::MAX)),
-            reset: oldest.map_or(0, |oldest| seconds_until(oldest + window, now)),
+            reset: oldest.map_or(0, |oldest| seconds_until(oldest + millis(window), now)),
         }
     };
-    Allowance {
-        minute: left(limits.per_minute, MINUTE),
-        hour: left(limits.per_hour, HOUR),
-    }
+    Allowance { minute: left(limits.per_minute, MINUTE), hour: left(limits.per_hour, HOUR) }
+}
+
+fn millis(duration: Duration) -> i64 {
+    i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)
 }
 
 fn seconds_until(then: i64, now: i64) -> u64 {
-    u64::try_from(then.saturating_sub(now))
-        .unwrap_or(0)
-        .div_ceil(1_000)
-        .max(1)
+    u64::try_from(then.saturating_sub(now)).unwrap_or(0).div_ceil(1_000).max(1)
 }
 
 #[derive(Serialize, Deserialize)]
@@ -252,11 +231,7 @@ impl SavedBucket {
         SavedBucket {
             bucket: bucket.clone(),
             first: calls.front().copied().unwrap_or_default(),
-            then: calls
-                .iter()
-                .zip(calls.iter().skip(1))
-                .map(|(call, next)| next - call)
-                .collect(),
+            then: calls.iter().zip(calls.iter().skip(1)).map(|(call, next)| next - call).collect(),
         }
     }
 
@@ -275,11 +250,7 @@ fn load(path: &Path) -> io::Result<HashMap<Bucket, Calls>> {
         return Ok(HashMap::new());
     };
     let saved: Saved = serde_json::from_slice(&bytes)?;
-    Ok(saved
-        .buckets
-        .into_iter()
-        .map(|saved| (saved.bucket.clone(), saved.calls()))
-        .collect())
+    Ok(saved.buckets.into_iter().map(|saved| (saved.bucket.clone(), saved.calls())).collect())
 }
 
 #[cfg(test)]
@@ -306,10 +277,7 @@ mod tests {
         (folder, quotas)
     }
 
-    const FEW: Limits = Limits {
-        per_minute: 3,
-        per_hour: 5,
-    };
+    const FEW: Limits = Limits { per_minute: 3, per_hour: 5 };
 
     #[test]
     fn both_windows_slide_to_the_millisecond() {
@@ -319,24 +287,14 @@ mod tests {
             call(millis).unwrap();
         }
         let minute = call(59_999).unwrap_err();
-        assert_eq!(
-            (minute.limit, minute.window.as_secs(), minute.retry_after),
-            (3, 60, 1)
-        );
-        assert_eq!(
-            call(30_500).unwrap_err().retry_after,
-            30,
-            "a clock set back counts as no time"
-        );
+        assert_eq!((minute.limit, minute.window.as_secs(), minute.retry_after), (3, 60, 1));
+        assert_eq!(call(30_500).unwrap_err().retry_after, 30, "a clock set back counts as no time");
         // The first call leaves the minute after exactly 60 seconds, not earlier.
         assert_eq!(call(60_000).unwrap().minute.remaining, 0);
         call(70_000).unwrap();
         // Five in the hour: the minute has room at 3 min, the hour only when the first call leaves.
         let hour = call(180_000).unwrap_err();
-        assert_eq!(
-            (hour.limit, hour.window.as_secs(), hour.retry_after),
-            (5, 3_600, 3_420)
-        );
+        assert_eq!((hour.limit, hour.window.as_secs(), hour.retry_after), (5, 3_600, 3_420));
         assert_eq!(hour.allowance.minute.remaining, 3);
         assert_eq!(hour.allowance.hour.remaining, 0);
         call(3_599_999).unwrap_err();
@@ -359,10 +317,7 @@ mod tests {
     #[test]
     fn endpoints_applications_and_tenants_have_their_own_buckets() {
         let (_folder, quotas) = quotas();
-        let one = Limits {
-            per_minute: 1,
-            per_hour: 1,
-        };
+        let one = Limits { per_minute: 1, per_hour: 1 };
         let mut others = [
             bucket("files.machines"),
             bucket("alerts.files"),
@@ -384,20 +339,14 @@ mod tests {
         let (_folder, quotas) = quotas();
         // 16 callers, two minutes of time: 100 calls get through in the first minute, 100 in the
         // second, and the rest of the hour's limit later.
-        let limits = Limits {
-            per_minute: 100,
-            per_hour: 250,
-        };
+        let limits = Limits { per_minute: 100, per_hour: 250 };
         for (minute, expected) in [(0, 100), (1, 100), (2, 50), (3, 0)] {
             let let_through = AtomicU32::new(0);
             std::thread::scope(|scope| {
                 for _ in 0..16 {
                     scope.spawn(|| {
                         for _ in 0..50 {
-                            if quotas
-                                .count(bucket("a"), limits, at(minute * 60_000))
-                                .is_ok()
-                            {
+                            if quotas.count(bucket("a"), limits, at(minute * 60_000)).is_ok() {
                                 let_through.fetch_add(1, Ordering::Relaxed);
                             }
                         }
@@ -419,13 +368,7 @@ mod tests {
 
         let (quotas, problem) = Quotas::open(folder.path());
         assert!(problem.is_none());
-        assert_eq!(
-            quotas
-                .count(bucket("a"), FEW, at(1_001))
-                .unwrap_err()
-                .retry_after,
-            59
-        );
+        assert_eq!(quotas.count(bucket("a"), FEW, at(1_001)).unwrap_err().retry_after, 59);
         quotas.count(bucket("a"), FEW, at(60_005)).unwrap();
         quotas.count(bucket("a"), FEW, at(3_700_000)).unwrap();
         quotas.save(at(3_700_000)).unwrap();
@@ -446,16 +389,7 @@ mod tests {
     #[test]
     fn no_quota_at_all_is_a_quota() {
         let (_folder, quotas) = quotas();
-        let none = Limits {
-            per_minute: 0,
-            per_hour: 0,
-        };
-        assert_eq!(
-            quotas
-                .count(bucket("a"), none, at(0))
-                .unwrap_err()
-                .retry_after,
-            3_600
-        );
+        let none = Limits { per_minute: 0, per_hour: 0 };
+        assert_eq!(quotas.count(bucket("a"), none, at(0)).unwrap_err().retry_after, 3_600);
     }
 }

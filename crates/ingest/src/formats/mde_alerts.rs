@@ -83,3 +83,39 @@ fn canonical(kind: Kind, value: Json<'_>) -> Option<String> {
         Err(_) => kind.canonical(&Value::from(value.text()?)),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn alert(json: &str) -> Alert {
+        match decode(json.as_bytes()) {
+            Ok(Decoded::Record(Record::Alert(alert))) => alert,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn what_an_alert_says_holds_as_of_its_last_update_or_else_its_newest_time() {
+        let old = r#"{"id":"a","status":"New","lastUpdateTime":"2026-01-02T00:00:00Z","lastEventTime":"2026-01-09T00:00:00Z"}"#;
+        let by_creation = r#"{"id":"a","status":"InProgress","lastEventTime":"2026-01-01T00:00:00Z","alertCreationTime":"2026-01-03T00:00:00Z"}"#;
+        let timeless = r#"{"id":"a","status":"Resolved"}"#;
+        for order in [[old, by_creation, timeless], [timeless, by_creation, old]] {
+            let mut facts = Facts::default();
+            for json in order {
+                facts.merge(alert(json).facts);
+            }
+            assert_eq!(facts.text(alert::STATUS).as_deref(), Some("InProgress"));
+        }
+    }
+
+    #[test]
+    fn evidence_is_a_list_or_the_one_object_that_a_shipper_left_of_it() {
+        let piece = r#"{"entityType":"File","sha1":"a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1"}"#;
+        let list = alert(&format!(r#"{{"id":"a","evidence":[{piece},3,{piece}]}}"#));
+        let one = alert(&format!(r#"{{"id":"a","evidence":{piece}}}"#));
+        assert_eq!((list.evidence.len(), one.evidence.len()), (2, 1));
+        assert_eq!(list.evidence.first(), one.evidence.first());
+        assert!(alert(r#"{"id":"a","evidence":null}"#).evidence.is_empty());
+    }
+}

@@ -16,8 +16,14 @@ pub const MAGIC: &[u8] = b"ElfFile\0";
 /// The largest event log read: it is held in memory, because its records refer back and forth.
 const MAX_EVENT_LOG: u64 = 512 * 1024 * 1024;
 
+/// Bytes before the first chunk.
+const HEADER: usize = 4096;
+/// Bytes of a chunk.
+const CHUNK: usize = 64 * 1024;
+
 const DAMAGED_LOG: &str = "damaged event log: its header cannot be read";
 const DAMAGED: &str = "damaged record or chunk of an event log";
+const CUT_OFF: &str = "cut-off event log: its last records are missing";
 const GAVE_UP: &str = "damaged event log: reading stopped here";
 
 pub fn split(input: &mut dyn Read, sink: &mut Sink<'_>) -> Result<(), Stop> {
@@ -27,6 +33,11 @@ pub fn split(input: &mut dyn Read, sink: &mut Sink<'_>) -> Result<(), Stop> {
         let limit = format!("is an event log larger than {} MiB; export it in parts", MAX_EVENT_LOG >> 20);
         return Err(Stop::Said(Error::Limit(limit)));
     }
+    // A log that was cut off ends in a part of a chunk, which the parser would pass over in
+    // silence. Filled up with zeros it gives the records that are whole.
+    let whole = HEADER + log.len().saturating_sub(HEADER).next_multiple_of(CHUNK);
+    let is_cut_off = whole > log.len();
+    log.resize(whole, 0);
     let Ok(Ok(parser)) = catch_unwind(|| EvtxParser::from_buffer(log)) else {
         return sink(Piece::Bad { offset: 0, reason: DAMAGED_LOG, bytes: &[] });
     };
@@ -36,6 +47,7 @@ pub fn split(input: &mut dyn Read, sink: &mut Sink<'_>) -> Result<(), Stop> {
     loop {
         // The parser reads hostile bytes; should it panic, this log ends and the others go on.
         match catch_unwind(AssertUnwindSafe(|| records.next())) {
+            Ok(None) if is_cut_off => return sink(Piece::Bad { offset: last, reason: CUT_OFF, bytes: &[] }),
             Ok(None) => return Ok(()),
             Ok(Some(Ok(record))) => {
                 last = record.event_record_id;

@@ -64,9 +64,7 @@ pub struct Application {
 impl Application {
     /// Its secrets: id, when it was made, when it ends.
     pub fn secrets(&self) -> impl Iterator<Item = (Uuid, Time, Option<Time>)> {
-        self.secrets
-            .iter()
-            .map(|secret| (secret.id, secret.created, secret.expires))
+        self.secrets.iter().map(|secret| (secret.id, secret.created, secret.expires))
     }
 }
 
@@ -171,12 +169,7 @@ impl Control {
             }
         };
         let state = read_state(&path, &bytes)?;
-        Ok(Control {
-            path,
-            pepper,
-            state: RwLock::new(Arc::new(state)),
-            changing: Mutex::new(()),
-        })
+        Ok(Control { path, pepper, state: RwLock::new(Arc::new(state)), changing: Mutex::new(()) })
     }
 
     /// The tenant of that GUID or name.
@@ -197,19 +190,12 @@ impl Control {
 
     /// Makes a tenant, of a given id if it must be a known one.
     pub fn create_tenant(&self, id: Option<TenantId>, name: &str) -> Result<Tenant, Error> {
-        let tenant = Tenant {
-            id: id.unwrap_or_else(TenantId::random),
-            name: checked_name(name)?,
-        };
+        let tenant = Tenant { id: id.unwrap_or_else(TenantId::random), name: checked_name(name)? };
         self.change(|state| {
-            let taken = |other: &Tenant| {
-                other.id == tenant.id || other.name.eq_ignore_ascii_case(&tenant.name)
-            };
+            let taken =
+                |other: &Tenant| other.id == tenant.id || other.name.eq_ignore_ascii_case(&tenant.name);
             if state.tenants.iter().any(taken) {
-                return Err(Error::Exists(format!(
-                    "tenant `{}` ({})",
-                    tenant.name, tenant.id
-                )));
+                return Err(Error::Exists(format!("tenant `{}` ({})", tenant.name, tenant.id)));
             }
             state.tenants.push(tenant.clone());
             Ok(tenant)
@@ -254,19 +240,13 @@ impl Control {
             secrets: vec![stored],
         });
         self.change(|state| {
-            if !state
-                .tenants
-                .iter()
-                .any(|tenant| tenant.id == application.tenant)
-            {
+            if !state.tenants.iter().any(|tenant| tenant.id == application.tenant) {
                 return Err(Error::UnknownTenant(application.tenant.to_string()));
             }
             if state.applications.contains_key(&application.id) {
                 return Err(Error::Exists(format!("application {}", application.id)));
             }
-            state
-                .applications
-                .insert(application.id, Arc::clone(&application));
+            state.applications.insert(application.id, Arc::clone(&application));
             Ok((application, secret))
         })
     }
@@ -297,10 +277,7 @@ impl Control {
         change: impl FnOnce(&mut Application),
     ) -> Result<Arc<Application>, Error> {
         self.change(|state| {
-            let found = state
-                .applications
-                .get(&id)
-                .ok_or(Error::UnknownApplication(id))?;
+            let found = state.applications.get(&id).ok_or(Error::UnknownApplication(id))?;
             let mut application = Application::clone(found);
             change(&mut application);
             let application = Arc::new(application);
@@ -311,13 +288,7 @@ impl Control {
 
     /// Removes an application. Its tokens stop working at once.
     pub fn delete(&self, id: Uuid) -> Result<(), Error> {
-        self.change(|state| {
-            state
-                .applications
-                .remove(&id)
-                .map(drop)
-                .ok_or(Error::UnknownApplication(id))
-        })
+        self.change(|state| state.applications.remove(&id).map(drop).ok_or(Error::UnknownApplication(id)))
     }
 
     /// The enabled application of that tenant and client id if the secret is its own. Who asks
@@ -332,16 +303,12 @@ impl Control {
     ) -> Option<Arc<Application>> {
         let presented = self.pepper.hash(secret);
         let application = self.application(id);
-        let stored = application
-            .as_deref()
-            .map_or(&[][..], |application| &application.secrets);
+        let stored = application.as_deref().map_or(&[][..], |application| &application.secrets);
         let mut known = false;
         for stored in stored {
-            known |=
-                presented.equals(&stored.hash) & stored.expires.is_none_or(|expires| now < expires);
+            known |= presented.equals(&stored.hash) & stored.expires.is_none_or(|expires| now < expires);
         }
-        application
-            .filter(|application| known && application.enabled && application.tenant == tenant)
+        application.filter(|application| known && application.enabled && application.tenant == tenant)
     }
 
     fn new_secret(
@@ -351,12 +318,8 @@ impl Control {
         now: Time,
     ) -> Result<(Secret, StoredSecret), super::Error> {
         let secret = secret.map_or_else(Secret::generate, Ok)?;
-        let stored = StoredSecret {
-            id: Uuid::new_v4(),
-            hash: self.pepper.hash(&secret),
-            created: now,
-            expires,
-        };
+        let stored =
+            StoredSecret { id: Uuid::new_v4(), hash: self.pepper.hash(&secret), created: now, expires };
         Ok((secret, stored))
     }
 
@@ -383,9 +346,8 @@ fn read_state(path: &Path, bytes: &[u8]) -> Result<State, super::Error> {
     let damaged = |error: serde_json::Error| super::Error::damaged(path, error);
     let Format { format } = serde_json::from_slice(bytes).map_err(damaged)?;
     if format > FORMAT {
-        let reason = format!(
-            "it is of format {format}, this pintle knows up to {FORMAT}: start the newer one"
-        );
+        let reason =
+            format!("it is of format {format}, this pintle knows up to {FORMAT}: start the newer one");
         return Err(super::Error::damaged(path, reason));
     }
     let file: File<State> = serde_json::from_slice(bytes).map_err(damaged)?;
@@ -408,11 +370,7 @@ fn checked_name(name: &str) -> Result<String, Error> {
         && name.chars().count() <= 120
         && !name.chars().any(char::is_control)
         && Uuid::try_parse(name).is_err();
-    if good {
-        Ok(name.to_owned())
-    } else {
-        Err(Error::Name)
-    }
+    if good { Ok(name.to_owned()) } else { Err(Error::Name) }
 }
 
 /// Applications stand in the file as a list, for whoever reads it.
@@ -430,10 +388,7 @@ mod as_list {
         deserializer: D,
     ) -> Result<BTreeMap<Uuid, Arc<Application>>, D::Error> {
         let list = Vec::<Application>::deserialize(deserializer)?;
-        Ok(list
-            .into_iter()
-            .map(|application| (application.id, Arc::new(application)))
-            .collect())
+        Ok(list.into_iter().map(|application| (application.id, Arc::new(application))).collect())
     }
 }
 
@@ -453,16 +408,12 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let control = Control::open(folder.path()).unwrap();
         let tenant = control.tenant("DEFAULT").unwrap();
-        let (application, secret) = control
-            .create_application(tenant.id, "soar", reader(), NOW)
-            .unwrap();
+        let (application, secret) = control.create_application(tenant.id, "soar", reader(), NOW).unwrap();
         drop(control);
 
         let control = Control::open(folder.path()).unwrap();
         assert_eq!(control.tenant(&tenant.id.to_string()).unwrap(), tenant);
-        let found = control
-            .authenticate(tenant.id, application.id, &secret, NOW)
-            .unwrap();
+        let found = control.authenticate(tenant.id, application.id, &secret, NOW).unwrap();
         assert_eq!((found.name.as_str(), found.permissions), ("soar", reader()));
         let file = std::fs::read_to_string(folder.path().join("control.json")).unwrap();
         assert!(!file.contains(secret.reveal()));
@@ -475,34 +426,22 @@ mod tests {
         let control = Control::open(folder.path()).unwrap();
         let tenant = control.tenant("default").unwrap().id;
         let other = control.create_tenant(None, "other").unwrap().id;
-        let (application, secret) = control
-            .create_application(tenant, "soar", reader(), NOW)
-            .unwrap();
-        let asks =
-            |tenant, id, secret: &Secret| control.authenticate(tenant, id, secret, NOW).is_some();
+        let (application, secret) = control.create_application(tenant, "soar", reader(), NOW).unwrap();
+        let asks = |tenant, id, secret: &Secret| control.authenticate(tenant, id, secret, NOW).is_some();
 
         assert!(asks(tenant, application.id, &secret));
         assert!(!asks(tenant, application.id, &Secret::from_text("")));
-        assert!(!asks(
-            tenant,
-            application.id,
-            &Secret::from_text(format!("{}x", secret.reveal()))
-        ));
+        assert!(!asks(tenant, application.id, &Secret::from_text(format!("{}x", secret.reveal()))));
         assert!(!asks(tenant, Uuid::new_v4(), &secret));
         assert!(!asks(other, application.id, &secret));
 
         let rotated = control.rotate(application.id, NOW).unwrap();
         assert!(!asks(tenant, application.id, &secret));
         assert!(asks(tenant, application.id, &rotated));
-        control
-            .change_application(application.id, |application| application.enabled = false)
-            .unwrap();
+        control.change_application(application.id, |application| application.enabled = false).unwrap();
         assert!(!asks(tenant, application.id, &rotated));
         control.delete(application.id).unwrap();
-        assert!(matches!(
-            control.delete(application.id),
-            Err(Error::UnknownApplication(_))
-        ));
+        assert!(matches!(control.delete(application.id), Err(Error::UnknownApplication(_))));
     }
 
     #[test]
@@ -521,16 +460,8 @@ mod tests {
             quota: ApplicationQuota::Off,
         };
         let (application, secret) = control.create_application_with(new, NOW).unwrap();
-        assert!(
-            control
-                .authenticate(tenant, application.id, &secret, NOW)
-                .is_some()
-        );
-        assert!(
-            control
-                .authenticate(tenant, application.id, &secret, end)
-                .is_none()
-        );
+        assert!(control.authenticate(tenant, application.id, &secret, NOW).is_some());
+        assert!(control.authenticate(tenant, application.id, &secret, end).is_none());
     }
 
     #[test]
@@ -539,18 +470,11 @@ mod tests {
         drop(Control::open(folder.path()).unwrap());
         std::fs::remove_file(folder.path().join("pepper")).unwrap();
         let error = Control::open(folder.path()).err().unwrap().to_string();
-        assert!(
-            error.contains("pepper") && error.contains("restore"),
-            "{error}"
-        );
+        assert!(error.contains("pepper") && error.contains("restore"), "{error}");
 
         let folder = tempfile::tempdir().unwrap();
         drop(Control::open(folder.path()).unwrap());
-        std::fs::write(
-            folder.path().join("control.json"),
-            br#"{"format":2,"new":true}"#,
-        )
-        .unwrap();
+        std::fs::write(folder.path().join("control.json"), br#"{"format":2,"new":true}"#).unwrap();
         let error = Control::open(folder.path()).err().unwrap().to_string();
         assert!(error.contains("format 2"), "{error}");
     }
@@ -559,21 +483,9 @@ mod tests {
     fn names_are_unique_short_and_never_look_like_an_id() {
         let folder = tempfile::tempdir().unwrap();
         let control = Control::open(folder.path()).unwrap();
-        assert!(matches!(
-            control.create_tenant(None, "Default"),
-            Err(Error::Exists(_))
-        ));
-        for name in [
-            "",
-            " ",
-            "a\nb",
-            "6f9619ff-8b86-d011-b42d-00cf4fc964ff",
-            &"x".repeat(121),
-        ] {
-            assert!(
-                matches!(control.create_tenant(None, name), Err(Error::Name)),
-                "{name}"
-            );
+        assert!(matches!(control.create_tenant(None, "Default"), Err(Error::Exists(_))));
+        for name in ["", " ", "a\nb", "6f9619ff-8b86-d011-b42d-00cf4fc964ff", &"x".repeat(121)] {
+            assert!(matches!(control.create_tenant(None, name), Err(Error::Name)), "{name}");
         }
     }
 }

@@ -96,10 +96,7 @@ impl Issuer {
             None => private_file::create(&path, new_key()?.as_bytes()).map_err(Error::io("write", &path))?,
         };
         let damaged = |error: jsonwebtoken::errors::Error| {
-            Error::damaged(
-                &path,
-                format!("{error}; restore it, or remove it to start with a new key"),
-            )
+            Error::damaged(&path, format!("{error}; restore it, or remove it to start with a new key"))
         };
         let signing = EncodingKey::from_rsa_pem(&pem).map_err(damaged)?;
         let mut jwk = Jwk::from_encoding_key(&signing, Algorithm::RS256).map_err(damaged)?;
@@ -114,14 +111,7 @@ impl Issuer {
         jwk.common.public_key_use = Some(PublicKeyUse::Signature);
         let jwks = serde_json::json!({ "keys": [jwk] }).to_string();
         let base = base.map(|base| base.trim_end_matches('/').to_owned());
-        Ok(Issuer {
-            base,
-            lifetime,
-            kid,
-            signing,
-            verifying,
-            jwks,
-        })
+        Ok(Issuer { base, lifetime, kid, signing, verifying, jwks })
     }
 
     /// The issuer of a tenant's tokens; `None` if no public URL is configured.
@@ -144,11 +134,7 @@ impl Issuer {
         let Some(iss) = self.of(application.tenant) else {
             return Ok(None);
         };
-        let roles: Vec<String> = application
-            .permissions
-            .iter()
-            .map(|role| role.to_string())
-            .collect();
+        let roles: Vec<String> = application.permissions.iter().map(|role| role.to_string()).collect();
         let expires = now + self.lifetime;
         let claims = Claims {
             aud: audience.to_owned(),
@@ -168,21 +154,13 @@ impl Issuer {
             uti: Some(URL_SAFE_NO_PAD.encode(random::<16>()?)),
             ver: Some("1.0".to_owned()),
         };
-        Ok(Some(Issued {
-            token: self.sign(&claims)?,
-            not_before: now,
-            expires,
-        }))
+        Ok(Some(Issued { token: self.sign(&claims)?, not_before: now, expires }))
     }
 
     /// Signs any claims.
     pub(crate) fn sign(&self, claims: &impl Serialize) -> Result<String, Error> {
-        let header = Header {
-            kid: Some(self.kid.clone()),
-            ..Header::new(Algorithm::RS256)
-        };
-        jsonwebtoken::encode(&header, claims, &self.signing)
-            .map_err(|_| Error::Crypto("signing a token"))
+        let header = Header { kid: Some(self.kid.clone()), ..Header::new(Algorithm::RS256) };
+        jsonwebtoken::encode(&header, claims, &self.signing).map_err(|_| Error::Crypto("signing a token"))
     }
 
     /// The key that a token naming this `kid` must be signed with.
@@ -197,12 +175,7 @@ fn new_key() -> Result<String, Error> {
     let pair = KeyPair::generate(KeySize::Rsa2048).map_err(failed)?;
     let der: Pkcs8V1Der<'_> = pair.as_der().map_err(failed)?;
     let text = STANDARD.encode(der.as_ref());
-    let lines: Vec<&str> = (0..text.len())
-        .step_by(64)
-        .filter_map(|at| text.get(at..(at + 64).min(text.len())))
-        .collect();
-    Ok(format!(
-        "-----BEGIN PRIVATE KEY-----\n{}\n-----END PRIVATE KEY-----\n",
-        lines.join("\n")
-    ))
+    let lines: Vec<&str> =
+        (0..text.len()).step_by(64).filter_map(|at| text.get(at..(at + 64).min(text.len()))).collect();
+    Ok(format!("-----BEGIN PRIVATE KEY-----\n{}\n-----END PRIVATE KEY-----\n", lines.join("\n")))
 }

@@ -71,10 +71,7 @@ permissions! {
 impl Permission {
     /// The permission of that value, whatever its case.
     pub fn named(value: &str) -> Option<Permission> {
-        Permission::ALL
-            .iter()
-            .copied()
-            .find(|permission| permission.value().eq_ignore_ascii_case(value))
+        Permission::ALL.iter().copied().find(|permission| permission.value().eq_ignore_ascii_case(value))
     }
 }
 
@@ -112,10 +109,7 @@ impl Permissions {
 
     /// The permissions, in the table's order.
     pub fn iter(self) -> impl Iterator<Item = Permission> {
-        Permission::ALL
-            .iter()
-            .copied()
-            .filter(move |permission| self.contains(*permission))
+        Permission::ALL.iter().copied().filter(move |permission| self.contains(*permission))
     }
 }
 
@@ -125,11 +119,7 @@ fn bit(permission: Permission) -> u64 {
 
 impl FromIterator<Permission> for Permissions {
     fn from_iter<I: IntoIterator<Item = Permission>>(permissions: I) -> Permissions {
-        Permissions(
-            permissions
-                .into_iter()
-                .fold(0, |set, permission| set | bit(permission)),
-        )
+        Permissions(permissions.into_iter().fold(0, |set, permission| set | bit(permission)))
     }
 }
 
@@ -145,9 +135,8 @@ impl<'de> Deserialize<'de> for Permissions {
         values
             .iter()
             .map(|value| {
-                Permission::named(value).ok_or_else(|| {
-                    serde::de::Error::custom(format!("`{value}` is no permission of the API"))
-                })
+                Permission::named(value)
+                    .ok_or_else(|| serde::de::Error::custom(format!("`{value}` is no permission of the API")))
             })
             .collect()
     }

@@ -53,9 +53,8 @@ impl Pepper {
         let Some(bytes) = private_file::read(&path).map_err(Error::io("read", &path))? else {
             return Ok(None);
         };
-        let pepper = <[u8; 32]>::try_from(bytes.as_slice()).map_err(|_| {
-            Error::damaged(&path, "it should be 32 bytes, so restore it from a backup")
-        })?;
+        let pepper = <[u8; 32]>::try_from(bytes.as_slice())
+            .map_err(|_| Error::damaged(&path, "it should be 32 bytes, so restore it from a backup"))?;
         Ok(Some(Pepper(pepper)))
     }
 
@@ -97,10 +96,7 @@ impl serde::Serialize for SecretHash {
 impl<'de> serde::Deserialize<'de> for SecretHash {
     fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<SecretHash, D::Error> {
         let text = <std::borrow::Cow<'de, str>>::deserialize(deserializer)?;
-        let bytes = URL_SAFE_NO_PAD
-            .decode(text.as_bytes())
-            .ok()
-            .and_then(|bytes| bytes.try_into().ok());
+        let bytes = URL_SAFE_NO_PAD.decode(text.as_bytes()).ok().and_then(|bytes| bytes.try_into().ok());
         bytes
             .map(SecretHash)
             .ok_or_else(|| serde::de::Error::custom("a secret's hash is 32 bytes in base64url"))

@@ -132,11 +132,7 @@ impl Verifier {
         validation.validate_exp = false;
         validation.validate_nbf = false;
         validation.validate_aud = false;
-        Verifier {
-            audiences,
-            validation,
-            cache: Cache::default(),
-        }
+        Verifier { audiences, validation, cache: Cache::default() }
     }
 
     /// The accepted audiences.
@@ -145,12 +141,7 @@ impl Verifier {
     }
 
     /// Whose token this is, if it is genuine, for this API and counts now.
-    pub fn verify(
-        &self,
-        token: &str,
-        issuer: &Issuer,
-        now: Time,
-    ) -> Result<Arc<Verified>, Refusal> {
+    pub fn verify(&self, token: &str, issuer: &Issuer, now: Time) -> Result<Arc<Verified>, Refusal> {
         if token.len() > MAX_BYTES {
             return Err(Refusal::Foreign("it is longer than 16 KiB"));
         }
@@ -160,19 +151,12 @@ impl Verifier {
             return Ok(verified);
         }
         let claims = self.signed_claims(token, issuer)?;
-        let valid = (
-            claims.nbf.saturating_sub(LEEWAY),
-            claims.exp.saturating_add(LEEWAY),
-        );
+        let valid = (claims.nbf.saturating_sub(LEEWAY), claims.exp.saturating_add(LEEWAY));
         in_time(valid, now)?;
         if !self.audiences.contains(&claims.aud) {
             return Err(Refusal::Audience(claims.aud));
         }
-        let verified = Arc::new(Verified {
-            tenant: claims.tid,
-            subject: subject(&claims)?,
-            valid,
-        });
+        let verified = Arc::new(Verified { tenant: claims.tid, subject: subject(&claims)?, valid });
         self.cache.put(key, Arc::clone(&verified));
         Ok(verified)
     }
@@ -181,14 +165,10 @@ impl Verifier {
     fn signed_claims(&self, token: &str, issuer: &Issuer) -> Result<Claims, Refusal> {
         let header = decode_header(token).map_err(|_| Refusal::Foreign("it is no JWT"))?;
         if header.crit.is_some() {
-            return Err(Refusal::Foreign(
-                "it has critical extensions, and none is known here",
-            ));
+            return Err(Refusal::Foreign("it has critical extensions, and none is known here"));
         }
         let kid = header.kid.ok_or(Refusal::Foreign("it names no key"))?;
-        let key = issuer
-            .key(&kid)
-            .ok_or(Refusal::Foreign("its key is unknown"))?;
+        let key = issuer.key(&kid).ok_or(Refusal::Foreign("its key is unknown"))?;
         let claims: Claims = decode(token, key, &self.validation)
             .map_err(|_| Refusal::Foreign("its signature or its claims are wrong"))?
             .claims;
@@ -215,9 +195,7 @@ fn subject(claims: &Claims) -> Result<Subject, Refusal> {
             let roles = claims.roles.iter().flatten().map(String::as_str);
             Ok(Subject::Application(application, Permissions::named(roles)))
         }
-        _ => Err(Refusal::Foreign(
-            "it says neither whose nor which application's it is",
-        )),
+        _ => Err(Refusal::Foreign("it says neither whose nor which application's it is")),
     }
 }
 
@@ -260,10 +238,7 @@ impl Cache {
     }
 
     fn put(&self, key: [u8; 32], verified: Arc<Verified>) {
-        self.0
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .insert(key, verified);
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(key, verified);
     }
 }
 
@@ -302,35 +277,18 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let control = Control::open(folder.path()).unwrap();
         let tenant = control.tenant("default").unwrap().id;
-        let permissions = [Permission::MachineRead, Permission::FileRead]
-            .into_iter()
-            .collect();
-        let (application, _) = control
-            .create_application(tenant, "soar", permissions, NOW)
-            .unwrap();
-        let issuer = Issuer::open(
-            folder.path(),
-            Some("https://pintle.example.org/"),
-            Duration::from_secs(3_600),
-        )
-        .unwrap();
+        let permissions = [Permission::MachineRead, Permission::FileRead].into_iter().collect();
+        let (application, _) = control.create_application(tenant, "soar", permissions, NOW).unwrap();
+        let issuer =
+            Issuer::open(folder.path(), Some("https://pintle.example.org/"), Duration::from_secs(3_600))
+                .unwrap();
         let verifier = Verifier::new(Audiences::new(["https://pintle.example.org"]));
-        House {
-            _folder: folder,
-            control,
-            issuer,
-            verifier,
-            application,
-        }
+        House { _folder: folder, control, issuer, verifier, application }
     }
 
     impl House {
         fn token(&self, audience: &str) -> String {
-            self.issuer
-                .issue(&self.application, audience, NOW)
-                .unwrap()
-                .unwrap()
-                .token
+            self.issuer.issue(&self.application, audience, NOW).unwrap().unwrap().token
         }
 
         fn claims(&self) -> Value {
@@ -353,8 +311,7 @@ mod tests {
             let key = jsonwebtoken::EncodingKey::from_rsa_pem(&key).unwrap();
             let payload = good.split('.').nth(1).unwrap();
             let message = format!("{}.{payload}", URL_SAFE_NO_PAD.encode(header.to_string()));
-            let signature =
-                jsonwebtoken::crypto::sign(message.as_bytes(), &key, Algorithm::RS256).unwrap();
+            let signature = jsonwebtoken::crypto::sign(message.as_bytes(), &key, Algorithm::RS256).unwrap();
             format!("{message}.{signature}")
         }
     }
@@ -362,26 +319,14 @@ mod tests {
     #[test]
     fn every_name_of_the_api_is_an_audience_and_nothing_else_is() {
         let house = house();
-        for audience in AUDIENCES
-            .iter()
-            .copied()
-            .chain(["https://pintle.example.org"])
-        {
+        for audience in AUDIENCES.iter().copied().chain(["https://pintle.example.org"]) {
             house.verify(&house.token(audience)).unwrap();
             house.verify(&house.token(&format!("{audience}/"))).unwrap();
         }
-        for audience in [
-            "https://graph.microsoft.com",
-            "https://api.securitycenter.microsoft.com.example.org",
-            "",
-        ] {
-            assert!(
-                matches!(
-                    house.verify(&house.token(audience)),
-                    Err(Refusal::Audience(_))
-                ),
-                "{audience}"
-            );
+        for audience in
+            ["https://graph.microsoft.com", "https://api.securitycenter.microsoft.com.example.org", ""]
+        {
+            assert!(matches!(house.verify(&house.token(audience)), Err(Refusal::Audience(_))), "{audience}");
         }
     }
 
@@ -426,18 +371,12 @@ mod tests {
         ] {
             let mut claims = good.clone();
             claims[claim] = wrong.clone();
-            assert!(
-                house.verify(&house.signed(&Value::Null, &claims)).is_err(),
-                "{claim}: {wrong}"
-            );
+            assert!(house.verify(&house.signed(&Value::Null, &claims)).is_err(), "{claim}: {wrong}");
         }
         for claim in ["aud", "iss", "exp", "nbf", "iat", "sub", "tid", "appid"] {
             let mut claims = good.clone();
             claims.as_object_mut().unwrap().remove(claim);
-            assert!(
-                house.verify(&house.signed(&Value::Null, &claims)).is_err(),
-                "without {claim}"
-            );
+            assert!(house.verify(&house.signed(&Value::Null, &claims)).is_err(), "without {claim}");
         }
         for header in [
             json!({"alg": "none", "kid": kid}),
@@ -447,10 +386,7 @@ mod tests {
             json!({"alg": "RS256", "kid": "other"}),
             json!({"alg": "RS256", "kid": kid, "crit": ["exp"]}),
         ] {
-            assert!(
-                house.verify(&house.signed(&header, &good)).is_err(),
-                "{header}"
-            );
+            assert!(house.verify(&house.signed(&header, &good)).is_err(), "{header}");
         }
     }
 
@@ -483,10 +419,7 @@ mod tests {
         }
 
         let other = self::house();
-        assert!(
-            house.verify(&other.token(MAIN)).is_err(),
-            "another server's key"
-        );
+        assert!(house.verify(&other.token(MAIN)).is_err(), "another server's key");
     }
 
     #[test]
@@ -503,30 +436,16 @@ mod tests {
     fn what_is_taken_from_an_application_counts_at_once() {
         let house = house();
         let verified = house.verify(&house.token(MAIN)).unwrap();
-        let Subject::Application(id, roles) = verified.subject else {
-            panic!("an application's token")
-        };
+        let Subject::Application(id, roles) = verified.subject else { panic!("an application's token") };
         let now = || application_now(&house.control, verified.tenant, id, roles);
         assert!(now().unwrap().1.contains(Permission::FileRead));
 
-        let only = [Permission::MachineRead, Permission::AlertRead]
-            .into_iter()
-            .collect();
-        house
-            .control
-            .change_application(id, |application| application.permissions = only)
-            .unwrap();
+        let only = [Permission::MachineRead, Permission::AlertRead].into_iter().collect();
+        house.control.change_application(id, |application| application.permissions = only).unwrap();
         let values: Vec<&str> = now().unwrap().1.iter().map(Permission::value).collect();
-        assert_eq!(
-            values,
-            ["Machine.Read.All"],
-            "a new permission needs a new token"
-        );
+        assert_eq!(values, ["Machine.Read.All"], "a new permission needs a new token");
 
-        house
-            .control
-            .change_application(id, |application| application.enabled = false)
-            .unwrap();
+        house.control.change_application(id, |application| application.enabled = false).unwrap();
         assert_eq!(now().err(), Some(Refusal::Application));
         house.control.delete(id).unwrap();
         assert_eq!(now().err(), Some(Refusal::Application));
@@ -563,21 +482,13 @@ mod tests {
     fn the_key_is_the_same_after_a_restart_and_its_file_is_private() {
         use std::os::unix::fs::PermissionsExt as _;
         let house = house();
-        let again = Issuer::open(
-            house._folder.path(),
-            Some("https://pintle.example.org"),
-            Duration::from_secs(60),
-        )
-        .unwrap();
-        house
-            .verifier
-            .verify(&house.token(MAIN), &again, NOW)
-            .unwrap();
+        let again =
+            Issuer::open(house._folder.path(), Some("https://pintle.example.org"), Duration::from_secs(60))
+                .unwrap();
+        house.verifier.verify(&house.token(MAIN), &again, NOW).unwrap();
         assert_eq!(again.jwks(), house.issuer.jwks());
-        let mode = std::fs::metadata(house._folder.path().join("issuer-key.pem"))
-            .unwrap()
-            .permissions()
-            .mode();
+        let mode =
+            std::fs::metadata(house._folder.path().join("issuer-key.pem")).unwrap().permissions().mode();
         assert_eq!(mode & 0o777, 0o600);
         let jwks: Value = serde_json::from_str(again.jwks()).unwrap();
         assert_eq!(jwks["keys"][0]["use"], "sig");

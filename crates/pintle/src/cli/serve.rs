@@ -2,7 +2,12 @@
 //! by a function given to [`run`], so that this module knows nothing of stores and handlers.
 
 use std::error::Error;
+use std::ffi::OsStr;
 use std::io;
+use std::net::SocketAddr;
+#[cfg(target_os = "linux")]
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::net::{SocketAddr as UnixAddr, UnixDatagram};
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -80,7 +85,14 @@ impl Serve {
                 return Exit::Failed;
             }
         };
-        match runtime.block_on(run(loaded.config, open)) {
+        let ended = runtime.block_on(async {
+            let bound = Bound::new(&loaded.config).await?;
+            run(loaded.config, bound, open).await
+        });
+        // Not waiting for a thread that still opens: being interrupted there is like a crash,
+        // which the data folder is made for.
+        runtime.shutdown_background();
+        match ended {
             Ok(()) => Exit::Done,
             Err(error) => {
                 tracing::error!("{error}");
@@ -90,12 +102,51 @@ impl Serve {
     }
 }
 
+/// Where a server listens.
+pub struct Bound {
+    /// For the API.
+    pub api: Vec<Listener>,
+    /// For health and metrics.
+    pub health: Option<Listener>,
+    /// Read again on SIGHUP.
+    pub certificate: Option<Arc<Certificate>>,
+}
+
+impl Bound {
+    /// Listens where the settings say. Clients wait in the system's queue until [`run`] takes them.
+    pub async fn new(config: &Config) -> Result<Bound, StartError> {
+        let server = &config.server;
+        let certificate = server
+            .tls()
+            .map(Certificate::from_files)
+            .transpose()?
+            .map(Arc::new);
+        let api = listen(server.listen).await?;
+        let api = match &certificate {
+            Some(certificate) => api.with_tls(Arc::clone(certificate)),
+            None => api,
+        };
+        let health = Some(listen(server.health_listen).await?);
+        Ok(Bound {
+            api: vec![api],
+            health,
+            certificate,
+        })
+    }
+}
+
+async fn listen(address: SocketAddr) -> Result<Listener, StartError> {
+    Listener::bind(address)
+        .await
+        .map_err(|error| StartError::Bind(address, error))
+}
+
 /// Why the server did not start.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
     /// An address cannot be listened on.
     #[error("cannot listen on {0}: {1}")]
-    Bind(std::net::SocketAddr, #[source] io::Error),
+    Bind(SocketAddr, #[source] io::Error),
     /// Signals cannot be received.
     #[error("cannot receive signals: {0}")]
     Signals(#[source] io::Error),
@@ -110,51 +161,26 @@ pub enum StartError {
     Open(OpenError),
 }
 
-/// Serves with these settings until a signal, and returns when the last request is answered.
+/// Serves until SIGTERM or SIGINT, and returns when the last request is answered.
 pub async fn run(
     config: Config,
+    bound: Bound,
     open: impl FnOnce(Opening) -> Result<Opened, OpenError> + Send + 'static,
 ) -> Result<(), StartError> {
     let folder = config.data_folder().ok_or(StartError::NoFolder)?;
-    let metrics = Metrics::new();
-    let ready = Ready::default();
+    let (metrics, ready) = (Metrics::new(), Ready::default());
     let shutdown = CancellationToken::new();
     let mut stop = Stop::new().map_err(StartError::Signals)?;
     let mut hangup = signal(SignalKind::hangup()).map_err(StartError::Signals)?;
+    let listening: Vec<String> = bound.api.iter().filter_map(Listener::url).collect();
+    let health_url = bound.health.as_ref().and_then(Listener::url);
 
-    let certificate = config
-        .server
-        .tls()
-        .map(Certificate::from_files)
-        .transpose()?
-        .map(Arc::new);
-    let server = &config.server;
-    // Before opening, so that a taken port shows at once and early clients wait in the queue.
-    let listener = Listener::bind(server.listen)
-        .await
-        .map_err(|error| StartError::Bind(server.listen, error))?;
-    let health_listener = Listener::bind(server.health_listen)
-        .await
-        .map_err(|error| StartError::Bind(server.health_listen, error))?;
-    let (address, health_address) = (listener.address(), health_listener.address());
-    let scheme = if certificate.is_some() {
-        "https"
-    } else {
-        "http"
-    };
-    let listener = match &certificate {
-        Some(certificate) => listener.with_tls(Arc::clone(certificate)),
-        None => listener,
-    };
-
-    // Its connections are counted apart, so that a crowd at the API does not keep probes out.
-    let health_policy = Policy::new(&config, Metrics::new());
-    let health_router = health::router(ready.clone(), metrics.clone());
+    // Health's connections are counted apart, so that a crowd at the API does not keep probes out.
     let health_stop = CancellationToken::new();
     let health = tokio::spawn(serve(
-        health_router,
-        vec![health_listener],
-        health_policy,
+        health::router(ready.clone(), metrics.clone()),
+        bound.health.into_iter().collect(),
+        Policy::new(&config, Metrics::new()),
         health_stop.clone(),
     ));
 
@@ -169,18 +195,18 @@ pub async fn run(
     };
     let opening = tokio::task::spawn_blocking(move || open(opening));
     let opened = tokio::select! {
-        opened = opening => opened.unwrap_or_else(|panic| Err(panic.into())).map_err(StartError::Open)?,
-        // Opening cannot be interrupted, but nothing was promised to anyone yet.
+        opened = opening => opened.unwrap_or_else(|panic| Err(panic.into())),
         () = stop.asked() => return Ok(()),
     };
+    let opened = opened.map_err(StartError::Open)?;
 
     let router = observe::wrap(compress::wrap(opened.router), metrics, access);
-    let mut serving = tokio::spawn(serve(router, vec![listener], policy, shutdown.clone()));
+    let mut serving = tokio::spawn(serve(router, bound.api, policy, shutdown.clone()));
     ready.set(Phase::Ready);
     tell_supervisor("READY=1");
     tracing::info!(
-        api = address.map(|a| format!("{scheme}://{a}")),
-        health = health_address.map(|a| format!("http://{a}")),
+        api = listening.join(" "),
+        health = health_url,
         version = env!("CARGO_PKG_VERSION"),
         "listening"
     );
@@ -188,7 +214,7 @@ pub async fn run(
     loop {
         tokio::select! {
             () = stop.asked() => break,
-            _ = hangup.recv() => reload(certificate.as_deref()),
+            _ = hangup.recv() => reload(bound.certificate.as_deref()),
         }
     }
     ready.set(Phase::Draining);
@@ -198,13 +224,12 @@ pub async fn run(
     tokio::select! {
         finished = &mut serving => {
             if !matches!(finished, Ok(true)) {
-                tracing::warn!("some requests did not finish in server.drain_timeout");
+                tracing::warn!("some requests did not finish within server.drain_timeout");
             }
         }
         () = stop.asked() => tracing::warn!("told to stop again: not waiting for running requests"),
     }
-    let finish = tokio::task::spawn_blocking(opened.finish);
-    if finish.await.is_err() {
+    if tokio::task::spawn_blocking(opened.finish).await.is_err() {
         tracing::error!("the data folder was not closed cleanly");
     }
     health_stop.cancel();
@@ -255,16 +280,109 @@ fn tell_supervisor(state: &str) {
     }
 }
 
-fn notify(path: &std::ffi::OsStr, state: &str) -> io::Result<()> {
-    use std::os::linux::net::SocketAddrExt;
-    use std::os::unix::ffi::OsStrExt;
-    use std::os::unix::net::{SocketAddr, UnixDatagram};
-
-    // An @ stands for the zero byte of an abstract address.
-    let address = match path.as_bytes().strip_prefix(b"@") {
-        Some(name) => SocketAddr::from_abstract_name(name)?,
-        None => SocketAddr::from_pathname(path)?,
-    };
-    UnixDatagram::unbound()?.send_to_addr(state.as_bytes(), &address)?;
+fn notify(path: &OsStr, state: &str) -> io::Result<()> {
+    UnixDatagram::unbound()?.send_to_addr(state.as_bytes(), &supervisor_address(path)?)?;
     Ok(())
+}
+
+fn supervisor_address(path: &OsStr) -> io::Result<UnixAddr> {
+    // An @ stands for the zero byte of an abstract address, which only Linux has.
+    #[cfg(target_os = "linux")]
+    if let Some(name) = path.as_bytes().strip_prefix(b"@") {
+        return <UnixAddr as std::os::linux::net::SocketAddrExt>::from_abstract_name(name);
+    }
+    UnixAddr::from_pathname(path)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc;
+    use std::time::Duration;
+
+    use axum::routing::get;
+    use rustix::process::{Signal, getpid, kill_process};
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::net::TcpStream;
+
+    use super::*;
+
+    async fn ask(address: SocketAddr, path: &str) -> String {
+        let mut stream = TcpStream::connect(address).await.unwrap();
+        let request = format!("GET {path} HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n");
+        stream.write_all(request.as_bytes()).await.unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).await.unwrap();
+        answer
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_servers_life_from_opening_to_finish() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut config = Config::default();
+        config.data.folder = Some(folder.path().to_owned());
+        config.server.listen.set_port(0);
+        config.server.health_listen.set_port(0);
+        let bound = Bound::new(&config).await.unwrap();
+        let api = bound.api[0].address().unwrap();
+        let health = bound.health.as_ref().and_then(Listener::address).unwrap();
+
+        let (go, wait) = mpsc::channel::<()>();
+        let (finish, finished) = mpsc::channel();
+        let open = move |opening: Opening| {
+            assert_eq!(opening.folder, opening.config.data.folder.unwrap());
+            wait.recv().unwrap();
+            let router = Router::new().route("/", get(async || "hello"));
+            Ok(Opened {
+                router,
+                finish: Box::new(move || finish.send(()).unwrap()),
+            })
+        };
+        let server = tokio::spawn(run(config, bound, open));
+        let early = ask(health, "/readyz").await;
+        assert!(early.starts_with("HTTP/1.1 503 "), "{early}");
+        go.send(()).unwrap();
+        assert!(ask(api, "/").await.ends_with("hello"));
+        assert!(ask(health, "/readyz").await.starts_with("HTTP/1.1 200 "));
+        assert!(ask(health, "/metrics").await.contains("route=\"/\""));
+
+        kill_process(getpid(), Signal::TERM).unwrap();
+        tokio::time::timeout(Duration::from_secs(10), server)
+            .await
+            .unwrap()
+            .unwrap()
+            .unwrap();
+        finished.try_recv().unwrap();
+        assert!(TcpStream::connect(api).await.is_err());
+    }
+
+    #[tokio::test]
+    async fn what_cannot_be_opened_ends_the_start() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut config = Config::default();
+        config.data.folder = Some(folder.path().to_owned());
+        let bound = Bound {
+            api: Vec::new(),
+            health: None,
+            certificate: None,
+        };
+        let ended = run(config, bound, |_| {
+            Err("a newer pintle made this folder".into())
+        })
+        .await;
+        assert_eq!(
+            ended.unwrap_err().to_string(),
+            "a newer pintle made this folder"
+        );
+    }
+
+    #[test]
+    fn a_supervisor_is_told() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("notify");
+        let supervisor = UnixDatagram::bind(&path).unwrap();
+        notify(path.as_os_str(), "READY=1").unwrap();
+        let mut message = [0; 16];
+        let length = supervisor.recv(&mut message).unwrap();
+        assert_eq!(&message[..length], b"READY=1");
+    }
 }

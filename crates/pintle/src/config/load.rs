@@ -331,8 +331,25 @@ fn unknown_key(path: &str) -> String {
     if is_section(path) {
         return format!("{path} is a section: write [{path}] and its keys below");
     }
-    let nearest = nearest(path, KEYS.iter().map(|key| key.name), '.');
-    format!("unknown key {path}, did you mean {nearest}")
+    if path.contains('.') {
+        let nearest = nearest(path, KEYS.iter().map(|key| key.name), '.');
+        return format!("unknown key {path}, did you mean {nearest}");
+    }
+    // Outside any section: a misspelt section, or a key whose section was left out.
+    let distance = |name: &str| strsim::damerau_levenshtein(path, name);
+    let meant = KEYS
+        .iter()
+        .map(|key| (key, key.section_and_name()))
+        .flat_map(|(key, (section, name))| {
+            [
+                (distance(name), key.name.to_owned()),
+                (distance(section), format!("[{section}]")),
+            ]
+        })
+        .min_by_key(|(distance, _)| *distance)
+        .map(|(_, meant)| meant)
+        .unwrap_or_default();
+    format!("unknown key {path}, did you mean {meant}")
 }
 
 /// The candidate that was most likely meant: the same name in another section, or few letters away.

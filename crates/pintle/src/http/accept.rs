@@ -69,6 +69,16 @@ impl Listener {
         }
     }
 
+    /// The URL it answers under by address; none for a Unix socket.
+    pub fn url(&self) -> Option<String> {
+        let scheme = if self.certificate.is_some() {
+            Scheme::Https
+        } else {
+            Scheme::Http
+        };
+        Some(format!("{}://{}", scheme.as_str(), self.address()?))
+    }
+
     async fn accept(&self) -> io::Result<Stream> {
         match &self.socket {
             Socket::Tcp(socket) => {

@@ -14,10 +14,12 @@ use pintle_store::Scope;
 use crate::auth::control::{Application, ApplicationQuota};
 use crate::auth::permission::{Permission, Permissions};
 use crate::auth::token::{Refusal, Subject, application_now};
+use crate::http::AppId;
 use crate::http::error::Failure;
 use crate::http::quota;
 use crate::instance::Instance;
-use crate::quota::{Allowance, Bucket, Limits};
+use crate::metrics::Window;
+use crate::quota::{Allowance, Bucket, Limits, MINUTE};
 
 /// What a route asks of its callers.
 #[derive(Clone, Copy, Debug)]
@@ -73,6 +75,7 @@ pub async fn admit(
     // Device groups do not narrow application tokens; nothing public says that they do.
     request.extensions_mut().insert(Caller { scope: Scope::whole(application.tenant) });
     let mut response = next.run(request).await;
+    response.extensions_mut().insert(AppId(application.id.to_string()));
     if let Some(allowance) = allowance {
         quota::tell(&allowance, response.headers_mut());
     }
@@ -115,8 +118,10 @@ fn count(
             Limits { per_minute: configured.per_minute.get(), per_hour: configured.per_hour.get() }
         }
     };
-    let bucket = Bucket { tenant: application.tenant, application: application.id, endpoint: endpoint.to_owned() };
+    let bucket =
+        Bucket { tenant: application.tenant, application: application.id, endpoint: endpoint.to_owned() };
     instance.quotas.count(bucket, limits, instance.now()).map(Some).map_err(|exceeded| {
+        instance.metrics.quota_refused(if exceeded.window == MINUTE { Window::Minute } else { Window::Hour });
         let mut response = Failure::quota(&exceeded).into_response();
         quota::tell(&exceeded.allowance, response.headers_mut());
         Box::new(response)

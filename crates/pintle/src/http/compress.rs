@@ -145,3 +145,6 @@ fn weighted(item: &str) -> (&str, u16) {
     };
     (name, weight)
 }
+
+#[cfg(test)]
+mod tests;

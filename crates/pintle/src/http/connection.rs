@@ -181,6 +181,8 @@ struct State {
     responses: usize,
     /// When the first byte after the last request came.
     header_since: Option<Instant>,
+    /// Whether there is something to write that the client does not take.
+    blocked: bool,
     /// When something was last written, or the last request ended.
     progress: Instant,
 }
@@ -203,6 +205,7 @@ impl Activity {
             handlers: 0,
             responses: 0,
             header_since: None,
+            blocked: false,
             progress: Instant::now(),
         };
         Activity {
@@ -219,11 +222,12 @@ impl Activity {
     fn verdict(&self, limits: &Limits) -> Verdict {
         let state = self.state();
         let now = Instant::now();
-        if state.handlers > 0 {
+        let (end, late) = if state.blocked {
+            (state.progress + limits.body_timeout, Verdict::Cut)
+        } else if state.handlers > 0 {
             return Verdict::Wait(None);
-        }
-        let (end, late) = if state.responses > 0 {
-            // The client does not take its answer.
+        } else if state.responses > 0 {
+            // Nothing is blocked, yet the answer does not end: an HTTP/2 client gives no window.
             (state.progress + limits.body_timeout, Verdict::Cut)
         } else if let Some(since) = state.header_since.filter(|_| !state.http2) {
             (since + limits.header_timeout, Verdict::Cut)
@@ -251,7 +255,17 @@ impl Activity {
     }
 
     fn wrote(&self) {
-        self.state().progress = Instant::now();
+        let mut state = self.state();
+        state.blocked = false;
+        state.progress = Instant::now();
+    }
+
+    fn blocked(&self, blocked: bool) {
+        let mut state = self.state();
+        if blocked && !state.blocked {
+            self.changed.notify_one();
+        }
+        state.blocked = blocked;
     }
 }
 
@@ -329,11 +343,14 @@ impl<S: AsyncRead + Unpin> AsyncRead for Watched<S> {
     }
 }
 
-impl<S: AsyncWrite + Unpin> Watched<S> {
-    fn wrote(&self, written: &io::Result<usize>) {
-        if matches!(written, Ok(bytes) if *bytes > 0) {
-            self.activity.wrote();
+impl<S> Watched<S> {
+    fn note_write(&self, written: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
+        match &written {
+            Poll::Pending => self.activity.blocked(true),
+            Poll::Ready(Ok(bytes)) if *bytes > 0 => self.activity.wrote(),
+            Poll::Ready(_) => {}
         }
+        written
     }
 }
 
@@ -343,9 +360,8 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Watched<S> {
         context: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
-        let written = ready!(Pin::new(&mut self.stream).poll_write(context, bytes));
-        self.wrote(&written);
-        Poll::Ready(written)
+        let written = Pin::new(&mut self.stream).poll_write(context, bytes);
+        self.note_write(written)
     }
 
     fn poll_write_vectored(
@@ -353,9 +369,8 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Watched<S> {
         context: &mut Context<'_>,
         slices: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        let written = ready!(Pin::new(&mut self.stream).poll_write_vectored(context, slices));
-        self.wrote(&written);
-        Poll::Ready(written)
+        let written = Pin::new(&mut self.stream).poll_write_vectored(context, slices);
+        self.note_write(written)
     }
 
     fn is_write_vectored(&self) -> bool {
@@ -363,7 +378,10 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Watched<S> {
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_flush(context)
+        // A TLS stream takes more than it can send, and says so only here.
+        let flushed = Pin::new(&mut self.stream).poll_flush(context);
+        self.activity.blocked(flushed.is_pending());
+        flushed
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {

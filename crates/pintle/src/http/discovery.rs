@@ -57,7 +57,8 @@ pub async fn keys(State(instance): State<Arc<Instance>>) -> Response {
 /// `GET /common/discovery/instance`: which hosts are one and the same, and where the tenant that
 /// stands in `authorization_endpoint` is described.
 pub async fn instance(origin: Origin, RawQuery(query): RawQuery) -> Response {
-    let endpoint = form::value(query.as_deref().unwrap_or_default(), "authorization_endpoint").unwrap_or_default();
+    let endpoint =
+        form::value(query.as_deref().unwrap_or_default(), "authorization_endpoint").unwrap_or_default();
     let tenant = tenant_in(&endpoint).unwrap_or("common");
     public_json(&json!({
         "tenant_discovery_endpoint": format!("{}/{tenant}/.well-known/openid-configuration", origin.as_str()),
@@ -76,9 +77,7 @@ fn tenant_in(endpoint: &str) -> Option<&str> {
 
 /// The sign-in hosts that clients have built in, as groups of aliases, and the one that was asked.
 fn metadata(origin: &Origin) -> Vec<Value> {
-    let group = |network: &str, aliases: &[&str]| {
-        json!({ "preferred_network": network, "preferred_cache": aliases.last(), "aliases": aliases })
-    };
+    let group = |network: &str, aliases: &[&str]| json!({ "preferred_network": network, "preferred_cache": aliases.last(), "aliases": aliases });
     let mut groups = vec![
         group(
             "login.microsoftonline.com",
@@ -86,9 +85,13 @@ fn metadata(origin: &Origin) -> Vec<Value> {
         ),
         group("login.microsoftonline.us", &["login.microsoftonline.us", "login.usgovcloudapi.net"]),
     ];
-    let own = origin.as_str().split_once("://").map_or("", |(_, rest)| rest.split('/').next().unwrap_or_default());
+    let own =
+        origin.as_str().split_once("://").map_or("", |(_, rest)| rest.split('/').next().unwrap_or_default());
     let is_listed = groups.iter().any(|group| {
-        group.get("aliases").and_then(Value::as_array).is_some_and(|aliases| aliases.iter().any(|alias| alias == own))
+        group
+            .get("aliases")
+            .and_then(Value::as_array)
+            .is_some_and(|aliases| aliases.iter().any(|alias| alias == own))
     });
     if !own.is_empty() && !is_listed {
         groups.push(group(own, &[own]));

@@ -41,7 +41,8 @@ impl Collection {
         if hashes.is_empty() {
             return;
         }
-        let named: Vec<String> = hashes.iter().take(MAX_ASK_INSTEAD).map(|hash| format!("{hash:?}")).collect();
+        let named: Vec<String> =
+            hashes.iter().take(MAX_ASK_INSTEAD).map(|hash| format!("{hash:?}")).collect();
         self.headers.insert(INCOMPLETE, HeaderValue::from_static("conflict"));
         if let Ok(named) = HeaderValue::try_from(named.join(", ")) {
             self.headers.insert(ASK_INSTEAD, named);

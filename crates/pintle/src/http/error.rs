@@ -44,7 +44,11 @@ impl Failure {
     /// there, as an issue thread reports.
     pub fn token(refusal: &Refusal) -> Failure {
         if let Refusal::Audience(_) = refusal {
-            return Failure::new(StatusCode::FORBIDDEN, "Forbidden", format!("Forbidden request - {refusal}"));
+            return Failure::new(
+                StatusCode::FORBIDDEN,
+                "Forbidden",
+                format!("Forbidden request - {refusal}"),
+            );
         }
         let message = format!("Unauthorized request - reason of failure: {refusal}");
         let challenge = format!(r#"Bearer error="invalid_token", error_description="{refusal}""#);
@@ -94,7 +98,9 @@ impl Failure {
 
     /// 413: a body of more than so many bytes.
     pub fn too_large(limit: u64) -> Failure {
-        Failure::beyond(format!("Request body is larger than {limit} bytes after decompression: send it in parts"))
+        Failure::beyond(format!(
+            "Request body is larger than {limit} bytes after decompression: send it in parts"
+        ))
     }
 
     /// 413: beyond a limit that the message names.
@@ -110,7 +116,11 @@ impl Failure {
 
     /// 408: the body stopped coming.
     pub fn body_broke_off() -> Failure {
-        Failure::new(StatusCode::REQUEST_TIMEOUT, "BadRequest", "Request body broke off before its end: send it again")
+        Failure::new(
+            StatusCode::REQUEST_TIMEOUT,
+            "BadRequest",
+            "Request body broke off before its end: send it again",
+        )
     }
 
     /// 429, in the newest wording: clients take the wait from the sentence or from `Retry-After`.

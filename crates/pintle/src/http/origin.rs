@@ -2,7 +2,6 @@
 //! discovery documents. Never for anything that decides: issuer and audiences are configured.
 
 use std::convert::Infallible;
-use std::net::IpAddr;
 use std::sync::Arc;
 
 use axum::extract::FromRequestParts;
@@ -12,20 +11,6 @@ use axum::http::{Extensions, HeaderMap, HeaderName};
 
 use crate::http::{Peer, Scheme};
 use crate::instance::Instance;
-
-/// What can be believed of a request's connection.
-struct Connection {
-    peer: IpAddr,
-    tls: bool,
-}
-
-impl Connection {
-    /// What the accept loop put down; nothing on a Unix socket.
-    fn of(extensions: &Extensions) -> Option<Connection> {
-        let Peer(address) = extensions.get()?;
-        Some(Connection { peer: address.ip(), tls: extensions.get() == Some(&Scheme::Https) })
-    }
-}
 
 /// Scheme and host, such as `https://pintle.example.org`, without a slash at the end. Empty if the
 /// request names no host.
@@ -61,24 +46,24 @@ impl FromRequestParts<Arc<Instance>> for Origin {
 
 /// Whether the client's connection is encrypted, as far as can be believed.
 pub fn is_encrypted(headers: &HeaderMap, extensions: &Extensions, instance: &Instance) -> bool {
-    match Connection::of(extensions) {
-        Some(connection) if connection.tls => true,
-        Some(connection) if instance.config.server.trusts(connection.peer) => {
-            last(headers, "x-forwarded-proto") == Some("https")
-        }
-        _ => false,
-    }
+    extensions.get() == Some(&Scheme::Https)
+        || is_from_proxy(extensions, instance) && last(headers, "x-forwarded-proto") == Some("https")
 }
 
 fn named_by_request(parts: &Parts, instance: &Instance) -> Option<String> {
-    let trusted = Connection::of(&parts.extensions).is_some_and(|connection| instance.config.server.trusts(connection.peer));
-    let forwarded = trusted.then(|| last(&parts.headers, "x-forwarded-host")).flatten();
+    let from_proxy = is_from_proxy(&parts.extensions, instance);
+    let forwarded = from_proxy.then(|| last(&parts.headers, "x-forwarded-host")).flatten();
     // HTTP/2 names the host in the URI.
     let authority = parts.uri.authority().map(|authority| authority.as_str());
     let header = || parts.headers.get(HOST).and_then(|host| host.to_str().ok());
     let host = forwarded.or(authority).or_else(header).filter(|host| is_host(host))?;
-    let scheme = if is_encrypted(&parts.headers, &parts.extensions, instance) { "https" } else { "http" };
-    Some(format!("{scheme}://{host}"))
+    let encrypted = is_encrypted(&parts.headers, &parts.extensions, instance);
+    Some(format!("{}://{host}", if encrypted { Scheme::Https } else { Scheme::Http }.as_str()))
+}
+
+/// Whether the request came by a proxy whose headers are believed. On a Unix socket nobody knows.
+fn is_from_proxy(extensions: &Extensions, instance: &Instance) -> bool {
+    extensions.get().is_some_and(|Peer(peer)| instance.config.server.trusts(peer.ip()))
 }
 
 /// The last value of a list that proxies append to: the one the proxy next to us wrote.
@@ -90,6 +75,7 @@ fn last<'h>(headers: &'h HeaderMap, name: &'static str) -> Option<&'h str> {
 
 /// A host and a port, and nothing that could end a JSON text or a URL's authority.
 fn is_host(text: &str) -> bool {
-    let allowed = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-' | b'_' | b':' | b'[' | b']');
+    let allowed =
+        |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-' | b'_' | b':' | b'[' | b']');
     !text.is_empty() && text.len() <= 255 && text.bytes().all(allowed)
 }

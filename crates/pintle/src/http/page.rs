@@ -18,7 +18,16 @@ pub const MAX_TOP: usize = 10_000;
 
 /// OData 4 query options that are not obeyed here.
 const UNSUPPORTED: &[&str] = &[
-    "$filter", "$select", "$expand", "$orderby", "$count", "$search", "$format", "$apply", "$compute", "$skiptoken",
+    "$filter",
+    "$select",
+    "$expand",
+    "$orderby",
+    "$count",
+    "$search",
+    "$format",
+    "$apply",
+    "$compute",
+    "$skiptoken",
     "$deltatoken",
 ];
 
@@ -63,7 +72,9 @@ impl FromRequestParts<Arc<Instance>> for NoRows {
     async fn from_request_parts(parts: &mut Parts, _: &Arc<Instance>) -> Result<NoRows, Failure> {
         match read(parts.uri.query().unwrap_or_default())? {
             rows if rows == Rows::default() => Ok(NoRows),
-            _ => Err(Failure::query("The requested resource is not a collection, so $top and $skip do not apply to it.")),
+            _ => Err(Failure::query(
+                "The requested resource is not a collection, so $top and $skip do not apply to it.",
+            )),
         }
     }
 }
@@ -79,10 +90,14 @@ fn read(query: &str) -> Result<Rows, Failure> {
             "$top" => &mut top,
             "$skip" => &mut skip,
             known if UNSUPPORTED.contains(&known) => {
-                return Err(Failure::query(&format!("Query option '{known}' is not supported by this server.")));
+                return Err(Failure::query(&format!(
+                    "Query option '{known}' is not supported by this server."
+                )));
             }
             _ => {
-                return Err(Failure::query(&format!("Custom query option '{name}' that starts with '$' is not supported.")));
+                return Err(Failure::query(&format!(
+                    "Custom query option '{name}' that starts with '$' is not supported."
+                )));
             }
         };
         if option.replace(number(name, value.trim())?).is_some() {
@@ -127,8 +142,20 @@ mod tests {
     #[test]
     fn what_is_not_obeyed_is_refused() {
         for query in [
-            "$top=10001", "$top=-1", "$top=", "$top", "$top=1.5", "$top=%2B1", "$top=99999999999999999999",
-            "$top=1&$top=1", "$stop=1", "$", "$filter=id eq 'x'", "$expand=evidence", "$count=true", "%24orderby=id",
+            "$top=10001",
+            "$top=-1",
+            "$top=",
+            "$top",
+            "$top=1.5",
+            "$top=%2B1",
+            "$top=99999999999999999999",
+            "$top=1&$top=1",
+            "$stop=1",
+            "$",
+            "$filter=id eq 'x'",
+            "$expand=evidence",
+            "$count=true",
+            "%24orderby=id",
         ] {
             assert!(read(query).is_err(), "{query}");
         }

@@ -35,7 +35,8 @@ pub(crate) fn canonical(uri: Uri, templates: &[&str]) -> Uri {
 
 fn canonical_path(path: &str, templates: &[&str]) -> Option<String> {
     let mut segments: Vec<&str> = path.split('/').collect();
-    let is = |at: usize, name: &str| segments.get(at).is_some_and(|segment| segment.eq_ignore_ascii_case(name));
+    let is =
+        |at: usize, name: &str| segments.get(at).is_some_and(|segment| segment.eq_ignore_ascii_case(name));
     if is(1, "api") && is(2, "v1.0") {
         segments.remove(2);
     }
@@ -97,7 +98,16 @@ mod tests {
 
     #[test]
     fn other_paths_stay_as_they_are() {
-        for path in ["/", "/api", "/api/v1.0", "/api/Machine", "/api/machines/a/b/c", "/api//machines", "/api/files//machines", "/api/v2.0/machines"] {
+        for path in [
+            "/",
+            "/api",
+            "/api/v1.0",
+            "/api/Machine",
+            "/api/machines/a/b/c",
+            "/api//machines",
+            "/api/files//machines",
+            "/api/v2.0/machines",
+        ] {
             assert_eq!(canonical(path.parse().unwrap(), TEMPLATES).to_string(), path, "{path}");
         }
     }

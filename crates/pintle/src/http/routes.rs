@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use axum::Router;
-use axum::extract::Request;
+use axum::extract::{MatchedPath, Request, State};
 use axum::http::header::{CONTENT_LENGTH, STRICT_TRANSPORT_SECURITY};
 use axum::http::{HeaderValue, Method, StatusCode};
 use axum::middleware::{self, Next};
@@ -39,7 +39,7 @@ pub fn routes() -> Vec<Route> {
     const FILES: &[Permission] = &[FileRead];
     // Permissions are those of applications; `Permission::delegated` gives a user's.
     // Telemetry is not counted: the API has no such endpoint, and a shipper sends when it must.
-    // path                            handler               calls are counted by    application has one of  user's role
+    //    path                                            handler                   calls are counted by    an application needs    a user's role
     vec![
         reads("/api/alerts",                              get(alerts::list),        Some("alerts.list"),    ALERTS,                 Some(ViewData)),
         reads("/api/alerts/{id}",                         get(alerts::get),         Some("alerts.get"),     ALERTS,                 Some(ViewData)),
@@ -92,15 +92,15 @@ pub fn router(instance: Arc<Instance>) -> Router {
         templates.push(route.path);
         let handler = match route.access {
             // Only the row's own method is guarded, so that a wrong one is a 405 to everybody.
-            Some(access) => {
-                route.handler.route_layer(middleware::from_fn_with_state((Arc::clone(&instance), access), admit))
-            }
+            Some(access) => route
+                .handler
+                .route_layer(middleware::from_fn_with_state((Arc::clone(&instance), access), admit)),
             None => route.handler,
         };
         router = router.route(route.path, handler);
     }
-    let secured = middleware::from_fn_with_state(Arc::clone(&instance), secure);
-    let router = router.fallback(unknown_path).layer(secured).with_state(instance);
+    let signed = middleware::from_fn_with_state(Arc::clone(&instance), sign);
+    let router = router.fallback(unknown_path).layer(signed).with_state(instance);
     // Paths are brought into the table's form before they are looked up in it.
     let canonical = MapRequest::new(router, move |mut request: Request| {
         let uri = std::mem::take(request.uri_mut());
@@ -115,17 +115,19 @@ async fn unknown_path() -> Response {
     (StatusCode::NOT_FOUND, [(CONTENT_LENGTH, "0")]).into_response()
 }
 
-/// Tells browsers to stay with https where the client came by it.
-async fn secure(
-    axum::extract::State(instance): axum::extract::State<Arc<Instance>>,
-    request: Request,
-    next: Next,
-) -> Response {
-    let encrypted = is_encrypted(request.headers(), request.extensions(), &instance);
+/// Tells browsers to stay with https where the client came by it, and the access log which route
+/// it was, which only shows in here.
+async fn sign(State(instance): State<Arc<Instance>>, request: Request, next: Next) -> Response {
+    // Not in `dev`: a browser would remember it for everything else that runs on localhost.
+    let strict = !instance.is_dev() && is_encrypted(request.headers(), request.extensions(), &instance);
+    let route = request.extensions().get::<MatchedPath>().cloned();
     let mut response = next.run(request).await;
-    if encrypted {
+    if strict {
         let policy = HeaderValue::from_static("max-age=15724800; includeSubDomains");
         response.headers_mut().insert(STRICT_TRANSPORT_SECURITY, policy);
+    }
+    if let Some(route) = route {
+        response.extensions_mut().insert(route);
     }
     response
 }

@@ -20,6 +20,7 @@ use crate::auth::secret::Secret;
 use crate::http::form;
 use crate::http::path::Key;
 use crate::instance::Instance;
+use crate::metrics::TokenOutcome;
 
 /// A token request is a few hundred bytes.
 const MAX_BODY: usize = 64 * 1024;
@@ -27,41 +28,53 @@ const MAX_BODY: usize = 64 * 1024;
 /// `POST /{tenant}/oauth2/token`: the old form. `resource` names the API, numbers are texts. Two
 /// shipped integrations send it as GET with a form body.
 pub async fn v1(State(instance): State<Arc<Instance>>, Key(tenant): Key, request: Request) -> Response {
-    answer(&instance, &tenant, request, |form| {
-        let resource = form.needed("resource")?;
-        let problem = || Problem::unknown_resource(resource);
-        accepted(&instance, resource).ok_or_else(problem)
-    }, |issued, now, resource| {
-        let lasts = lasts(issued, now).to_string();
-        json!({
-            "token_type": "Bearer",
-            "expires_in": lasts,
-            "ext_expires_in": lasts,
-            "expires_on": issued.expires.unix_seconds().to_string(),
-            "not_before": issued.not_before.unix_seconds().to_string(),
-            "resource": resource,
-            "access_token": issued.token,
-        })
-    })
+    answer(
+        &instance,
+        &tenant,
+        request,
+        |form| {
+            let resource = form.needed("resource")?;
+            let problem = || Problem::unknown_resource(resource);
+            accepted(&instance, resource).ok_or_else(problem)
+        },
+        |issued, now, resource| {
+            let lasts = lasts(issued, now).to_string();
+            json!({
+                "token_type": "Bearer",
+                "expires_in": lasts,
+                "ext_expires_in": lasts,
+                "expires_on": issued.expires.unix_seconds().to_string(),
+                "not_before": issued.not_before.unix_seconds().to_string(),
+                "resource": resource,
+                "access_token": issued.token,
+            })
+        },
+    )
     .await
 }
 
 /// `POST /{tenant}/oauth2/v2.0/token`: the form of today. `scope` is the API's name and
 /// `/.default`.
 pub async fn v2(State(instance): State<Arc<Instance>>, Key(tenant): Key, request: Request) -> Response {
-    answer(&instance, &tenant, request, |form| {
-        let scope = form.needed("scope")?;
-        let resource = scope.strip_suffix("/.default").ok_or_else(|| Problem::bad_scope(scope))?;
-        accepted(&instance, resource).ok_or_else(|| Problem::unknown_resource(resource))
-    }, |issued, now, _| {
-        let lasts = lasts(issued, now);
-        json!({
-            "token_type": "Bearer",
-            "expires_in": lasts,
-            "ext_expires_in": lasts,
-            "access_token": issued.token,
-        })
-    })
+    answer(
+        &instance,
+        &tenant,
+        request,
+        |form| {
+            let scope = form.needed("scope")?;
+            let resource = scope.strip_suffix("/.default").ok_or_else(|| Problem::bad_scope(scope))?;
+            accepted(&instance, resource).ok_or_else(|| Problem::unknown_resource(resource))
+        },
+        |issued, now, _| {
+            let lasts = lasts(issued, now);
+            json!({
+                "token_type": "Bearer",
+                "expires_in": lasts,
+                "ext_expires_in": lasts,
+                "access_token": issued.token,
+            })
+        },
+    )
     .await
 }
 
@@ -91,8 +104,14 @@ async fn answer(
         Ok::<Value, Problem>(dress(&issued, now, &audience))
     };
     match answer.await {
-        Ok(token) => json_response(StatusCode::OK, &token),
-        Err(problem) => problem.response(correlation, instance.now()),
+        Ok(token) => {
+            instance.metrics.token_requested(TokenOutcome::Issued);
+            json_response(StatusCode::OK, &token)
+        }
+        Err(problem) => {
+            instance.metrics.token_requested(problem.outcome());
+            problem.response(correlation, instance.now())
+        }
     }
 }
 
@@ -181,15 +200,27 @@ impl Problem {
     }
 
     fn missing(name: &str) -> Problem {
-        Problem::request("invalid_request", 900_144, format!("The request body must contain the parameter '{name}'."))
+        Problem::request(
+            "invalid_request",
+            900_144,
+            format!("The request body must contain the parameter '{name}'."),
+        )
     }
 
     fn twice(name: &str) -> Problem {
-        Problem::request("invalid_request", 90_014, format!("The parameter '{name}' is given more than once."))
+        Problem::request(
+            "invalid_request",
+            90_014,
+            format!("The parameter '{name}' is given more than once."),
+        )
     }
 
     fn body() -> Problem {
-        Problem::request("invalid_request", 900_144, "The request body must be a form in UTF-8 of at most 64 KiB.")
+        Problem::request(
+            "invalid_request",
+            900_144,
+            "The request body must be a form in UTF-8 of at most 64 KiB.",
+        )
     }
 
     fn grant(grant: &str) -> Problem {
@@ -198,7 +229,9 @@ impl Problem {
     }
 
     fn bad_scope(scope: &str) -> Problem {
-        let message = format!("The scope '{scope}' is not valid: client credentials ask for one resource and '/.default'.");
+        let message = format!(
+            "The scope '{scope}' is not valid: client credentials ask for one resource and '/.default'."
+        );
         Problem::request("invalid_scope", 70_011, message)
     }
 
@@ -209,7 +242,8 @@ impl Problem {
 
     /// No application can have such an id, so saying so tells nothing about those that exist.
     fn no_client_id(id: &str, tenant: &Tenant) -> Problem {
-        let message = format!("The application '{id}' is not in the tenant '{}': a client id is a GUID.", tenant.name);
+        let message =
+            format!("The application '{id}' is not in the tenant '{}': a client id is a GUID.", tenant.name);
         Problem::request("unauthorized_client", 700_016, message)
     }
 
@@ -228,6 +262,14 @@ impl Problem {
     pub(crate) fn server(message: &str) -> Problem {
         let problem = Problem::request("temporarily_unavailable", 90_033, message);
         Problem { status: StatusCode::SERVICE_UNAVAILABLE, ..problem }
+    }
+
+    fn outcome(&self) -> TokenOutcome {
+        match self.status {
+            StatusCode::UNAUTHORIZED => TokenOutcome::InvalidClient,
+            StatusCode::BAD_REQUEST => TokenOutcome::InvalidRequest,
+            _ => TokenOutcome::Failed,
+        }
     }
 
     pub(crate) fn response(self, correlation: Uuid, now: Time) -> Response {

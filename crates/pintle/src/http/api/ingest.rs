@@ -7,8 +7,8 @@ use std::sync::Arc;
 
 use axum::body::Body;
 use axum::extract::{RawQuery, State};
-use axum::http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE};
 use axum::http::HeaderMap;
+use axum::http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE};
 use axum::response::{IntoResponse, Response};
 use futures_util::TryStreamExt as _;
 use pintle_ingest::{FORMATS, Format, Summary};
@@ -48,16 +48,19 @@ pub async fn ingest(
     let tenant = caller.scope.tenant();
 
     // A batch takes memory, so only a few bodies are read at once; the others wait unread.
-    let _slot = instance.ingest_slots.acquire().await.map_err(Failure::internal)?;
-    let store = Arc::clone(&instance.store);
+    let slot = Arc::clone(&instance.ingest_slots).acquire_owned().await.map_err(Failure::internal)?;
     let body = StreamReader::new(body.into_data_stream().map_err(io::Error::other));
     let body = SyncIoBridge::new(Box::pin(body));
     let report = blocking(move || {
-        let (summary, taken) = Taking { store: &store, tenant, source, limit }.all(body, format)?;
+        let _slot = slot;
+        let (summary, taken) = Taking { store: &instance.store, tenant, source, limit }.all(body, format)?;
         if summary.records == 0 {
             return Err(Failure::request_body("Request body holds no records"));
         }
-        let totals = store.totals(&Scope::whole(tenant))?;
+        if let Some(format) = summary.format {
+            instance.metrics.ingested(format, summary.records, summary.bytes, summary.rejects());
+        }
+        let totals = instance.store.totals(&Scope::whole(tenant))?;
         serde_json::to_vec(&Report::new(&summary, &taken, totals)).map_err(Failure::internal)
     })
     .await?;
@@ -67,7 +70,9 @@ pub async fn ingest(
 /// The content tells gzip and zstd by itself; what it cannot undo is refused before it is read as
 /// garbage.
 fn check_encoding(headers: &HeaderMap) -> Result<(), Failure> {
-    let known = |encoding: &str| ["identity", "gzip", "x-gzip", "zstd"].iter().any(|known| encoding.eq_ignore_ascii_case(known));
+    let known = |encoding: &str| {
+        ["identity", "gzip", "x-gzip", "zstd"].iter().any(|known| encoding.eq_ignore_ascii_case(known))
+    };
     for value in headers.get_all(CONTENT_ENCODING) {
         let encoding = value.to_str().unwrap_or_default().trim();
         if !known(encoding) {

@@ -1,0 +1,206 @@
+//! What a client cannot do: be slow, be silent, be many.
+
+use std::time::Instant;
+
+use tokio::io::AsyncWriteExt;
+use tokio::net::TcpStream;
+
+use super::{PATIENCE, count, generous, ms, one_answer, rest, send, start, until};
+use crate::config::Limits;
+
+#[tokio::test]
+async fn a_silent_connection_is_cut() {
+    let running = start(Limits {
+        header_timeout: ms(100),
+        ..generous()
+    })
+    .await;
+    let began = Instant::now();
+    let mut stream = TcpStream::connect(running.address).await.unwrap();
+    assert_eq!(rest(&mut stream).await, "");
+    assert!(began.elapsed() >= ms(100));
+}
+
+#[tokio::test]
+async fn a_slow_header_is_cut_though_bytes_keep_coming() {
+    let running = start(Limits {
+        header_timeout: ms(200),
+        ..generous()
+    })
+    .await;
+    let began = Instant::now();
+    let stream = send(
+        running.address,
+        "GET / HTTP/1.1\r\nHost: pintle.example.org\r\n",
+    )
+    .await;
+    let (mut reader, mut writer) = stream.into_split();
+    let trickle = tokio::spawn(async move {
+        while writer.write_all(b"X-Slow: 1\r\n").await.is_ok() {
+            tokio::time::sleep(ms(20)).await;
+        }
+    });
+    assert_eq!(rest(&mut reader).await, "");
+    assert!(began.elapsed() >= ms(200) && began.elapsed() < PATIENCE);
+    trickle.abort();
+}
+
+#[tokio::test]
+async fn a_slow_header_after_an_answer_is_cut_too() {
+    let running = start(Limits {
+        header_timeout: ms(100),
+        ..generous()
+    })
+    .await;
+    let mut stream = send(running.address, "GET / HTTP/1.1\r\nHost: a\r\n\r\n").await;
+    one_answer(&mut stream).await;
+    stream.write_all(b"GET / HT").await.unwrap();
+    assert_eq!(rest(&mut stream).await, "");
+}
+
+#[tokio::test]
+async fn an_idle_connection_outlives_the_header_timeout_but_not_the_idle_timeout() {
+    let limits = Limits {
+        header_timeout: ms(60),
+        idle_timeout: ms(400),
+        ..generous()
+    };
+    let running = start(limits).await;
+    let request = "GET / HTTP/1.1\r\nHost: a\r\n\r\n";
+    let mut stream = send(running.address, request).await;
+    one_answer(&mut stream).await;
+    tokio::time::sleep(ms(200)).await;
+    stream.write_all(request.as_bytes()).await.unwrap();
+    assert!(one_answer(&mut stream).await.ends_with("hello"));
+    let began = Instant::now();
+    assert_eq!(rest(&mut stream).await, "");
+    assert!(began.elapsed() >= ms(350), "{:?}", began.elapsed());
+}
+
+#[tokio::test]
+async fn an_http2_connection_without_requests_is_closed_when_idle() {
+    let limits = Limits {
+        header_timeout: ms(50),
+        idle_timeout: ms(150),
+        ..generous()
+    };
+    let running = start(limits).await;
+    let preface = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\u{4}\0\0\0\0\0";
+    let began = Instant::now();
+    let mut stream = send(running.address, preface).await;
+    rest(&mut stream).await;
+    assert!(began.elapsed() >= ms(150));
+}
+
+#[tokio::test]
+async fn a_stalled_body_is_answered_with_408() {
+    let running = start(Limits {
+        body_timeout: ms(100),
+        ..generous()
+    })
+    .await;
+    let request = "POST /length HTTP/1.1\r\nHost: a\r\nContent-Length: 10\r\n\r\nabc";
+    let mut stream = send(running.address, request).await;
+    let answer = rest(&mut stream).await;
+    assert!(answer.starts_with("HTTP/1.1 408 "), "{answer}");
+}
+
+#[tokio::test]
+async fn a_body_that_comes_slowly_but_steadily_is_read() {
+    let running = start(Limits {
+        body_timeout: ms(200),
+        ..generous()
+    })
+    .await;
+    let request = "POST /length HTTP/1.1\r\nHost: a\r\nContent-Length: 8\r\n\r\n";
+    let mut stream = send(running.address, request).await;
+    for _ in 0..8 {
+        tokio::time::sleep(ms(50)).await;
+        stream.write_all(b"x").await.unwrap();
+    }
+    assert!(one_answer(&mut stream).await.ends_with('8'));
+}
+
+#[tokio::test]
+async fn a_handler_may_take_longer_than_any_timeout() {
+    let limits = Limits {
+        header_timeout: ms(50),
+        body_timeout: ms(50),
+        idle_timeout: ms(50),
+        ..generous()
+    };
+    let running = start(limits).await;
+    let mut stream = send(running.address, "GET /slow HTTP/1.1\r\nHost: a\r\n\r\n").await;
+    assert!(one_answer(&mut stream).await.starts_with("HTTP/1.1 200 "));
+}
+
+#[tokio::test]
+async fn a_client_that_does_not_take_its_answer_is_cut() {
+    let limits = Limits {
+        body_timeout: ms(100),
+        idle_timeout: ms(100),
+        ..generous()
+    };
+    let running = start(limits).await;
+    let _stream = send(running.address, "GET /large HTTP/1.1\r\nHost: a\r\n\r\n").await;
+    let connections = |n| {
+        running
+            .metrics
+            .encode()
+            .contains(&format!("pintle_connections {n}\n"))
+    };
+    until(|| connections(1)).await;
+    until(|| connections(0)).await;
+}
+
+#[tokio::test]
+async fn one_address_cannot_have_all_connections() {
+    let running = start(Limits {
+        max_connections_per_address: count(2),
+        ..generous()
+    })
+    .await;
+    let request = "GET / HTTP/1.1\r\nHost: a\r\n\r\n";
+    let mut first = send(running.address, request).await;
+    let mut second = send(running.address, request).await;
+    one_answer(&mut first).await;
+    one_answer(&mut second).await;
+    let mut third = TcpStream::connect(running.address).await.unwrap();
+    assert_eq!(rest(&mut third).await, "");
+    let refused = "pintle_connections_refused_total{reason=\"address\"} 1\n";
+    assert!(running.metrics.encode().contains(refused));
+
+    drop(first);
+    until(|| running.metrics.encode().contains("pintle_connections 1\n")).await;
+    let mut fourth = send(running.address, request).await;
+    assert!(one_answer(&mut fourth).await.ends_with("hello"));
+}
+
+#[tokio::test]
+async fn a_full_server_lets_newcomers_wait() {
+    let running = start(Limits {
+        max_connections: count(1),
+        ..generous()
+    })
+    .await;
+    let request = "GET / HTTP/1.1\r\nHost: a\r\n\r\n";
+    let mut first = send(running.address, request).await;
+    one_answer(&mut first).await;
+    let mut second = send(running.address, request).await;
+    let early = tokio::time::timeout(ms(100), second.readable()).await;
+    assert!(early.is_err(), "answered while full");
+    drop(first);
+    assert!(one_answer(&mut second).await.ends_with("hello"));
+}
+
+#[tokio::test]
+async fn a_panicking_handler_is_a_500_and_the_connection_goes_on() {
+    let running = start(generous()).await;
+    let mut stream = send(running.address, "GET /panic HTTP/1.1\r\nHost: a\r\n\r\n").await;
+    assert!(one_answer(&mut stream).await.starts_with("HTTP/1.1 500 "));
+    stream
+        .write_all(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+        .await
+        .unwrap();
+    assert!(one_answer(&mut stream).await.ends_with("hello"));
+}
