@@ -7,7 +7,7 @@ use serde_json::Value;
 use super::terminal::Table;
 use super::{Failure, Listing};
 
-/// Lists alerts, by id
+/// List alerts, by id
 #[derive(Debug, clap::Args)]
 #[command(after_long_help = "Examples:
   pintle alerts --top 20

@@ -11,7 +11,7 @@ use super::{Failure, Place};
 use crate::auth::permission::Permission;
 use crate::socket::wire;
 
-/// Registers applications and gives them secrets
+/// Register applications and give them secrets
 #[derive(Debug, clap::Args)]
 #[command(after_long_help = "Examples:
   pintle client create soar --permission Machine.Read.All --permission File.Read.All

@@ -5,6 +5,7 @@ mod guide;
 
 use std::io;
 use std::net::SocketAddr;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -24,7 +25,7 @@ use crate::metrics::Metrics;
 use crate::{private_file, socket};
 use guide::Guide;
 
-/// Runs a complete local instance with invented data, to write integrations against
+/// Run a complete local instance with invented data, to write integrations against
 #[derive(Debug, clap::Args)]
 #[command(after_long_help = "The demo is a company of 25 machines over the last 30 days. Everything is on this \
 computer and, unless --data names a folder, gone afterwards. Quotas are off. The https side answers under all \
@@ -91,7 +92,10 @@ impl Folder {
     fn of(named: Option<PathBuf>) -> io::Result<Folder> {
         match named {
             Some(folder) => std::fs::create_dir_all(&folder).map(|()| Folder::Kept(folder)),
-            None => tempfile::Builder::new().prefix("pintle-dev-").tempdir().map(Folder::Temporary),
+            None => {
+                let private = std::fs::Permissions::from_mode(0o700);
+                tempfile::Builder::new().prefix("pintle-dev-").permissions(private).tempdir().map(Folder::Temporary)
+            }
         }
     }
 
@@ -180,9 +184,8 @@ fn config(http: SocketAddr, https: SocketAddr, limits: bool) -> Result<Config, F
     config.quota.enabled = limits;
     // Many clients ask for a token for the base URL that they were given.
     for (scheme, address) in [("http", http), ("https", https)] {
-        for host in ["localhost".to_owned(), address.ip().to_string()] {
-            let audience = format!("{scheme}://{host}:{}", address.port());
-            let audience = audience.parse().map_err(|error| failed("an audience", error))?;
+        for host in [format!("localhost:{}", address.port()), address.to_string()] {
+            let audience = format!("{scheme}://{host}").parse().map_err(|error| failed("an audience", error))?;
             config.issuer.accepted_audiences.push(audience);
         }
     }

@@ -21,7 +21,7 @@ use crate::socket::{Client, ClientError, wire};
 use inputs::Input;
 use progress::Progress;
 
-/// Puts telemetry in: files, folders, standard input
+/// Put telemetry in: files, folders, standard input
 #[derive(Debug, clap::Args)]
 #[command(
     after_long_help = "Exit codes:

@@ -7,7 +7,7 @@ use serde_json::Value;
 use super::terminal::Table;
 use super::{Failure, Listing};
 
-/// Lists machines, by id
+/// List machines, by id
 #[derive(Debug, clap::Args)]
 #[command(after_long_help = "Examples:
   pintle machines --top 20

@@ -12,7 +12,7 @@ use crate::auth::control::Control;
 use crate::instance;
 use crate::socket::Client;
 
-/// Makes the base again from the archive; answers are the same afterwards
+/// Make the base again from the archive; answers are the same afterwards
 #[derive(Debug, clap::Args)]
 #[command(after_long_help = "The base is what answers are read from. It is derived from the archive of accepted \
 batches, so it can be made again whenever it is damaged or a newer pintle wants another form. No server may be \

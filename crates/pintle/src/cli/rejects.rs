@@ -10,7 +10,7 @@ use super::{Failure, Listing};
 /// How much of a record the table shows, in characters; `--json` has all that was kept.
 const SHOWN: usize = 60;
 
-/// Lists records that were kept aside: where they were, why, and how they begin
+/// List records that were kept aside: where they were, why, and how they begin
 #[derive(Debug, clap::Args)]
 #[command(after_long_help = "The offset is in bytes of the unpacked input; for Windows event logs it is the number \
 of the record.

@@ -14,7 +14,7 @@ const LONGEST_LIST: u64 = 1 << 30;
 /// Hashes asked for in one request.
 const AT_ONCE: usize = 10_000;
 
-/// Shows which machines have seen a file, by any of its hashes
+/// Show which machines have seen a file, by any of its hashes
 #[derive(Debug, clap::Args)]
 #[command(
     after_long_help = "For each machine: when the file was created, loaded, run, deleted or named as evidence \
@@ -123,10 +123,10 @@ fn described(found: &wire::Found) -> String {
         table.row(["  machine", "id", "first as target", "last as target", "first in any role", "last in any role"]);
     }
     for machine in machines {
-        let (first, last) = times(machine.as_target.as_ref());
-        let (any_first, any_last) = times(machine.any_role.as_ref());
+        let [first, last] = times(machine.as_target.as_ref());
+        let [any_first, any_last] = times(machine.any_role.as_ref());
         let name = format!("  {}", machine.name.as_deref().unwrap_or("-"));
-        table.row([&name, &machine.id, first, last, any_first, any_last]);
+        table.row([&name, &machine.id, &first, &last, &any_first, &any_last]);
     }
     let plural = if machines.len() == 1 { "" } else { "s" };
     let mut text = format!("{kind} {hash}: {} machine{plural}\n{table}", machines.len());
@@ -139,8 +139,15 @@ fn described(found: &wire::Found) -> String {
     text
 }
 
-fn times(between: Option<&wire::Between>) -> (&str, &str) {
-    between.map_or(("-", "-"), |between| (&between.first_seen, &between.last_seen))
+/// First and last, to the second: enough for people, and what `--json` adds is for machines.
+fn times(between: Option<&wire::Between>) -> [String; 2] {
+    let to_the_second = |time: &String| match time.split_once('.') {
+        Some((seconds, _)) => format!("{seconds}Z"),
+        None => time.clone(),
+    };
+    between.map_or(["-".to_owned(), "-".to_owned()], |between| {
+        [to_the_second(&between.first_seen), to_the_second(&between.last_seen)]
+    })
 }
 
 fn listed(conflicts: &[wire::Conflict]) -> String {

@@ -76,7 +76,8 @@ pub fn listen(instance: Arc<Instance>) -> Result<Listening, ListenError> {
 /// Binds in a folder of its own (0700) and moves the socket to its place once its mode is right:
 /// there is no moment at which others could connect.
 fn bind(folder: &Path, path: &Path) -> io::Result<UnixListener> {
-    let private = tempfile::Builder::new().prefix(".socket").tempdir_in(folder)?;
+    let only_owner = std::fs::Permissions::from_mode(0o700);
+    let private = tempfile::Builder::new().prefix(".socket").permissions(only_owner).tempdir_in(folder)?;
     let address = Address::of(private.path(), "s")?;
     let listener = UnixListener::bind(&address.path)?;
     std::fs::set_permissions(&address.path, std::fs::Permissions::from_mode(0o600))?;
