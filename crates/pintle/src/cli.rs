@@ -106,3 +106,29 @@ fn formats() -> PossibleValuesParser {
     let formats = pintle_ingest::FORMATS.iter();
     PossibleValuesParser::new(formats.map(|format| PossibleValue::new(format.name).help(format.description)))
 }
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+    use crate::config::keys::KEYS;
+
+    #[derive(Parser)]
+    struct Serving {
+        #[command(flatten)]
+        serve: serve::Serve,
+    }
+
+    #[test]
+    fn the_command_line_is_sound_and_has_a_flag_for_every_key() {
+        Pintle::command().debug_assert();
+        let mut serving = Serving::command();
+        serving.clone().debug_assert();
+        let help = serving.render_long_help().to_string();
+        for key in KEYS {
+            let flag = key.flag.unwrap();
+            assert!(help.contains(&format!("--{flag} ")), "{flag}");
+        }
+    }
+}

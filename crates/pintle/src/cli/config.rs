@@ -1,13 +1,14 @@
 //! `pintle config`: writes a sample of the settings file, checks one, shows what is in effect.
 
 use std::io::Write;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::Subcommand;
 
 use super::Exit;
 use super::settings::Settings;
 use crate::config::{Loaded, Sources, load, sample};
+use crate::http::tls::Certificate;
 
 /// Write, check and show settings.
 #[derive(clap::Args)]
@@ -47,7 +48,7 @@ impl Config {
     }
 }
 
-fn init(path: &std::path::Path) -> Exit {
+fn init(path: &Path) -> Exit {
     let text = sample::sample();
     if path.as_os_str() == "-" {
         return print(&text);
@@ -71,12 +72,21 @@ fn init(path: &std::path::Path) -> Exit {
     }
 }
 
-fn check(path: Option<&std::path::Path>) -> Exit {
+fn check(path: Option<&Path>) -> Exit {
     let loaded = Sources::gather(path, Vec::new())
         .map_err(|problem| vec![problem])
         .and_then(|sources| Loaded::from_sources(&sources));
     let problems: Vec<String> = match loaded {
-        Ok(loaded) => loaded.config.problems_for_serving(),
+        Ok(loaded) => {
+            let mut problems = loaded.config.problems_for_serving();
+            let certificate = loaded.config.server.tls().map(Certificate::from_files);
+            problems.extend(
+                certificate
+                    .and_then(Result::err)
+                    .map(|error| error.to_string()),
+            );
+            problems
+        }
         Err(problems) => problems.iter().map(load::Problem::to_string).collect(),
     };
     if problems.is_empty() {

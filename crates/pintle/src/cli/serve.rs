@@ -13,6 +13,7 @@ use std::sync::Arc;
 
 use axum::Router;
 use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use super::Exit;
@@ -86,8 +87,9 @@ impl Serve {
             }
         };
         let ended = runtime.block_on(async {
+            let stop = stop_signals().map_err(StartError::Signals)?;
             let bound = Bound::new(&loaded.config).await?;
-            run(loaded.config, bound, open).await
+            run(loaded.config, bound, stop, open).await
         });
         // Not waiting for a thread that still opens: being interrupted there is like a crash,
         // which the data folder is made for.
@@ -161,16 +163,17 @@ pub enum StartError {
     Open(OpenError),
 }
 
-/// Serves until SIGTERM or SIGINT, and returns when the last request is answered.
+/// Serves until something comes from `stop`, and returns when the last request is answered, or
+/// when something comes from it again.
 pub async fn run(
     config: Config,
     bound: Bound,
+    mut stop: mpsc::Receiver<()>,
     open: impl FnOnce(Opening) -> Result<Opened, OpenError> + Send + 'static,
 ) -> Result<(), StartError> {
     let folder = config.data_folder().ok_or(StartError::NoFolder)?;
     let (metrics, ready) = (Metrics::new(), Ready::default());
     let shutdown = CancellationToken::new();
-    let mut stop = Stop::new().map_err(StartError::Signals)?;
     let mut hangup = signal(SignalKind::hangup()).map_err(StartError::Signals)?;
     let listening: Vec<String> = bound.api.iter().filter_map(Listener::url).collect();
     let health_url = bound.health.as_ref().and_then(Listener::url);
@@ -196,7 +199,7 @@ pub async fn run(
     let opening = tokio::task::spawn_blocking(move || open(opening));
     let opened = tokio::select! {
         opened = opening => opened.unwrap_or_else(|panic| Err(panic.into())),
-        () = stop.asked() => return Ok(()),
+        _ = stop.recv() => return Ok(()),
     };
     let opened = opened.map_err(StartError::Open)?;
 
@@ -213,7 +216,7 @@ pub async fn run(
 
     loop {
         tokio::select! {
-            () = stop.asked() => break,
+            _ = stop.recv() => break,
             _ = hangup.recv() => reload(bound.certificate.as_deref()),
         }
     }
@@ -227,7 +230,7 @@ pub async fn run(
                 tracing::warn!("some requests did not finish within server.drain_timeout");
             }
         }
-        () = stop.asked() => tracing::warn!("told to stop again: not waiting for running requests"),
+        _ = stop.recv() => tracing::warn!("told to stop again: not waiting for running requests"),
     }
     if tokio::task::spawn_blocking(opened.finish).await.is_err() {
         tracing::error!("the data folder was not closed cleanly");
@@ -248,26 +251,23 @@ fn reload(certificate: Option<&Certificate>) {
     }
 }
 
-/// The signals that ask a process to stop.
-struct Stop {
-    terminate: tokio::signal::unix::Signal,
-    interrupt: tokio::signal::unix::Signal,
-}
-
-impl Stop {
-    fn new() -> io::Result<Stop> {
-        Ok(Stop {
-            terminate: signal(SignalKind::terminate())?,
-            interrupt: signal(SignalKind::interrupt())?,
-        })
-    }
-
-    async fn asked(&mut self) {
-        tokio::select! {
-            _ = self.terminate.recv() => {}
-            _ = self.interrupt.recv() => {}
+/// Something comes from it for every SIGTERM and SIGINT.
+pub fn stop_signals() -> io::Result<mpsc::Receiver<()>> {
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let (stop, stopped) = mpsc::channel(1);
+    tokio::spawn(async move {
+        loop {
+            tokio::select! {
+                _ = terminate.recv() => {}
+                _ = interrupt.recv() => {}
+            }
+            if stop.send(()).await.is_err() {
+                return;
+            }
         }
-    }
+    });
+    Ok(stopped)
 }
 
 /// Tells a supervisor such as systemd, if there is one, how far the server is (sd_notify(3)).
@@ -296,7 +296,7 @@ fn supervisor_address(path: &OsStr) -> io::Result<UnixAddr> {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::mpsc;
+    use std::sync::mpsc::channel;
     use std::time::Duration;
 
     use axum::routing::get;
@@ -326,8 +326,8 @@ mod tests {
         let api = bound.api[0].address().unwrap();
         let health = bound.health.as_ref().and_then(Listener::address).unwrap();
 
-        let (go, wait) = mpsc::channel::<()>();
-        let (finish, finished) = mpsc::channel();
+        let (go, wait) = channel::<()>();
+        let (finish, finished) = channel();
         let open = move |opening: Opening| {
             assert_eq!(opening.folder, opening.config.data.folder.unwrap());
             wait.recv().unwrap();
@@ -337,7 +337,8 @@ mod tests {
                 finish: Box::new(move || finish.send(()).unwrap()),
             })
         };
-        let server = tokio::spawn(run(config, bound, open));
+        let (stop, stopped) = mpsc::channel(1);
+        let server = tokio::spawn(run(config, bound, stopped, open));
         let early = ask(health, "/readyz").await;
         assert!(early.starts_with("HTTP/1.1 503 "), "{early}");
         go.send(()).unwrap();
@@ -345,7 +346,7 @@ mod tests {
         assert!(ask(health, "/readyz").await.starts_with("HTTP/1.1 200 "));
         assert!(ask(health, "/metrics").await.contains("route=\"/\""));
 
-        kill_process(getpid(), Signal::TERM).unwrap();
+        stop.send(()).await.unwrap();
         tokio::time::timeout(Duration::from_secs(10), server)
             .await
             .unwrap()
@@ -365,14 +366,25 @@ mod tests {
             health: None,
             certificate: None,
         };
-        let ended = run(config, bound, |_| {
-            Err("a newer pintle made this folder".into())
-        })
-        .await;
+        let (_stop, stopped) = mpsc::channel(1);
+        let open = |_: Opening| Err("a newer pintle made this folder".into());
+        let ended = run(config, bound, stopped, open).await;
         assert_eq!(
             ended.unwrap_err().to_string(),
             "a newer pintle made this folder"
         );
+    }
+
+    #[tokio::test]
+    async fn sigterm_and_sigint_stop() {
+        let mut stopped = stop_signals().unwrap();
+        for signal in [Signal::TERM, Signal::INT] {
+            kill_process(getpid(), signal).unwrap();
+            tokio::time::timeout(Duration::from_secs(10), stopped.recv())
+                .await
+                .unwrap()
+                .unwrap();
+        }
     }
 
     #[test]

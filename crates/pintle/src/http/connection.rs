@@ -33,6 +33,8 @@ use crate::config::Limits;
 const MAX_HEADER_BYTES: u32 = 64 * 1024;
 /// Requests an HTTP/2 connection may have open.
 const MAX_STREAMS: u32 = 128;
+/// Bytes of an answer that are given out of hand at once.
+const PIECE_BYTES: usize = 256 * 1024;
 /// Streams a client may open and reset at once before the connection ends (CVE-2023-44487).
 const MAX_RESET_STREAMS: usize = 20;
 
@@ -157,6 +159,7 @@ async fn answer(
     let responding = running.responding();
     Ok(response.map(|body| {
         Body::new(TrackedBody {
+            rest: Bytes::new(),
             body,
             _responding: responding,
         })
@@ -433,10 +436,20 @@ impl HttpBody for TimedBody {
     }
 }
 
-/// An answer's body that keeps its request counted until it is out.
+/// An answer's body that keeps its request counted until it is out. It comes in pieces: hyper
+/// would take it whole into its buffers, and then nobody saw that the client does not.
 struct TrackedBody {
     body: Body,
+    /// What the body has given and is not passed on yet.
+    rest: Bytes,
     _responding: Option<Responding>,
+}
+
+impl TrackedBody {
+    fn piece(&mut self) -> Frame<Bytes> {
+        let length = self.rest.len().min(PIECE_BYTES);
+        Frame::data(self.rest.split_to(length))
+    }
 }
 
 impl HttpBody for TrackedBody {
@@ -447,14 +460,32 @@ impl HttpBody for TrackedBody {
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
-        Pin::new(&mut self.body).poll_frame(context)
+        if !self.rest.is_empty() {
+            return Poll::Ready(Some(Ok(self.piece())));
+        }
+        let Some(frame) = ready!(Pin::new(&mut self.body).poll_frame(context)).transpose()? else {
+            return Poll::Ready(None);
+        };
+        Poll::Ready(Some(Ok(match frame.into_data() {
+            Ok(data) => {
+                self.rest = data;
+                self.piece()
+            }
+            Err(trailers) => trailers,
+        })))
     }
 
     fn is_end_stream(&self) -> bool {
-        self.body.is_end_stream()
+        self.rest.is_empty() && self.body.is_end_stream()
     }
 
     fn size_hint(&self) -> SizeHint {
-        self.body.size_hint()
+        let (rest, of_body) = (self.rest.len() as u64, self.body.size_hint());
+        let mut hint = SizeHint::new();
+        if let Some(upper) = of_body.upper() {
+            hint.set_upper(upper.saturating_add(rest));
+        }
+        hint.set_lower(of_body.lower().saturating_add(rest));
+        hint
     }
 }

@@ -2,11 +2,17 @@
 
 use std::time::Instant;
 
+use axum::body::Body;
+use hyper::Request;
+use hyper_util::rt::{TokioExecutor, TokioIo};
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
+use tokio_util::sync::CancellationToken;
 
-use super::{PATIENCE, count, generous, ms, one_answer, rest, send, start, until};
+use super::{PATIENCE, count, generous, ms, one_answer, rest, router, send, start, until};
 use crate::config::Limits;
+use crate::http::{Listener, Policy, serve};
+use crate::metrics::Metrics;
 
 #[tokio::test]
 async fn a_silent_connection_is_cut() {
@@ -151,6 +157,54 @@ async fn a_client_that_does_not_take_its_answer_is_cut() {
     };
     until(|| connections(1)).await;
     until(|| connections(0)).await;
+}
+
+#[tokio::test]
+async fn an_http2_client_that_gives_no_window_for_its_answer_is_cut() {
+    let running = start(Limits {
+        body_timeout: ms(200),
+        ..generous()
+    })
+    .await;
+    let stream = TokioIo::new(TcpStream::connect(running.address).await.unwrap());
+    let (mut client, connection) =
+        hyper::client::conn::http2::handshake(TokioExecutor::new(), stream)
+            .await
+            .unwrap();
+    let ended = tokio::spawn(connection);
+    let request = Request::get("http://a/large").body(Body::empty()).unwrap();
+    let _unread = client.send_request(request).await.unwrap();
+    assert!(!ended.is_finished());
+    _ = tokio::time::timeout(PATIENCE, ended)
+        .await
+        .expect("it is cut");
+}
+
+#[tokio::test]
+async fn a_trusted_proxy_brings_many_clients() {
+    let listener = Listener::bind("127.0.0.1:0".parse().unwrap())
+        .await
+        .unwrap();
+    let address = listener.address().unwrap();
+    let policy = Policy {
+        limits: Limits {
+            max_connections_per_address: count(1),
+            ..generous()
+        },
+        trusted_proxies: vec!["127.0.0.0/8".parse().unwrap()],
+        metrics: Metrics::new(),
+    };
+    tokio::spawn(serve(
+        router(),
+        vec![listener],
+        policy,
+        CancellationToken::new(),
+    ));
+    let request = "GET / HTTP/1.1\r\nHost: a\r\n\r\n";
+    let mut both = [send(address, request).await, send(address, request).await];
+    for stream in &mut both {
+        assert!(one_answer(stream).await.ends_with("hello"));
+    }
 }
 
 #[tokio::test]
