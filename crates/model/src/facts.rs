@@ -19,7 +19,7 @@ pub struct Fact {
 impl Fact {
     /// Whether this fact replaces `other`: the newer one does, and at the same time the one with
     /// the smaller bytes, so that the order of arrival never shows.
-    fn replaces(&self, other: &Fact) -> bool {
+    pub fn replaces(&self, other: &Fact) -> bool {
         self.at > other.at || (self.at == other.at && self.json < other.json)
     }
 }
@@ -79,6 +79,13 @@ impl Facts {
             changed |= self.take(member, fact);
         }
         changed
+    }
+
+    /// Takes the weight from facts whose time cannot be believed: any believable one replaces them.
+    pub fn distrust(&mut self, is_plausible: impl Fn(Time) -> bool) {
+        for fact in self.0.values_mut().filter(|fact| !is_plausible(fact.at)) {
+            fact.at = Time::MIN;
+        }
     }
 
     /// The JSON text of a member, if a source gave one (it may be `null`).

@@ -258,8 +258,14 @@ mod tests {
     #[test]
     fn imphash_zeros_and_words_are_nobodys_identity() {
         for text in [
-            "Unknown", "-", "", "IMPHASH=F34D5F2D4577ED6D9CEEC516C1F5A744",
-            "SHA1=0000000000000000000000000000000000000000", "SHA1=xyz", "MD5=", "ééé=ü",
+            "Unknown",
+            "-",
+            "",
+            "IMPHASH=F34D5F2D4577ED6D9CEEC516C1F5A744",
+            "SHA1=0000000000000000000000000000000000000000",
+            "SHA1=xyz",
+            "MD5=",
+            "ééé=ü",
         ] {
             assert!(Hashes::read_sysmon(text).is_empty(), "{text}");
         }

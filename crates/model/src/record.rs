@@ -32,11 +32,7 @@ impl Evidence {
     /// The hashes that it names.
     pub fn hashes(&self) -> Hashes {
         let text = |member: MemberId| self.0.text(member);
-        Hashes::read(
-            text(shapes::evidence::SHA1).as_deref(),
-            text(shapes::evidence::SHA256).as_deref(),
-            None,
-        )
+        Hashes::read(text(shapes::evidence::SHA1).as_deref(), text(shapes::evidence::SHA256).as_deref(), None)
     }
 
     /// When it was attached to its alert.

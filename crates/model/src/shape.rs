@@ -58,9 +58,15 @@ impl Kind {
         let fits = match (self, value) {
             (_, Value::Null) => return Some("null".into()),
             (Kind::Time, Value::String(text)) => return Time::parse(text).map(|time| format!("\"{time}\"")),
-            (Kind::Int, Value::String(text)) => return text.trim().parse::<i64>().ok().map(|n| n.to_string()),
-            (Kind::Bool, Value::String(text)) if text.eq_ignore_ascii_case("true") => return Some("true".into()),
-            (Kind::Bool, Value::String(text)) if text.eq_ignore_ascii_case("false") => return Some("false".into()),
+            (Kind::Int, Value::String(text)) => {
+                return text.trim().parse::<i64>().ok().map(|n| n.to_string());
+            }
+            (Kind::Bool, Value::String(text)) if text.eq_ignore_ascii_case("true") => {
+                return Some("true".into());
+            }
+            (Kind::Bool, Value::String(text)) if text.eq_ignore_ascii_case("false") => {
+                return Some("false".into());
+            }
             (Kind::Text, Value::Number(number)) => return Some(format!("\"{number}\"")),
             (Kind::Text, Value::String(_))
             | (Kind::Bool, Value::Bool(_))
@@ -99,7 +105,10 @@ mod tests {
     fn values_take_the_kind_their_member_declares_or_are_left_out() {
         assert_eq!(Kind::Int.canonical(&json!("12")).as_deref(), Some("12"));
         assert_eq!(Kind::Int.canonical(&json!(1.5)), None);
-        assert_eq!(Kind::Time.canonical(&json!("2022-01-01 00:00:00.500")).as_deref(), Some("\"2022-01-01T00:00:00.5Z\""));
+        assert_eq!(
+            Kind::Time.canonical(&json!("2022-01-01 00:00:00.500")).as_deref(),
+            Some("\"2022-01-01T00:00:00.5Z\"")
+        );
         assert_eq!(Kind::Text.canonical(&json!({"a": 1})), None);
         assert_eq!(Kind::List.canonical(&json!({"entityType": "File"})), None);
         assert_eq!(Kind::Text.canonical(&Value::Null).as_deref(), Some("null"));

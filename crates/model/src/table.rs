@@ -123,7 +123,8 @@ impl Row {
     /// Sets a cell. A cell that is not of its column's type is left out: types are checked at
     /// the door, so this only guards against a decoder's slip.
     pub fn set(&mut self, column: ColumnId, cell: Cell) {
-        let ty = self.table().and_then(|table| table.columns.get(usize::from(column.0))).map(|column| column.ty);
+        let ty =
+            self.table().and_then(|table| table.columns.get(usize::from(column.0))).map(|column| column.ty);
         let fits = matches!(
             (ty, &cell),
             (Some(ColumnType::Text), Cell::Text(_))

@@ -113,7 +113,12 @@ impl fmt::Display for Time {
         write!(
             f,
             "{:04}-{:02}-{:02}T{:02}:{:02}:{:02}",
-            civil.year(), civil.month(), civil.day(), civil.hour(), civil.minute(), civil.second()
+            civil.year(),
+            civil.month(),
+            civil.day(),
+            civil.hour(),
+            civil.minute(),
+            civil.second()
         )?;
         let fraction = self.0.rem_euclid(TICKS_A_SECOND);
         if fraction > 0 {

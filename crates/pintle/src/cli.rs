@@ -1,13 +1,32 @@
 //! The command line: one command a file. Exit codes: 0 all well, 1 it failed (or `search` found
-//! nothing), 2 wrong usage, 5 done in part.
+//! nothing), 2 wrong usage, 5 done in part; a command that has others lists them in its help.
 
+pub mod alerts;
+pub mod client;
 pub mod config;
+pub mod dev;
+mod failure;
+pub mod ingest;
+mod listing;
+pub mod machines;
+mod opening;
+mod place;
+pub mod rebuild;
+pub mod rejects;
+pub mod search;
 pub mod serve;
 pub mod settings;
+mod terminal;
 
 use std::process::ExitCode;
 
+use clap::builder::{PossibleValue, PossibleValuesParser};
 use clap::{Parser, Subcommand};
+
+pub use failure::Failure;
+pub(crate) use failure::{json, print};
+pub use listing::Listing;
+pub use place::{Folder, Place};
 
 /// How a command ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -35,7 +54,7 @@ impl From<Exit> for ExitCode {
 
 /// Answers endpoint-investigation questions over the Defender for Endpoint API.
 #[derive(Parser)]
-#[command(name = "pintle", version, arg_required_else_help = true)]
+#[command(name = "pintle", version, arg_required_else_help = true, after_help = "Start with `pintle dev`.")]
 struct Pintle {
     #[command(subcommand)]
     command: Command,
@@ -43,15 +62,49 @@ struct Pintle {
 
 #[derive(Subcommand)]
 enum Command {
+    Dev(dev::Args),
+    Serve(serve::Serve),
+    Ingest(ingest::Args),
+    Search(search::Args),
+    Alerts(alerts::Args),
+    Machines(machines::Args),
+    Rejects(rejects::Args),
+    Client(client::Args),
+    Rebuild(rebuild::Args),
     Config(config::Config),
 }
 
 /// Runs the command line of this process.
 pub fn main() -> ExitCode {
     match Pintle::parse().command {
-        Command::Config(command) => command.run(),
+        Command::Dev(args) => run(dev::run(args)),
+        Command::Serve(command) => command.run(opening::open).into(),
+        Command::Ingest(args) => run(ingest::run(args)),
+        Command::Search(args) => run(search::run(args)),
+        Command::Alerts(args) => run(alerts::run(args)),
+        Command::Machines(args) => run(machines::run(args)),
+        Command::Rejects(args) => run(rejects::run(args)),
+        Command::Client(args) => run(client::run(args)),
+        Command::Rebuild(args) => run(rebuild::run(args)),
+        Command::Config(command) => command.run().into(),
     }
-    .into()
+}
+
+fn run(command: impl Future<Output = Result<ExitCode, Failure>>) -> ExitCode {
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => return Failure::Failed(format!("cannot start threads: {error}")).report(),
+    };
+    let ended = runtime.block_on(command).unwrap_or_else(Failure::report);
+    // Standard input may still be waited for by a thread that cannot be woken.
+    runtime.shutdown_background();
+    ended
+}
+
+/// The names of the formats, as `--format` takes them.
+fn formats() -> PossibleValuesParser {
+    let formats = pintle_ingest::FORMATS.iter();
+    PossibleValuesParser::new(formats.map(|format| PossibleValue::new(format.name).help(format.description)))
 }
 
 #[cfg(test)]

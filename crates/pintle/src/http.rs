@@ -1,12 +1,24 @@
-//! How clients reach the server: the accept loop, TLS and what surrounds every answer. It serves
-//! any router; what the router answers is none of its business.
+//! How clients reach the server and what every URL answers: the accept loop, TLS and what surrounds
+//! every answer know nothing of the routes, and those nothing of connections.
 
 pub mod accept;
+pub mod api;
+pub mod caller;
 pub mod compress;
 pub mod connection;
+pub mod discovery;
+pub mod envelope;
+pub mod error;
+mod form;
 pub mod health;
 pub mod observe;
+pub mod origin;
+pub mod page;
+pub mod path;
+pub mod quota;
+pub mod routes;
 pub mod tls;
+pub mod token;
 
 #[cfg(test)]
 mod tests;

@@ -4,8 +4,15 @@
 //! All that a client can touch is here: only this crate knows JSON envelopes, OData, OAuth2 and
 //! status codes.
 
+pub mod auth;
 pub mod cli;
 pub mod config;
+pub mod dev;
 pub mod http;
+pub mod instance;
+mod intake;
 pub mod logging;
 pub mod metrics;
+mod private_file;
+pub mod quota;
+pub mod socket;

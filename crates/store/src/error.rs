@@ -10,7 +10,9 @@ pub enum Error {
     #[error("the data folder {} is in use by another pintle", .0.display())]
     InUse(PathBuf),
     /// Written by a newer version: upgrade.
-    #[error("{what} is of format {found}, this pintle knows up to {known}: a newer pintle wrote it, so start that one")]
+    #[error(
+        "{what} is of format {found}, this pintle knows up to {known}: a newer pintle wrote it, so start that one"
+    )]
     Newer {
         /// What is newer: the archive or the base, with its path.
         what: String,
@@ -29,6 +31,9 @@ pub enum Error {
         /// What is wrong.
         reason: String,
     },
+    /// Parts of the archive were dropped by its caps: keep the base.
+    #[error("the archive {} does not go back to the beginning (its caps dropped the oldest part), so a rebuild would forget what that part held; the base stays as it is", .0.display())]
+    ArchiveIncomplete(PathBuf),
     /// A write or a sync failed before, so nothing is accepted any more: see to the disk, restart.
     #[error("the store accepts no more writes since an earlier one failed: {0}")]
     ReadOnly(String),

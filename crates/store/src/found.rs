@@ -54,12 +54,12 @@ pub struct Sighting {
     pub any_role: Option<Span>,
 }
 
-/// A hash that stands beside several of another kind, so that it identifies no single file of
-/// that kind.
+/// A file whose hashes do not belong together one to one, so that records with only some of them
+/// cannot all be counted to it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Conflict {
-    /// The hash.
+    /// What the file goes by: its SHA-1; without a single one its SHA-256, else its MD5.
     pub hash: FileHash,
-    /// Its several partners of one kind, ascending.
+    /// The hashes seen beside it, ascending; of at least one kind there are several.
     pub partners: Vec<FileHash>,
 }

@@ -4,14 +4,24 @@
 //! is the truth and the base is derived from it (`archive`, `base`). Nothing is read without a
 //! [`Scope`], and only this crate knows a key layout.
 
+mod archive;
+mod base;
 mod batch;
+mod directory;
 mod error;
+mod folders;
 mod found;
+mod lookup;
+mod observe;
+mod options;
+mod read;
+mod render;
 mod scope;
 mod store;
 
 pub use batch::{Batch, Receipt, Reject, Totals};
 pub use error::Error;
 pub use found::{Conflict, FileMachines, Page, Sighting, Span};
+pub use options::{ArchiveCaps, Clock, Options, Retention};
 pub use scope::Scope;
-pub use store::{ArchiveCaps, Clock, Options, Rebuilt, Retention, Store};
+pub use store::{Rebuilt, Store};

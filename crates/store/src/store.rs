@@ -1,61 +1,18 @@
 //! The store: one folder, one writer at a time, any number of readers.
 
-use std::path::Path;
-use std::sync::Arc;
-use std::time::Duration;
+use std::collections::{BTreeSet, HashMap};
+use std::fs::{self, File};
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard};
 
-use pintle_model::{AlertId, FileHash, TenantId, Time};
+use pintle_model::tables::alert_info;
+use pintle_model::{Record, TenantId, Time, shapes};
 
-use crate::{Batch, Conflict, Error, FileMachines, Page, Receipt, Reject, Scope, Sighting, Totals};
-
-/// Where the store takes the time from; a test passes its own.
-pub type Clock = Arc<dyn Fn() -> Time + Send + Sync>;
-
-/// How long things stay in answers; `None` is for ever. They are hidden, not deleted.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Retention {
-    /// Alerts, by their last update.
-    pub alerts: Option<Duration>,
-    /// Machines in lists and by id, by when they were last seen. `machines of a file` still
-    /// names them.
-    pub machines: Option<Duration>,
-    /// Pairs of file and machine, by when the file was last seen there.
-    pub sightings: Option<Duration>,
-}
-
-/// When closed parts of the archive are dropped. Answers stay; what is lost is `rebuild` and undo
-/// for that part.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct ArchiveCaps {
-    /// Drop segments whose newest batch is older.
-    pub max_age: Option<Duration>,
-    /// Drop the oldest segments while the archive is larger, in bytes.
-    pub max_bytes: Option<u64>,
-}
-
-/// How a store is opened.
-#[derive(Clone)]
-pub struct Options {
-    /// The clock.
-    pub clock: Clock,
-    /// Retention of tenants that have none of their own.
-    pub retention: Retention,
-    /// Retention of single tenants.
-    pub tenant_retention: std::collections::BTreeMap<TenantId, Retention>,
-    /// Caps of the archive.
-    pub archive: ArchiveCaps,
-}
-
-impl Default for Options {
-    fn default() -> Options {
-        Options {
-            clock: Arc::new(|| Time::from(std::time::SystemTime::now())),
-            retention: Retention::default(),
-            tenant_retention: std::collections::BTreeMap::new(),
-            archive: ArchiveCaps::default(),
-        }
-    }
-}
+use crate::archive::{self, Archive, ArchivedBatch, BatchId, Position};
+use crate::base::Base;
+use crate::directory::Directory;
+use crate::observe::Observed;
+use crate::{Batch, Error, Options, Receipt, Retention, folders};
 
 /// What a rebuild went through.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -72,39 +29,289 @@ pub struct Rebuilt {
 
 /// The store. Cheap to share behind an `Arc`; all methods block, so async callers use a blocking
 /// thread for [`Store::append`].
-pub struct Store {}
+pub struct Store {
+    folder: PathBuf,
+    options: Options,
+    pub(crate) base: Base,
+    pub(crate) directories: Directories,
+    /// Batches written to the archive that wait for the next sync.
+    queue: Mutex<Queue>,
+    /// Held by the one that syncs and applies for all who wait.
+    commit: Mutex<Committed>,
+    /// Kept for its lock on the folder.
+    _lock: File,
+}
 
-#[allow(unused_variables)]
+struct Queue {
+    archive: Archive,
+    waiting: Vec<(u64, ArchivedBatch, Position)>,
+    /// Ids in `waiting`, so that the same batch sent twice at once is kept once.
+    ids: HashMap<BatchId, u64>,
+    next_ticket: u64,
+    failed: Option<String>,
+}
+
+#[derive(Default)]
+struct Committed {
+    /// Every ticket below is durable and applied.
+    next_ticket: u64,
+    /// Receipts whose writers have not come for them yet.
+    receipts: HashMap<u64, Receipt>,
+    /// Records applied since the base was last made durable.
+    unpersisted: u64,
+    /// The segment in which the last batch ended.
+    segment: u32,
+}
+
+enum Enqueued {
+    /// It is in the archive, durable and applied.
+    Known,
+    /// Somebody else's write of the same batch is under way.
+    Waiting(u64),
+    /// It waits for the next sync.
+    Mine(u64),
+}
+
+/// The base is made durable after this many records, which bounds what is applied again after a
+/// power cut.
+const PERSIST_EVERY: u64 = 500_000;
+
 impl Store {
     /// Opens the folder, making it if it is not there, and applies what the archive holds beyond
     /// the base. Fails with [`Error::InUse`] if another process has it.
-    pub fn open(folder: &Path, options: Options) -> Result<Store, Error> { todo!() }
-    /// Makes the base again from the archive, in place. Calls `progress` after every batch.
-    pub fn rebuild(folder: &Path, options: Options, progress: &mut dyn FnMut(Rebuilt)) -> Result<Store, Error> { todo!() }
-    /// Takes a batch. Returns when it is durable and can be read.
-    pub fn append(&self, batch: Batch) -> Result<Receipt, Error> { todo!() }
-    /// The machines with a record of this file, as `{…},{…}`, ascending by id. `None`: unknown hash.
-    pub fn file_machines(&self, scope: &Scope, hash: &FileHash, page: Page, out: &mut Vec<u8>) -> Result<Option<FileMachines>, Error> { todo!() }
-    /// The same with times, for people.
-    pub fn file_sightings(&self, scope: &Scope, hash: &FileHash) -> Result<Option<(Vec<Sighting>, FileMachines)>, Error> { todo!() }
-    /// What is known of a file: the members of one `file` object. `None`: unknown hash.
-    pub fn file(&self, scope: &Scope, hash: &FileHash) -> Result<Option<String>, Error> { todo!() }
-    /// An alert by id with its evidence: the members of one `alert` object.
-    pub fn alert(&self, scope: &Scope, id: &AlertId) -> Result<Option<String>, Error> { todo!() }
-    /// Alerts, ascending by id, as `{…},{…}`, `evidence` empty. Returns how many were written.
-    pub fn alerts(&self, scope: &Scope, page: Page, out: &mut Vec<u8>) -> Result<usize, Error> { todo!() }
-    /// The files in an alert's evidence, as `{…},{…}`. `None`: no such alert (or not visible).
-    pub fn alert_files(&self, scope: &Scope, id: &AlertId, page: Page, out: &mut Vec<u8>) -> Result<Option<usize>, Error> { todo!() }
-    /// A machine by id, else by name without regard to case: the members of one `machine` object.
-    pub fn machine(&self, scope: &Scope, id_or_name: &str) -> Result<Option<String>, Error> { todo!() }
-    /// Machines, ascending by id, as `{…},{…}`. Returns how many were written.
-    pub fn machines(&self, scope: &Scope, page: Page, out: &mut Vec<u8>) -> Result<usize, Error> { todo!() }
-    /// Hashes that identify no single file, ascending.
-    pub fn conflicts(&self, scope: &Scope) -> Result<Vec<Conflict>, Error> { todo!() }
-    /// Records kept aside, by source and offset. At most `limit`.
-    pub fn rejects(&self, scope: &Scope, limit: usize) -> Result<Vec<Reject>, Error> { todo!() }
-    /// How much the tenant holds.
-    pub fn totals(&self, scope: &Scope) -> Result<Totals, Error> { todo!() }
+    pub fn open(folder: &Path, options: Options) -> Result<Store, Error> {
+        let lock = folders::lock(folder)?;
+        folders::recover_interrupted_rebuild(folder)?;
+        Store::open_locked(folder, options, lock, &mut |_| {})
+    }
+
+    /// Makes the base again from the archive, in place. Calls `progress` after every batch. Fails
+    /// if the caps have dropped a part of the archive: a rebuild would forget what it held.
+    pub fn rebuild(
+        folder: &Path,
+        options: Options,
+        progress: &mut dyn FnMut(Rebuilt),
+    ) -> Result<Store, Error> {
+        let lock = folders::lock(folder)?;
+        folders::recover_interrupted_rebuild(folder)?;
+        let archived = folders::archive(folder);
+        if !archive::is_complete(&archived)? {
+            return Err(Error::ArchiveIncomplete(archived));
+        }
+        let old = Base::open(&folders::base(folder))?;
+        let applied = old.applied()?;
+        drop(old);
+        let new = folders::start_rebuild(folder)?;
+        let base = Base::open(&new)?;
+        let directories = RwLock::default();
+        let mut rebuilt =
+            Rebuilt { bytes_total: archive::size_from(&archived, Position::START)?, ..Rebuilt::default() };
+        replay(&archived, Position::START, applied, &base, &directories, &mut rebuilt, progress)?;
+        base.persist()?;
+        drop(base);
+        folders::finish_rebuild(folder)?;
+        Store::open_locked(folder, options, lock, &mut |_| {})
+    }
+
+    fn open_locked(
+        folder: &Path,
+        options: Options,
+        lock: File,
+        progress: &mut dyn FnMut(Rebuilt),
+    ) -> Result<Store, Error> {
+        let base = Base::open(&folders::base(folder))?;
+        let directories = RwLock::new(base.directories()?);
+        let archived = folders::archive(folder);
+        fs::create_dir_all(&archived).map_err(Error::io(format!("making {}", archived.display())))?;
+        let applied = base.applied()?;
+        let mut caught_up =
+            Rebuilt { bytes_total: archive::size_from(&archived, applied)?, ..Rebuilt::default() };
+        replay(&archived, applied, applied, &base, &directories, &mut caught_up, progress)?;
+        let archive = Archive::open(&archived, options.archive)?;
+        archive.enforce_caps(base.applied()?, (options.clock)())?;
+        let segment = archive.end().segment;
+        let queue = Queue { archive, waiting: Vec::new(), ids: HashMap::new(), next_ticket: 0, failed: None };
+        let committed = Committed { segment, ..Committed::default() };
+        Ok(Store {
+            folder: folder.to_owned(),
+            options,
+            base,
+            directories,
+            queue: Mutex::new(queue),
+            commit: Mutex::new(committed),
+            _lock: lock,
+        })
+    }
+
     /// The folder.
-    pub fn folder(&self) -> &Path { todo!() }
+    pub fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    /// Takes a batch. Returns when it is durable and can be read.
+    ///
+    /// Writers queue their batch in the archive and then compete for the commit lock; whoever
+    /// gets it syncs and applies every batch that waits, so one sync serves them all.
+    pub fn append(&self, batch: Batch) -> Result<Receipt, Error> {
+        if batch.records.len() > Batch::MAX_RECORDS {
+            return Err(Error::TooLarge {
+                what: "records",
+                found: batch.records.len(),
+                limit: Batch::MAX_RECORDS,
+            });
+        }
+        let batch = ArchivedBatch::new(batch, (self.options.clock)())?;
+        let outside = self.alerts_outside_retention(&batch);
+        let repeated = |_| Receipt { repeated: true, ..Receipt::default() };
+        let (ticket, is_mine) = match self.enqueue(batch)? {
+            Enqueued::Known => return Ok(repeated(())),
+            Enqueued::Waiting(ticket) => (ticket, false),
+            Enqueued::Mine(ticket) => (ticket, true),
+        };
+        let mut committed = hold(&self.commit);
+        if committed.next_ticket <= ticket {
+            self.commit(&mut committed)?;
+        }
+        match committed.receipts.remove(&ticket).filter(|_| is_mine) {
+            Some(receipt) => Ok(Receipt { alerts_outside_retention: outside, ..receipt }),
+            None => Ok(repeated(())),
+        }
+    }
+
+    fn enqueue(&self, batch: ArchivedBatch) -> Result<Enqueued, Error> {
+        let mut queue = hold(&self.queue);
+        if let Some(failed) = &queue.failed {
+            return Err(Error::ReadOnly(failed.clone()));
+        }
+        if let Some(ticket) = queue.ids.get(&batch.id) {
+            return Ok(Enqueued::Waiting(*ticket));
+        }
+        if self.base.knows(&batch.id)? {
+            return Ok(Enqueued::Known);
+        }
+        if let Err(error) = queue.archive.append(&batch) {
+            queue.failed = Some(error.to_string());
+            return Err(error);
+        }
+        let ticket = queue.next_ticket;
+        queue.next_ticket += 1;
+        queue.ids.insert(batch.id, ticket);
+        let after = queue.archive.end();
+        queue.waiting.push((ticket, batch, after));
+        Ok(Enqueued::Mine(ticket))
+    }
+
+    /// Syncs the archive and applies every batch that waits. A failure closes the store to
+    /// writes: after a failed sync nobody knows what is on the disk.
+    fn commit(&self, committed: &mut Committed) -> Result<(), Error> {
+        let result = self.commit_waiting(committed);
+        if let Err(error) = &result {
+            hold(&self.queue).failed.get_or_insert(error.to_string());
+        }
+        result
+    }
+
+    fn commit_waiting(&self, committed: &mut Committed) -> Result<(), Error> {
+        let (waiting, syncer) = {
+            let mut queue = hold(&self.queue);
+            if let Some(failed) = &queue.failed {
+                return Err(Error::ReadOnly(failed.clone()));
+            }
+            (std::mem::take(&mut queue.waiting), queue.archive.syncer()?)
+        };
+        syncer.sync()?;
+        for (ticket, batch, after) in waiting {
+            let records = batch.records.len() as u64;
+            let receipt = apply(&self.base, &self.directories, &batch, after)?;
+            hold(&self.queue).ids.remove(&batch.id);
+            committed.receipts.insert(ticket, receipt);
+            committed.next_ticket = ticket + 1;
+            committed.unpersisted += records;
+            if committed.unpersisted >= PERSIST_EVERY || after.segment != committed.segment {
+                self.base.persist()?;
+                committed.unpersisted = 0;
+                committed.segment = after.segment;
+                hold(&self.queue).archive.enforce_caps(after, self.now())?;
+            }
+        }
+        Ok(())
+    }
+
+    fn alerts_outside_retention(&self, batch: &ArchivedBatch) -> u64 {
+        let Some(window) = self.retention(batch.tenant).alerts else { return 0 };
+        let oldest = (self.options.clock)() - window;
+        let updated = |record: &Record| match record {
+            Record::Alert(alert) => {
+                Some((alert.id.to_string(), alert.facts.time(shapes::alert::LAST_UPDATE_TIME)?))
+            }
+            Record::Row(row) if row.table_id() == alert_info::TABLE.id => {
+                Some((row.text(alert_info::ALERT_ID)?.to_owned(), row.time(alert_info::TIMESTAMP)?))
+            }
+            Record::Row(_) => None,
+        };
+        let updates = batch.records.iter().filter_map(updated);
+        let outside: BTreeSet<String> = updates.filter(|(_, at)| *at < oldest).map(|(id, _)| id).collect();
+        outside.len() as u64
+    }
+
+    pub(crate) fn retention(&self, tenant: TenantId) -> Retention {
+        self.options.tenant_retention.get(&tenant).copied().unwrap_or(self.options.retention)
+    }
+
+    pub(crate) fn now(&self) -> Time {
+        (self.options.clock)()
+    }
+}
+
+type Directories = RwLock<HashMap<TenantId, Directory>>;
+
+/// Applies one batch to the base and then to the directory. A reader in between sees the base's
+/// machines that the directory does not know yet as not there: the batch is not acknowledged.
+fn apply(
+    base: &Base,
+    directories: &Directories,
+    batch: &ArchivedBatch,
+    after: Position,
+) -> Result<Receipt, Error> {
+    let observed = Observed::of(batch);
+    let (receipt, changed) = {
+        let directories = read_lock(directories);
+        let nobody = Directory::default();
+        base.apply(batch, observed, after, directories.get(&batch.tenant).unwrap_or(&nobody))?
+    };
+    let mut directories = directories.write().unwrap_or_else(PoisonError::into_inner);
+    let directory = directories.entry(batch.tenant).or_default();
+    for machine in changed {
+        directory.put(machine.ordinal, machine.id, &machine.entity);
+    }
+    directory.settle();
+    Ok(receipt)
+}
+
+fn replay(
+    archived: &Path,
+    from: Position,
+    applied: Position,
+    base: &Base,
+    directories: &Directories,
+    so_far: &mut Rebuilt,
+    progress: &mut dyn FnMut(Rebuilt),
+) -> Result<(), Error> {
+    archive::replay(archived, from, applied, &mut |batch, after, bytes| {
+        apply(base, directories, &batch, after)?;
+        so_far.batches += 1;
+        so_far.records += batch.records.len() as u64;
+        so_far.bytes += bytes;
+        progress(*so_far);
+        Ok(())
+    })
+}
+
+/// The data behind these locks is whole after any panic: it is replaced, never half-changed.
+fn hold<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+pub(crate) fn read_lock<T>(lock: &RwLock<T>) -> RwLockReadGuard<'_, T> {
+    lock.read().unwrap_or_else(PoisonError::into_inner)
 }

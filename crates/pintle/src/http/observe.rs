@@ -34,29 +34,24 @@ pub fn wrap(router: Router, metrics: Metrics, access: AccessLog) -> Router {
         AccessLog::All => Some(NonZeroU32::MIN),
         AccessLog::OneIn(n) => Some(n),
     };
-    let observer = Observer {
-        metrics,
-        one_in,
-        seen: Arc::default(),
-    };
+    let observer = Observer { metrics, one_in, seen: Arc::default() };
     router.layer(middleware::from_fn_with_state(observer, observe))
 }
 
 async fn observe(State(observer): State<Observer>, request: Request, next: Next) -> Response {
     let began = Instant::now();
-    let route = request.extensions().get::<MatchedPath>().cloned();
+    let outer_route = request.extensions().get::<MatchedPath>().cloned();
     let method = request.method().clone();
     let in_flight = observer.metrics.request_begun();
     let response = next.run(request).await;
     drop(in_flight);
     let took = began.elapsed();
-    let route = route.as_ref().map_or(NO_ROUTE, MatchedPath::as_str);
+    // The API's router brings paths into its table's form first, so only its answer tells the route.
+    let route = outer_route.as_ref().or_else(|| response.extensions().get());
+    let route = route.map_or(NO_ROUTE, MatchedPath::as_str);
     let status = response.status().as_u16();
     observer.metrics.request(route, &method, status, took);
-    if observer
-        .one_in
-        .is_some_and(|n| observer.seen.fetch_add(1, Ordering::Relaxed) % n == 0)
-    {
+    if observer.one_in.is_some_and(|n| observer.seen.fetch_add(1, Ordering::Relaxed) % n == 0) {
         tracing::info!(
             target: "access",
             method = method.as_str(),

@@ -1,0 +1,121 @@
+//! Alerts as Defender's API gives them, in the API's list or one a line. A shipper may have split
+//! `evidence`, so that each line has one object of it: the parts meet again in the store.
+
+use pintle_model::shapes::{alert, evidence};
+use pintle_model::{Alert, AlertId, Evidence, Facts, Kind, MachineId, Record, Shape, Time};
+use serde_json::Value;
+
+use super::{Decoded, Format, Problem};
+use crate::json::{Json, Object};
+use crate::machine;
+
+pub static FORMAT: Format = Format {
+    name: "mde-alerts",
+    description: "Defender alerts as the API gives them: {\"value\":[…]}, or one alert a line",
+    recognises: |object| {
+        object.has("id")
+            && (object.has("alertCreationTime") || object.has("machineId"))
+            && object.has("severity")
+    },
+    decode,
+};
+
+fn decode(record: &[u8]) -> Result<Decoded, Problem> {
+    let object = Object::parse(record)?;
+    let id = object.get("id").and_then(Json::text).ok_or("id is missing")?;
+    let id: AlertId = id.parse().map_err(|_| "id cannot be an alert's id")?;
+    let time = |name: &str| object.get(name).and_then(Json::text).and_then(|text| Time::parse(&text));
+    let at = time("lastUpdateTime")
+        .or_else(|| time("lastEventTime").max(time("alertCreationTime")))
+        .unwrap_or(Time::MIN);
+
+    let mut facts = Facts::default();
+    for (name, value) in &object.members {
+        match &**name {
+            // Evidence is kept piece by piece.
+            "evidence" => {}
+            "machineId" if is_no_id(*value) => {
+                let name = object.get("computerDnsName").and_then(Json::text);
+                let derived = name.and_then(|name| machine::named(&name));
+                facts.note_text(alert::MACHINE_ID, at, derived.as_ref().map(MachineId::as_str));
+            }
+            _ => note(&mut facts, &alert::SHAPE, name, *value, at),
+        }
+    }
+    let evidence = object.get("evidence").map(|list| pieces(list, at)).unwrap_or_default();
+    Ok(Decoded::Record(Record::Alert(Alert { id, facts, evidence })))
+}
+
+fn is_no_id(value: Json<'_>) -> bool {
+    value.text().is_none_or(|id| machine::is_no_id(&id))
+}
+
+/// The pieces of evidence in a list, or the one object that a shipper left of it.
+fn pieces(evidence: Json<'_>, alert: Time) -> Vec<Evidence> {
+    evidence.elements().into_iter().filter_map(Json::object).map(|members| piece(&members, alert)).collect()
+}
+
+fn piece(members: &Object<'_>, alert: Time) -> Evidence {
+    let created =
+        members.get("evidenceCreationTime").and_then(Json::text).and_then(|text| Time::parse(&text));
+    let mut facts = Facts::default();
+    for (name, value) in &members.members {
+        note(&mut facts, &evidence::SHAPE, name, *value, created.unwrap_or(alert));
+    }
+    Evidence(facts)
+}
+
+/// Notes a member that the shape declares, in the API's own writing.
+fn note(facts: &mut Facts, shape: &Shape, name: &str, value: Json<'_>, at: Time) {
+    let Some((member, declared)) = shape.member(name) else {
+        return;
+    };
+    let Some(text) = canonical(declared.kind, value) else {
+        return;
+    };
+    facts.note(member, at, text);
+}
+
+fn canonical(kind: Kind, value: Json<'_>) -> Option<String> {
+    match serde_json::from_str::<Value>(value.raw()) {
+        Ok(value) => kind.canonical(&value),
+        // Half a UTF-16 pair is all that well-formed JSON can fail by here.
+        Err(_) => kind.canonical(&Value::from(value.text()?)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn alert(json: &str) -> Alert {
+        match decode(json.as_bytes()) {
+            Ok(Decoded::Record(Record::Alert(alert))) => alert,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn what_an_alert_says_holds_as_of_its_last_update_or_else_its_newest_time() {
+        let old = r#"{"id":"a","status":"New","lastUpdateTime":"2026-01-02T00:00:00Z","lastEventTime":"2026-01-09T00:00:00Z"}"#;
+        let by_creation = r#"{"id":"a","status":"InProgress","lastEventTime":"2026-01-01T00:00:00Z","alertCreationTime":"2026-01-03T00:00:00Z"}"#;
+        let timeless = r#"{"id":"a","status":"Resolved"}"#;
+        for order in [[old, by_creation, timeless], [timeless, by_creation, old]] {
+            let mut facts = Facts::default();
+            for json in order {
+                facts.merge(alert(json).facts);
+            }
+            assert_eq!(facts.text(alert::STATUS).as_deref(), Some("InProgress"));
+        }
+    }
+
+    #[test]
+    fn evidence_is_a_list_or_the_one_object_that_a_shipper_left_of_it() {
+        let piece = r#"{"entityType":"File","sha1":"a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1"}"#;
+        let list = alert(&format!(r#"{{"id":"a","evidence":[{piece},3,{piece}]}}"#));
+        let one = alert(&format!(r#"{{"id":"a","evidence":{piece}}}"#));
+        assert_eq!((list.evidence.len(), one.evidence.len()), (2, 1));
+        assert_eq!(list.evidence.first(), one.evidence.first());
+        assert!(alert(r#"{"id":"a","evidence":null}"#).evidence.is_empty());
+    }
+}

@@ -1,0 +1,346 @@
+//! A Windows event, whoever shipped it, and the row it becomes. What an event's data means is a
+//! [`Mapping`]: Sysmon's are in `sysmon`, Security logons are here, and everything else becomes a
+//! row that at least says when the machine was last heard of.
+
+use std::borrow::Cow;
+
+use pintle_model::tables::{device_events, device_logon_events};
+use pintle_model::{Cell, ColumnId, Hashes, Record, Row, Table, Time};
+
+use crate::formats::{Decoded, Problem};
+use crate::json::{self, Json};
+use crate::{machine, sysmon};
+
+/// The longest `AdditionalFields` written, in bytes.
+const MAX_ADDITIONAL_FIELDS: usize = 32 * 1024;
+
+/// A value of an event's data.
+#[derive(Clone, Debug)]
+pub enum Datum<'a> {
+    /// From JSON.
+    Json(Json<'a>),
+    /// Text from XML.
+    Text(Cow<'a, str>),
+}
+
+impl Datum<'_> {
+    /// The text; `None` where the source says there is no value (`null`, empty, `-`).
+    pub fn text(&self) -> Option<Cow<'_, str>> {
+        let text = match self {
+            Datum::Json(json) => json.text()?,
+            Datum::Text(text) => Cow::Borrowed(&**text),
+        };
+        (!matches!(&*text, "" | "-")).then_some(text)
+    }
+
+    fn write(&self, out: &mut String) {
+        match self {
+            Datum::Json(json) => json.write(out),
+            Datum::Text(text) => json::write_string(out, text),
+        }
+    }
+}
+
+/// A Windows event as every shipper gives it, under whatever names.
+#[derive(Default)]
+pub struct WindowsEvent<'a> {
+    /// The endpoint's own name, never the collector's.
+    pub computer: Cow<'a, str>,
+    /// The log it was written to.
+    pub channel: Cow<'a, str>,
+    /// Who wrote it.
+    pub provider: Cow<'a, str>,
+    /// Which event of the provider.
+    pub event_id: Option<i64>,
+    /// Its number in the machine's log.
+    pub record_id: Option<i64>,
+    /// When it was written, by the system's clock.
+    pub time: Option<Time>,
+    /// Its data, in the order they came.
+    pub data: Vec<(Cow<'a, str>, Datum<'a>)>,
+}
+
+/// What an event becomes.
+pub struct Mapping {
+    /// The row's table.
+    pub table: &'static Table,
+    /// The row's `ActionType`.
+    pub action: &'static str,
+    /// Where data go, by name, in groups.
+    pub fields: &'static [&'static [Field]],
+    /// The column for everything else, if the table has one.
+    pub rest: Option<ColumnId>,
+}
+
+/// A datum's name and where it goes.
+pub type Field = (&'static str, Target);
+
+/// Where a datum goes.
+#[derive(Clone, Copy)]
+pub enum Target {
+    /// A text column.
+    Text(ColumnId),
+    /// A number column.
+    Long(ColumnId),
+    /// A path: its last part, and the whole.
+    Path(ColumnId, ColumnId),
+    /// `DOMAIN\name`, or a name: domain and name.
+    Account(ColumnId, ColumnId),
+    /// The SHA-1, SHA-256 and MD5 of the file that the row is about.
+    Hashes(ColumnId, ColumnId, ColumnId),
+    /// A registry key followed by a value's name: key and name.
+    RegistryValue(ColumnId, ColumnId),
+    /// A logon type's number, as its name.
+    LogonType(ColumnId),
+}
+
+impl WindowsEvent<'_> {
+    /// The value of a datum.
+    pub fn get(&self, name: &str) -> Option<Cow<'_, str>> {
+        self.data.iter().find(|(datum, _)| datum == name)?.1.text()
+    }
+
+    /// Makes it a row.
+    pub fn decode(&self) -> Result<Decoded, Problem> {
+        let event_id = self.event_id.ok_or("the event's id is missing or no number")?;
+        let Some(id) = machine::named(&self.computer) else {
+            return Ok(Decoded::Nothing("event without a machine"));
+        };
+        let mapping = self.mapping(event_id);
+        let mut row = Row::new(mapping.table);
+        // Sysmon's own clock: the shipper's times come later, or in a local zone.
+        let utc = self.get("UtcTime").and_then(|text| Time::parse(&text));
+        row.set_time(device_events::TIMESTAMP, utc.or(self.time));
+        row.set_text(device_events::DEVICE_ID, Some(id.as_str()));
+        row.set_text(device_events::DEVICE_NAME, Some(&self.computer.trim().to_lowercase()));
+        row.set_text(device_events::ACTION_TYPE, Some(mapping.action));
+
+        let without_hashes = event_id == 15 && sysmon::is_named_stream(self);
+        let mut rest = Rest::new(self, event_id);
+        for (name, datum) in &self.data {
+            let target = mapping.fields.iter().copied().flatten().find(|(field, _)| field == name);
+            let taken = match target {
+                Some((_, Target::Hashes(..))) if without_hashes => false,
+                Some((_, target)) => target.put(&mut row, datum),
+                None => name == "UtcTime" || name == "Message",
+            };
+            if !taken && mapping.rest.is_some() {
+                rest.note(name, datum);
+            }
+        }
+        if let Some(column) = mapping.rest {
+            row.set(column, Cell::Text(rest.close().into()));
+        }
+        Ok(Decoded::Record(Record::Row(row)))
+    }
+
+    fn mapping(&self, event_id: i64) -> &'static Mapping {
+        if sysmon::wrote(self) {
+            return sysmon::mapping(self, event_id);
+        }
+        match (&*self.channel, event_id) {
+            ("Security", 4624) => &LOGON_SUCCESS,
+            ("Security", 4625) => &LOGON_FAILED,
+            _ => &OTHER,
+        }
+    }
+}
+
+impl Target {
+    /// Puts a datum where it belongs. `false` when it has no place there.
+    fn put(self, row: &mut Row, datum: &Datum<'_>) -> bool {
+        let Some(text) = datum.text() else {
+            return true;
+        };
+        match self {
+            Target::Text(column) => row.set_text(column, Some(&text)),
+            Target::Long(column) => match json::long(&text) {
+                Some(number) => row.set_long(column, Some(number)),
+                None => return false,
+            },
+            Target::Path(name, path) => {
+                row.set_text(name, Some(last_part(&text)));
+                row.set_text(path, Some(&text));
+            }
+            Target::Account(domain, name) => match text.split_once('\\') {
+                Some((before, after)) => {
+                    row.set_text(domain, Some(before));
+                    row.set_text(name, Some(after));
+                }
+                None => row.set_text(name, Some(&text)),
+            },
+            Target::Hashes(sha1, sha256, md5) => {
+                let hashes = Hashes::read_sysmon(&text);
+                if hashes.is_empty() {
+                    return false;
+                }
+                row.set_hashes(sha1, sha256, md5, &hashes);
+            }
+            Target::RegistryValue(key, name) => match text.rsplit_once('\\') {
+                Some((before, after)) => {
+                    row.set_text(key, Some(before));
+                    row.set_text(name, Some(after));
+                }
+                None => row.set_text(key, Some(&text)),
+            },
+            Target::LogonType(column) => match logon_type(&text) {
+                Some(name) => row.set_text(column, Some(name)),
+                None => return false,
+            },
+        }
+        true
+    }
+}
+
+/// The last part of a path of Windows or of anything else.
+pub fn last_part(path: &str) -> &str {
+    path.rsplit(['\\', '/']).next().unwrap_or(path)
+}
+
+/// Defender's name of a logon type's number.
+fn logon_type(number: &str) -> Option<&'static str> {
+    Some(match number.trim() {
+        "2" => "Interactive",
+        "3" => "Network",
+        "4" => "Batch",
+        "5" => "Service",
+        "7" => "Unlock",
+        "8" => "NetworkCleartext",
+        "9" => "NewCredentials",
+        "10" => "RemoteInteractive",
+        "11" => "CachedInteractive",
+        _ => return None,
+    })
+}
+
+/// `AdditionalFields`: where the event stood, and the data that no column took.
+struct Rest {
+    json: String,
+    omitted: u32,
+}
+
+impl Rest {
+    fn new(event: &WindowsEvent<'_>, event_id: i64) -> Rest {
+        let mut json = String::with_capacity(512);
+        json.push_str("{\"Channel\":");
+        json::write_string(&mut json, cut(&event.channel));
+        json.push_str(",\"EventID\":");
+        json.push_str(&event_id.to_string());
+        if let Some(record) = event.record_id {
+            json.push_str(",\"EventRecordID\":");
+            json.push_str(&record.to_string());
+        }
+        Rest { json, omitted: 0 }
+    }
+
+    fn note(&mut self, name: &str, datum: &Datum<'_>) {
+        if datum.text().is_none() {
+            return;
+        }
+        let before = self.json.len();
+        self.json.push(',');
+        match name {
+            "Channel" | "EventID" | "EventRecordID" => {
+                json::write_string(&mut self.json, &format!("Data.{name}"))
+            }
+            _ => json::write_string(&mut self.json, name),
+        }
+        self.json.push(':');
+        datum.write(&mut self.json);
+        if self.json.len() > MAX_ADDITIONAL_FIELDS - 32 {
+            self.json.truncate(before);
+            self.omitted += 1;
+        }
+    }
+
+    fn close(mut self) -> String {
+        if self.omitted > 0 {
+            self.json.push_str(&format!(",\"OmittedFields\":{}", self.omitted));
+        }
+        self.json.push('}');
+        self.json
+    }
+}
+
+/// The beginning of a name that is short in any honest event.
+fn cut(text: &str) -> &str {
+    text.get(..text.floor_char_boundary(256)).unwrap_or_default()
+}
+
+const LOGON: &[&[Field]] = &[&[
+    ("TargetUserName", Target::Text(device_logon_events::ACCOUNT_NAME)),
+    ("TargetDomainName", Target::Text(device_logon_events::ACCOUNT_DOMAIN)),
+    ("TargetUserSid", Target::Text(device_logon_events::ACCOUNT_SID)),
+    ("TargetLogonId", Target::Long(device_logon_events::LOGON_ID)),
+    ("LogonType", Target::LogonType(device_logon_events::LOGON_TYPE)),
+    ("AuthenticationPackageName", Target::Text(device_logon_events::PROTOCOL)),
+    ("FailureReason", Target::Text(device_logon_events::FAILURE_REASON)),
+    ("WorkstationName", Target::Text(device_logon_events::REMOTE_DEVICE_NAME)),
+    ("IpAddress", Target::Text(device_logon_events::REMOTE_IP)),
+    ("IpPort", Target::Long(device_logon_events::REMOTE_PORT)),
+    ("SubjectUserName", Target::Text(device_logon_events::INITIATING_PROCESS_ACCOUNT_NAME)),
+    ("SubjectDomainName", Target::Text(device_logon_events::INITIATING_PROCESS_ACCOUNT_DOMAIN)),
+    ("SubjectUserSid", Target::Text(device_logon_events::INITIATING_PROCESS_ACCOUNT_SID)),
+    ("ProcessId", Target::Long(device_logon_events::INITIATING_PROCESS_ID)),
+    (
+        "ProcessName",
+        Target::Path(
+            device_logon_events::INITIATING_PROCESS_FILE_NAME,
+            device_logon_events::INITIATING_PROCESS_FOLDER_PATH,
+        ),
+    ),
+]];
+
+static LOGON_SUCCESS: Mapping = Mapping {
+    table: &device_logon_events::TABLE,
+    action: "LogonSuccess",
+    fields: LOGON,
+    rest: Some(device_logon_events::ADDITIONAL_FIELDS),
+};
+
+static LOGON_FAILED: Mapping = Mapping {
+    table: &device_logon_events::TABLE,
+    action: "LogonFailed",
+    fields: LOGON,
+    rest: Some(device_logon_events::ADDITIONAL_FIELDS),
+};
+
+static OTHER: Mapping = Mapping {
+    table: &device_events::TABLE,
+    action: "WindowsEvent",
+    fields: &[],
+    rest: Some(device_events::ADDITIONAL_FIELDS),
+};
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_first_four_columns_of_every_event_table_stand_where_a_row_is_begun() {
+        let event = WindowsEvent::default();
+        for mapping in (0..=40).map(|id| sysmon::mapping(&event, id)).chain([&LOGON_SUCCESS, &OTHER]) {
+            let names: Vec<_> = mapping.table.columns.iter().take(4).map(|column| column.name).collect();
+            assert_eq!(
+                names,
+                ["Timestamp", "DeviceId", "DeviceName", "ActionType"],
+                "{}",
+                mapping.table.name
+            );
+        }
+    }
+
+    #[test]
+    fn additional_fields_are_bounded_and_say_what_is_missing() {
+        let long = "x".repeat(MAX_ADDITIONAL_FIELDS);
+        let event = WindowsEvent {
+            computer: "ws-1".into(),
+            event_id: Some(0),
+            data: vec![("Long".into(), Datum::Text(long.into())), ("Short".into(), Datum::Text("s".into()))],
+            ..WindowsEvent::default()
+        };
+        let Decoded::Record(Record::Row(row)) = event.decode().unwrap() else { panic!("no row") };
+        let fields = row.text(device_events::ADDITIONAL_FIELDS).unwrap();
+        assert_eq!(fields, r#"{"Channel":"","EventID":0,"Short":"s","OmittedFields":1}"#);
+    }
+}

@@ -1,0 +1,147 @@
+//! `pintle ingest`: puts files, folders or standard input in, shows how it goes, and ends with a
+//! table of what came of it.
+
+mod inputs;
+mod outcome;
+mod progress;
+
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Instant;
+
+use axum::body::Body;
+use futures_util::StreamExt;
+use tokio::io::AsyncRead;
+use tokio_util::io::ReaderStream;
+
+use super::Failure;
+use super::terminal::{Printable, count};
+use crate::socket::{Client, ClientError, wire};
+use inputs::Input;
+use progress::Progress;
+
+/// Puts telemetry in: files, folders, standard input
+#[derive(Debug, clap::Args)]
+#[command(
+    after_long_help = "Exit codes:
+  0    everything went in
+  1    nothing could be done
+  2    the command line is wrong
+  5    partly: records were kept aside (`pintle rejects` lists them), or an input failed
+  130  interrupted; what was reported as done is kept, and ingesting again counts nothing twice
+
+Examples:
+  pintle ingest /var/log/export/
+  zcat sysmon.json.gz | pintle ingest - --format sysmon-json --json"
+)]
+pub struct Args {
+    /// Files and folders, or `-` for standard input. Folders are gone through in the order of
+    /// their names; hidden files and `__MACOSX` are left out. gzip and zstd are unpacked
+    #[arg(required = true, value_name = "PATH")]
+    paths: Vec<std::path::PathBuf>,
+    /// The format of all inputs, instead of recognising it from the content
+    #[arg(long, value_name = "FORMAT", value_parser = super::formats())]
+    format: Option<String>,
+    #[command(flatten)]
+    place: super::Place,
+    /// Print the final table as one JSON object
+    #[arg(long)]
+    json: bool,
+}
+
+/// Runs the command.
+pub async fn run(args: Args) -> Result<ExitCode, Failure> {
+    let started = Instant::now();
+    let (inputs, mut outcome) = inputs::find(&args.paths);
+    let session = args.place.take().await?;
+    let progress = Progress::over(inputs.iter().map(Input::bytes).sum());
+    let mut interrupted = None;
+    for input in inputs {
+        let asked = wire::Ingest {
+            tenant: args.place.tenant.clone(),
+            source: input.name(),
+            format: args.format.clone(),
+        };
+        let durable = AtomicU64::new(0);
+        let taken = take(&session.client, &asked, input, &progress, &durable, outcome.records());
+        tokio::select! {
+            taken = taken => match taken {
+                Ok(report) => outcome.add(report),
+                Err(Stopped::Input(error)) => outcome.fail(asked.source, error.to_string()),
+                Err(Stopped::Owner(error)) => {
+                    progress.clear();
+                    return Err(error.into());
+                }
+            },
+            _ = tokio::signal::ctrl_c() => {
+                interrupted = Some((asked.source, durable.into_inner()));
+                break;
+            }
+        }
+    }
+    progress.clear();
+    if let Some((source, records)) = interrupted {
+        let all = count(outcome.records() + records);
+        let (source, records) = (Printable(&source), count(records));
+        eprintln!(
+            "interrupted in {source}: {all} records are in, {records} of them from there, and stay; \
+             ingest it again for the rest, nothing is counted twice"
+        );
+        session.end().await;
+        return Ok(ExitCode::from(130));
+    }
+    let held = session.client.get("/totals", &args.place.of_tenant()).await;
+    session.end().await;
+    let printed = outcome.printed(&held?, started.elapsed(), args.json);
+    super::print(&printed)?;
+    Ok(outcome.exit_code())
+}
+
+/// Why an input did not come to its end.
+enum Stopped {
+    /// It cannot be read: go on with the next.
+    Input(std::io::Error),
+    /// Whoever owns the folder cannot go on.
+    Owner(ClientError),
+}
+
+async fn take(
+    client: &Client,
+    asked: &wire::Ingest,
+    input: Input,
+    progress: &Progress,
+    durable: &AtomicU64,
+    before: u64,
+) -> Result<wire::Report, Stopped> {
+    let bytes: Box<dyn AsyncRead + Send + Unpin> = match input {
+        Input::Standard => Box::new(tokio::io::stdin()),
+        Input::File { path, .. } => Box::new(tokio::fs::File::open(path).await.map_err(Stopped::Input)?),
+    };
+    // The bar moves with what has been sent; an input that breaks off says why here, since the
+    // other side only sees that it ended.
+    let sent = progress.clone();
+    let broke = Arc::new(std::sync::Mutex::new(None));
+    let noted = Arc::clone(&broke);
+    let bytes = ReaderStream::with_capacity(bytes, 256 * 1024).map(move |chunk| {
+        match &chunk {
+            Ok(chunk) => sent.bytes(chunk.len() as u64),
+            Err(error) => {
+                let copy = std::io::Error::new(error.kind(), error.to_string());
+                *noted.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = Some(copy);
+            }
+        }
+        chunk
+    });
+    let mut came = |records: u64| {
+        durable.store(records, Ordering::Relaxed);
+        progress.records(before + records);
+    };
+    let taken = client.ingest(asked, Body::from_stream(bytes), &mut came).await;
+    let broke = broke.lock().unwrap_or_else(std::sync::PoisonError::into_inner).take();
+    match (taken, broke) {
+        (Ok(report), None) => Ok(report),
+        (_, Some(error)) => Err(Stopped::Input(error)),
+        (Err(error), None) => Err(Stopped::Owner(error)),
+    }
+}

@@ -1,0 +1,25 @@
+//! What `serve` serves: the instance of the data folder, over HTTP and over the folder's socket.
+
+use std::sync::Arc;
+
+use super::serve::{Opened, OpenError, Opening};
+use crate::http::routes;
+use crate::instance::Instance;
+use crate::socket;
+
+/// Opens the data folder.
+pub(super) fn open(opening: Opening) -> Result<Opened, OpenError> {
+    let clock = pintle_store::Options::default().clock;
+    let instance = Arc::new(Instance::open(&opening.folder, opening.config, clock)?.counting_in(opening.metrics));
+    let listening = socket::listen(Arc::clone(&instance))?;
+    let keeping = tokio::spawn(Arc::clone(&instance).keep_quotas());
+    let router = routes::router(Arc::clone(&instance));
+    let finish = move || {
+        keeping.abort();
+        tokio::runtime::Handle::current().block_on(listening.close());
+        if let Err(error) = instance.quotas.save(instance.now()) {
+            tracing::error!(%error, "the quota counts cannot be written: a restart will forget them");
+        }
+    };
+    Ok(Opened { router, finish: Box::new(finish) })
+}

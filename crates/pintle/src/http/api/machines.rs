@@ -1,0 +1,45 @@
+//! Machines.
+
+use std::sync::Arc;
+
+use axum::extract::State;
+use axum::response::Response;
+
+use super::blocking;
+use crate::http::caller::Caller;
+use crate::http::envelope::{Collection, entity};
+use crate::http::error::Failure;
+use crate::http::origin::Origin;
+use crate::http::page::{NoRows, Rows};
+use crate::http::path::Key;
+use crate::instance::Instance;
+
+/// `GET /api/machines`: the machines within retention that the caller may see, by id, 10,000 at a
+/// time. None at all is an empty list in every profile: the 404 on the published page was never
+/// seen from the service, and client fixtures show the list.
+pub async fn list(
+    State(instance): State<Arc<Instance>>,
+    caller: Caller,
+    origin: Origin,
+    rows: Rows,
+) -> Result<Response, Failure> {
+    blocking(move || {
+        let mut machines = Collection::of("Machines", &origin);
+        let written = instance.store.machines(&caller.scope, rows.page(), &mut machines.body)?;
+        Ok(machines.finish(rows.next_link(&origin, "/api/machines", written)))
+    })
+    .await
+}
+
+/// `GET /api/machines/{id}`: one machine, by id or by computer name.
+pub async fn get(
+    State(instance): State<Arc<Instance>>,
+    caller: Caller,
+    origin: Origin,
+    Key(id): Key,
+    _: NoRows,
+) -> Result<Response, Failure> {
+    let members = instance.store.machine(&caller.scope, &id)?;
+    let members = members.ok_or_else(|| Failure::not_found("Machine", &id))?;
+    Ok(entity("Machines", &origin, &members))
+}

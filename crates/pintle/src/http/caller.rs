@@ -1,0 +1,129 @@
+//! Who is calling, and whether they may: bearer token, permission, quota, in that order, before a
+//! handler runs. A handler gets a [`Scope`] and cannot read the store without one.
+
+use std::sync::Arc;
+
+use axum::extract::{FromRequestParts, Request, State};
+use axum::http::HeaderMap;
+use axum::http::header::AUTHORIZATION;
+use axum::http::request::Parts;
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+use pintle_store::Scope;
+
+use crate::auth::control::{Application, ApplicationQuota};
+use crate::auth::permission::{Permission, Permissions};
+use crate::auth::token::{Refusal, Subject, application_now};
+use crate::http::AppId;
+use crate::http::error::Failure;
+use crate::http::quota;
+use crate::instance::Instance;
+use crate::metrics::Window;
+use crate::quota::{Allowance, Bucket, Limits, MINUTE};
+
+/// What a route asks of its callers.
+#[derive(Clone, Copy, Debug)]
+pub struct Access {
+    /// The endpoint's id, by which calls are counted; `None`: they are not.
+    pub quota: Option<&'static str>,
+    /// An application needs one of these.
+    pub permissions: &'static [Permission],
+    /// A user needs this besides one of the permissions' delegated forms; `None`: no user may.
+    pub role_permission: Option<RolePermission>,
+}
+
+/// What a user's role must hold for a call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RolePermission {
+    /// View data - Security operations.
+    ViewData,
+}
+
+/// A caller who has been let in.
+#[derive(Clone, Debug)]
+pub struct Caller {
+    /// What they may see.
+    pub scope: Scope,
+}
+
+impl FromRequestParts<Arc<Instance>> for Caller {
+    type Rejection = Failure;
+
+    async fn from_request_parts(parts: &mut Parts, _: &Arc<Instance>) -> Result<Caller, Failure> {
+        parts.extensions.get().cloned().ok_or_else(|| Failure::internal("a handler ran without a caller"))
+    }
+}
+
+/// Lets a request through to its handler if its caller may make it, and tells what is left of the
+/// quota in the answer.
+pub async fn admit(
+    State((instance, access)): State<(Arc<Instance>, Access)>,
+    mut request: Request,
+    next: Next,
+) -> Response {
+    let (application, permissions) = match identify(&instance, request.headers()) {
+        Ok(known) => known,
+        Err(failure) => return failure.into_response(),
+    };
+    if !permissions.contains_any(access.permissions) {
+        return Failure::missing_roles(access.permissions, permissions).into_response();
+    }
+    let allowance = match count(&instance, &application, access.quota) {
+        Ok(allowance) => allowance,
+        Err(response) => return *response,
+    };
+    // Device groups do not narrow application tokens; nothing public says that they do.
+    request.extensions_mut().insert(Caller { scope: Scope::whole(application.tenant) });
+    let mut response = next.run(request).await;
+    response.extensions_mut().insert(AppId(application.id.to_string()));
+    if let Some(allowance) = allowance {
+        quota::tell(&allowance, response.headers_mut());
+    }
+    response
+}
+
+fn identify(instance: &Instance, headers: &HeaderMap) -> Result<(Arc<Application>, Permissions), Failure> {
+    let token = bearer(headers).ok_or_else(Failure::no_token)?;
+    let refused = |refusal: Refusal| Failure::token(&refusal);
+    let verified = instance.tokens.verify(token, &instance.issuer, instance.now()).map_err(refused)?;
+    match verified.subject {
+        Subject::Application(id, roles) => {
+            application_now(&instance.control, verified.tenant, id, roles).map_err(refused)
+        }
+        Subject::User(_) => Err(refused(Refusal::User)),
+    }
+}
+
+/// The token of the only `Authorization` header.
+fn bearer(headers: &HeaderMap) -> Option<&str> {
+    let mut values = headers.get_all(AUTHORIZATION).into_iter();
+    let (value, None) = (values.next()?, values.next()) else { return None };
+    let (scheme, token) = value.to_str().ok()?.split_once(' ')?;
+    scheme.eq_ignore_ascii_case("bearer").then_some(token.trim()).filter(|token| !token.is_empty())
+}
+
+/// Counts the call; `None`: no quota applies.
+fn count(
+    instance: &Instance,
+    application: &Application,
+    endpoint: Option<&'static str>,
+) -> Result<Option<Allowance>, Box<Response>> {
+    let Some(endpoint) = endpoint else { return Ok(None) };
+    let configured = &instance.config.quota;
+    let limits = match application.quota {
+        ApplicationQuota::Off => return Ok(None),
+        ApplicationQuota::Limits(limits) => limits,
+        ApplicationQuota::Configured if !configured.enabled => return Ok(None),
+        ApplicationQuota::Configured => {
+            Limits { per_minute: configured.per_minute.get(), per_hour: configured.per_hour.get() }
+        }
+    };
+    let bucket =
+        Bucket { tenant: application.tenant, application: application.id, endpoint: endpoint.to_owned() };
+    instance.quotas.count(bucket, limits, instance.now()).map(Some).map_err(|exceeded| {
+        instance.metrics.quota_refused(if exceeded.window == MINUTE { Window::Minute } else { Window::Hour });
+        let mut response = Failure::quota(&exceeded).into_response();
+        quota::tell(&exceeded.allowance, response.headers_mut());
+        Box::new(response)
+    })
+}

@@ -1,0 +1,194 @@
+//! How a call fails: the one place that knows the API's error envelope. What the client reads and
+//! what the log keeps are two things, joined by the `target`, a GUID of this answer.
+
+use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
+use axum::http::{HeaderValue, StatusCode};
+use axum::response::{IntoResponse, Response};
+use serde::Serialize;
+use uuid::Uuid;
+
+use crate::auth::permission::{Permission, Permissions};
+use crate::auth::token::Refusal;
+use crate::quota::Exceeded;
+
+/// A call that failed, as the client is told.
+#[derive(Debug)]
+pub struct Failure {
+    status: StatusCode,
+    code: &'static str,
+    message: String,
+    header: Option<Header>,
+}
+
+#[derive(Debug)]
+enum Header {
+    /// How to authenticate (RFC 6750).
+    Challenge(String),
+    /// Seconds.
+    RetryAfter(u64),
+}
+
+impl Failure {
+    fn new(status: StatusCode, code: &'static str, message: impl Into<String>) -> Failure {
+        Failure { status, code, message: message.into(), header: None }
+    }
+
+    /// 401: no token at all.
+    pub fn no_token() -> Failure {
+        let message = "Unauthorized request - reason of failure: no bearer token in the Authorization header";
+        let failure = Failure::new(StatusCode::UNAUTHORIZED, "Unauthorized", message);
+        Failure { header: Some(Header::Challenge("Bearer".to_owned())), ..failure }
+    }
+
+    /// 401, or 403 if the token is genuine but for another API: that is what the API answers
+    /// there, as an issue thread reports.
+    pub fn token(refusal: &Refusal) -> Failure {
+        if let Refusal::Audience(_) = refusal {
+            return Failure::new(
+                StatusCode::FORBIDDEN,
+                "Forbidden",
+                format!("Forbidden request - {refusal}"),
+            );
+        }
+        let message = format!("Unauthorized request - reason of failure: {refusal}");
+        let challenge = format!(r#"Bearer error="invalid_token", error_description="{refusal}""#);
+        let failure = Failure::new(StatusCode::UNAUTHORIZED, "Unauthorized", message);
+        Failure { header: Some(Header::Challenge(challenge)), ..failure }
+    }
+
+    /// 403: the application lacks every permission that would do. The sentence is the live one.
+    pub fn missing_roles(required: &[Permission], has: Permissions) -> Failure {
+        let list = |permissions: &mut dyn Iterator<Item = Permission>| {
+            permissions.map(Permission::value).collect::<Vec<_>>().join(",")
+        };
+        let message = format!(
+            "Missing application roles. API required roles: {}, application roles: {}.",
+            list(&mut required.iter().copied()),
+            list(&mut has.iter())
+        );
+        Failure::new(StatusCode::FORBIDDEN, "Forbidden", message)
+    }
+
+    /// 404: no such thing, or none that the caller may see.
+    pub fn not_found(kind: &str, id: &str) -> Failure {
+        Failure::new(StatusCode::NOT_FOUND, "ResourceNotFound", format!("{kind} {id} was not found"))
+    }
+
+    /// 400: not a hash of any of the three kinds.
+    pub fn invalid_hash(text: &str) -> Failure {
+        Failure::new(StatusCode::BAD_REQUEST, "InvalidHashValue", format!("Hash value {text} is invalid"))
+    }
+
+    /// 400: a query option that cannot be obeyed. The prefix is the one seen live; the code is the
+    /// documented one, where a live answer had an empty text.
+    pub fn query(detail: &str) -> Failure {
+        let message = format!("The query specified in the URI is not valid. {detail}");
+        Failure::new(StatusCode::BAD_REQUEST, "ODataError", message)
+    }
+
+    /// 400: a body that cannot be used.
+    pub fn request_body(message: impl Into<String>) -> Failure {
+        Failure::new(StatusCode::BAD_REQUEST, "InvalidRequestBody", message)
+    }
+
+    /// 400: a parameter that cannot be used.
+    pub fn input(message: impl Into<String>) -> Failure {
+        Failure::new(StatusCode::BAD_REQUEST, "InvalidInput", message)
+    }
+
+    /// 413: a body of more than so many bytes.
+    pub fn too_large(limit: u64) -> Failure {
+        Failure::beyond(format!(
+            "Request body is larger than {limit} bytes after decompression: send it in parts"
+        ))
+    }
+
+    /// 413: beyond a limit that the message names.
+    pub fn beyond(limit: impl Into<String>) -> Failure {
+        Failure::new(StatusCode::PAYLOAD_TOO_LARGE, "RequestBodyTooLarge", limit)
+    }
+
+    /// 415: a body in a coding that cannot be undone.
+    pub fn unsupported_encoding(encoding: &str) -> Failure {
+        let message = format!("Content-Encoding '{encoding}' is not supported: use gzip, zstd or none");
+        Failure::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "InvalidInput", message)
+    }
+
+    /// 408: the body stopped coming.
+    pub fn body_broke_off() -> Failure {
+        Failure::new(
+            StatusCode::REQUEST_TIMEOUT,
+            "BadRequest",
+            "Request body broke off before its end: send it again",
+        )
+    }
+
+    /// 429, in the newest wording: clients take the wait from the sentence or from `Retry-After`.
+    pub fn quota(exceeded: &Exceeded) -> Failure {
+        let seconds = exceeded.window.as_secs();
+        let message = format!(
+            "API calls quota exceeded! Maximum allowed {} per {:02}:{:02}:00 for the key Destination+TenantID+AppID. You can send requests again in {} seconds.",
+            exceeded.limit,
+            seconds / 3_600,
+            seconds / 60 % 60,
+            exceeded.retry_after
+        );
+        let failure = Failure::new(StatusCode::TOO_MANY_REQUESTS, "TooManyRequests", message);
+        Failure { header: Some(Header::RetryAfter(exceeded.retry_after)), ..failure }
+    }
+
+    /// 503: nothing can be taken in, and it is no fault of the request.
+    pub fn unavailable(why: &dyn std::error::Error) -> Failure {
+        tracing::error!(error = %why, "telemetry was refused");
+        let message = "The server accepts no telemetry at the moment: its log says why";
+        Failure::new(StatusCode::SERVICE_UNAVAILABLE, "ServiceUnavailable", message)
+    }
+
+    /// 500: nothing a client could do about it, so it is told nothing.
+    pub fn internal(why: impl std::fmt::Display) -> Failure {
+        tracing::error!(error = %why, "a request failed");
+        Failure::new(StatusCode::INTERNAL_SERVER_ERROR, "InternalServerError", "")
+    }
+}
+
+impl From<pintle_store::Error> for Failure {
+    fn from(error: pintle_store::Error) -> Failure {
+        Failure::internal(error)
+    }
+}
+
+#[derive(Serialize)]
+struct Envelope<'a> {
+    error: Body<'a>,
+}
+
+#[derive(Serialize)]
+struct Body<'a> {
+    code: &'a str,
+    message: &'a str,
+    target: Uuid,
+}
+
+impl IntoResponse for Failure {
+    fn into_response(self) -> Response {
+        let target = Uuid::new_v4();
+        tracing::debug!(%target, status = self.status.as_u16(), code = self.code, message = self.message, "refused");
+        let envelope = Envelope { error: Body { code: self.code, message: &self.message, target } };
+        let body = serde_json::to_vec(&envelope).unwrap_or_default();
+        let mut response = (self.status, body).into_response();
+        let headers = response.headers_mut();
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json; charset=utf-8"));
+        headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        match self.header {
+            Some(Header::Challenge(challenge)) => {
+                let bearer = HeaderValue::from_static("Bearer");
+                headers.insert(WWW_AUTHENTICATE, HeaderValue::try_from(challenge).unwrap_or(bearer));
+            }
+            Some(Header::RetryAfter(seconds)) => {
+                headers.insert(RETRY_AFTER, HeaderValue::from(seconds));
+            }
+            None => {}
+        }
+        response
+    }
+}

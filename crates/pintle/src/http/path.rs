@@ -1,0 +1,114 @@
+//! How a path is read: `/api` and `/api/v1.0` are one tree, segments compare without case, a slash
+//! at the end does no harm. Shipped clients disagree on all three. What stands for a `{key}` keeps
+//! its case.
+
+use std::sync::Arc;
+
+use axum::extract::{FromRequestParts, Path};
+use axum::http::Uri;
+use axum::http::request::Parts;
+use axum::http::uri::PathAndQuery;
+
+use crate::http::error::Failure;
+use crate::instance::Instance;
+
+/// The URI with its path in the form in which one of the templates has it; unchanged if none
+/// matches.
+pub(crate) fn canonical(uri: Uri, templates: &[&str]) -> Uri {
+    let path = match uri.path().strip_suffix('/') {
+        Some(path) if !path.is_empty() => path,
+        _ => uri.path(),
+    };
+    let Some(canonical) = canonical_path(path, templates) else { return uri };
+    if canonical == uri.path() {
+        return uri;
+    }
+    let with_query = match uri.query() {
+        Some(query) => format!("{canonical}?{query}"),
+        None => canonical,
+    };
+    let mut parts = uri.clone().into_parts();
+    let Ok(path_and_query) = PathAndQuery::try_from(with_query) else { return uri };
+    parts.path_and_query = Some(path_and_query);
+    Uri::from_parts(parts).unwrap_or(uri)
+}
+
+fn canonical_path(path: &str, templates: &[&str]) -> Option<String> {
+    let mut segments: Vec<&str> = path.split('/').collect();
+    let is =
+        |at: usize, name: &str| segments.get(at).is_some_and(|segment| segment.eq_ignore_ascii_case(name));
+    if is(1, "api") && is(2, "v1.0") {
+        segments.remove(2);
+    }
+    templates.iter().find_map(|template| fitted(&segments, template))
+}
+
+/// The path in the template's spelling, if it has the template's shape.
+fn fitted(segments: &[&str], template: &str) -> Option<String> {
+    if template.split('/').count() != segments.len() {
+        return None;
+    }
+    let mut fitted = String::with_capacity(128);
+    for (name, segment) in template.split('/').zip(segments).skip(1) {
+        let is_key = name.starts_with('{') && !segment.is_empty();
+        if !is_key && !name.eq_ignore_ascii_case(segment) {
+            return None;
+        }
+        fitted.push('/');
+        fitted.push_str(if is_key { segment } else { name });
+    }
+    Some(fitted)
+}
+
+/// The one key in a path, decoded.
+#[derive(Clone, Debug)]
+pub struct Key(pub String);
+
+impl FromRequestParts<Arc<Instance>> for Key {
+    type Rejection = Failure;
+
+    async fn from_request_parts(parts: &mut Parts, instance: &Arc<Instance>) -> Result<Key, Failure> {
+        match Path::<String>::from_request_parts(parts, instance).await {
+            Ok(Path(key)) => Ok(Key(key)),
+            Err(_) => Err(Failure::input("The path is not UTF-8 once percent-decoded")),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const TEMPLATES: &[&str] =
+        &["/api/machines", "/api/machines/{id}", "/api/files/{id}/machines", "/{tenant}/oauth2/v2.0/token"];
+
+    #[test]
+    fn case_base_and_a_slash_at_the_end_do_not_matter_but_the_key_keeps_its_case() {
+        for (path, expected) in [
+            ("/API/Machines", "/api/machines"),
+            ("/api/v1.0/machines/", "/api/machines"),
+            ("/Api/V1.0/FILES/38733789AB/Machines/", "/api/files/38733789AB/machines"),
+            ("/api/machines/WS-17.Example.org?$top=1", "/api/machines/WS-17.Example.org?$top=1"),
+            ("/api/v1.0/machines/v1.0", "/api/machines/v1.0"),
+            ("/Contoso.example/OAuth2/V2.0/Token", "/Contoso.example/oauth2/v2.0/token"),
+        ] {
+            assert_eq!(canonical(path.parse().unwrap(), TEMPLATES).to_string(), expected, "{path}");
+        }
+    }
+
+    #[test]
+    fn other_paths_stay_as_they_are() {
+        for path in [
+            "/",
+            "/api",
+            "/api/v1.0",
+            "/api/Machine",
+            "/api/machines/a/b/c",
+            "/api//machines",
+            "/api/files//machines",
+            "/api/v2.0/machines",
+        ] {
+            assert_eq!(canonical(path.parse().unwrap(), TEMPLATES).to_string(), path, "{path}");
+        }
+    }
+}

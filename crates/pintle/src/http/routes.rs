@@ -1,0 +1,133 @@
+//! Every URL on one page, with what it asks of its callers in the same row. A row is all there is
+//! to add for an endpoint; nothing is routed that does not stand here.
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::extract::{MatchedPath, Request, State};
+use axum::http::header::{CONTENT_LENGTH, STRICT_TRANSPORT_SECURITY};
+use axum::http::{HeaderValue, Method, StatusCode};
+use axum::middleware::{self, Next};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{MethodRouter, get, post};
+use tower::util::MapRequest;
+
+use crate::auth::permission::Permission::{self, *};
+use crate::http::api::{alerts, files, ingest, machines};
+use crate::http::caller::RolePermission::{self, ViewData};
+use crate::http::caller::{Access, admit};
+use crate::http::origin::is_encrypted;
+use crate::http::{discovery, path, token};
+use crate::instance::Instance;
+
+/// An endpoint.
+pub struct Route {
+    /// The method, for the reader and for tests; the handler is bound to it too.
+    pub method: Method,
+    /// The path under the server's root. `/api/v1.0` is `/api`.
+    pub path: &'static str,
+    handler: MethodRouter<Arc<Instance>>,
+    /// What callers need; `None`: anybody may call.
+    pub access: Option<Access>,
+}
+
+/// Every endpoint.
+#[rustfmt::skip]
+pub fn routes() -> Vec<Route> {
+    const ALERTS: &[Permission] = &[AlertRead, AlertReadWrite];
+    const MACHINES: &[Permission] = &[MachineRead, MachineReadWrite];
+    const FILES: &[Permission] = &[FileRead];
+    // Permissions are those of applications; `Permission::delegated` gives a user's.
+    // Telemetry is not counted: the API has no such endpoint, and a shipper sends when it must.
+    //    path                                            handler                   calls are counted by    an application needs    a user's role
+    vec![
+        reads("/api/alerts",                              get(alerts::list),        Some("alerts.list"),    ALERTS,                 Some(ViewData)),
+        reads("/api/alerts/{id}",                         get(alerts::get),         Some("alerts.get"),     ALERTS,                 Some(ViewData)),
+        reads("/api/alerts/{id}/files",                   get(alerts::files),       Some("alerts.files"),   FILES,                  Some(ViewData)),
+        reads("/api/files/{id}",                          get(files::get),          Some("files.get"),      FILES,                  Some(ViewData)),
+        reads("/api/files/{id}/machines",                 get(files::machines),     Some("files.machines"), MACHINES,               Some(ViewData)),
+        reads("/api/machines",                            get(machines::list),      Some("machines.list"),  MACHINES,               Some(ViewData)),
+        reads("/api/machines/{id}",                       get(machines::get),       Some("machines.get"),   MACHINES,               Some(ViewData)),
+        takes("/api/ingest",                              post(ingest::ingest),     None,                   &[EventWrite],          None),
+
+        open(Method::POST, "/{tenant}/oauth2/token",                           get(token::v1).post(token::v1)),
+        open(Method::POST, "/{tenant}/oauth2/v2.0/token",                      get(token::v2).post(token::v2)),
+        open(Method::GET,  "/{tenant}/.well-known/openid-configuration",       get(discovery::v1)),
+        open(Method::GET,  "/{tenant}/v2.0/.well-known/openid-configuration",  get(discovery::v2)),
+        open(Method::GET,  "/{tenant}/discovery/keys",                         get(discovery::keys)),
+        open(Method::GET,  "/{tenant}/discovery/v2.0/keys",                    get(discovery::keys)),
+        open(Method::GET,  "/common/discovery/instance",                       get(discovery::instance)),
+    ]
+}
+
+fn reads(
+    path: &'static str,
+    handler: MethodRouter<Arc<Instance>>,
+    quota: Option<&'static str>,
+    permissions: &'static [Permission],
+    role_permission: Option<RolePermission>,
+) -> Route {
+    Route { method: Method::GET, path, handler, access: Some(Access { quota, permissions, role_permission }) }
+}
+
+fn takes(
+    path: &'static str,
+    handler: MethodRouter<Arc<Instance>>,
+    quota: Option<&'static str>,
+    permissions: &'static [Permission],
+    role_permission: Option<RolePermission>,
+) -> Route {
+    Route { method: Method::POST, ..reads(path, handler, quota, permissions, role_permission) }
+}
+
+fn open(method: Method, path: &'static str, handler: MethodRouter<Arc<Instance>>) -> Route {
+    Route { method, path, handler, access: None }
+}
+
+/// The service that answers every request.
+pub fn router(instance: Arc<Instance>) -> Router {
+    let mut router = Router::new();
+    let mut templates = Vec::new();
+    for route in routes() {
+        templates.push(route.path);
+        let handler = match route.access {
+            // Only the row's own method is guarded, so that a wrong one is a 405 to everybody.
+            Some(access) => route
+                .handler
+                .route_layer(middleware::from_fn_with_state((Arc::clone(&instance), access), admit)),
+            None => route.handler,
+        };
+        router = router.route(route.path, handler);
+    }
+    let signed = middleware::from_fn_with_state(Arc::clone(&instance), sign);
+    let router = router.fallback(unknown_path).layer(signed).with_state(instance);
+    // Paths are brought into the table's form before they are looked up in it.
+    let canonical = MapRequest::new(router, move |mut request: Request| {
+        let uri = std::mem::take(request.uri_mut());
+        *request.uri_mut() = path::canonical(uri, &templates);
+        request
+    });
+    Router::new().fallback_service(canonical)
+}
+
+/// 404 without a body, as the API answers where nothing is routed.
+async fn unknown_path() -> Response {
+    (StatusCode::NOT_FOUND, [(CONTENT_LENGTH, "0")]).into_response()
+}
+
+/// Tells browsers to stay with https where the client came by it, and the access log which route
+/// it was, which only shows in here.
+async fn sign(State(instance): State<Arc<Instance>>, request: Request, next: Next) -> Response {
+    // Not in `dev`: a browser would remember it for everything else that runs on localhost.
+    let strict = !instance.is_dev() && is_encrypted(request.headers(), request.extensions(), &instance);
+    let route = request.extensions().get::<MatchedPath>().cloned();
+    let mut response = next.run(request).await;
+    if strict {
+        let policy = HeaderValue::from_static("max-age=15724800; includeSubDomains");
+        response.headers_mut().insert(STRICT_TRANSPORT_SECURITY, policy);
+    }
+    if let Some(route) = route {
+        response.extensions_mut().insert(route);
+    }
+    response
+}

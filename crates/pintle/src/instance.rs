@@ -1,0 +1,167 @@
+//! What a running Pintle owns: the data, the keys, the applications, the counters. Handlers share
+//! it; nothing of it is process-wide.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use pintle_model::Time;
+use pintle_store::{Clock, Options, Store};
+use tokio::sync::Semaphore;
+
+use crate::auth::control::{Control, Tenant};
+use crate::auth::issuer::Issuer;
+use crate::auth::token::{Audiences, Verifier};
+use crate::config::{Audience, Config};
+use crate::metrics::Metrics;
+use crate::quota::Quotas;
+
+/// Bodies of telemetry that are read at once.
+const INGESTS: usize = 4;
+
+/// Why a data folder could not be opened.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// The store: its folder is in use, too new or damaged.
+    #[error(transparent)]
+    Store(#[from] pintle_store::Error),
+    /// The keys or the applications.
+    #[error(transparent)]
+    Auth(#[from] crate::auth::Error),
+    /// The folder itself.
+    #[error("cannot make {}: {source}", .folder.display())]
+    Folder {
+        /// The folder.
+        folder: std::path::PathBuf,
+        /// The refusal.
+        source: std::io::Error,
+    },
+}
+
+/// How the store of such a configuration is opened.
+pub fn store_options(config: &Config, control: &Control, clock: Clock) -> Options {
+    let retention = |tenant: Tenant| (tenant.id, config.retention_of(tenant.id, &tenant.name));
+    Options {
+        clock,
+        retention: config.retention,
+        tenant_retention: control.tenants().into_iter().map(retention).collect(),
+        archive: config.archive.caps(),
+    }
+}
+
+impl OpenError {
+    /// Whether another process has the folder.
+    pub fn is_in_use(&self) -> bool {
+        matches!(self, OpenError::Store(pintle_store::Error::InUse(_)))
+    }
+}
+
+/// A running Pintle.
+pub struct Instance {
+    /// What is known.
+    pub store: Arc<Store>,
+    /// Tenants and applications.
+    pub control: Control,
+    /// The key that signs tokens.
+    pub issuer: Issuer,
+    /// Which tokens are accepted.
+    pub tokens: Verifier,
+    /// How often each application has called.
+    pub quotas: Quotas,
+    /// Where refusals, tokens and telemetry are counted.
+    pub metrics: Metrics,
+    /// The settings.
+    pub config: Config,
+    /// The time.
+    pub clock: Clock,
+    /// Bodies of telemetry read at once: each holds a batch in memory.
+    pub ingest_slots: Arc<Semaphore>,
+    dev: bool,
+}
+
+impl Instance {
+    /// Opens a data folder, making what is not there. A second process gets
+    /// [`pintle_store::Error::InUse`] and has changed nothing by then.
+    pub fn open(folder: &Path, config: Config, clock: Clock) -> Result<Instance, OpenError> {
+        let made = std::fs::create_dir_all(folder);
+        made.map_err(|source| OpenError::Folder { folder: folder.to_owned(), source })?;
+        let control = Control::open(folder)?;
+        let retention = |tenant: Tenant| (tenant.id, config.retention_of(tenant.id, &tenant.name));
+        let options = Options {
+            clock: Arc::clone(&clock),
+            retention: config.retention,
+            tenant_retention: control.tenants().into_iter().map(retention).collect(),
+            archive: config.archive.caps(),
+        };
+        let store = Arc::new(Store::open(folder, options)?);
+        let public_url = config.server.public_url.as_ref().map(|url| url.as_str());
+        let issuer = Issuer::open(folder, public_url, config.issuer.token_lifetime)?;
+        let accepted = config.issuer.accepted_audiences.iter().map(Audience::as_str);
+        let tokens = Verifier::new(Audiences::new(accepted.chain(public_url)));
+        let (quotas, problem) = Quotas::open(folder);
+        if let Some(problem) = problem {
+            tracing::warn!(error = %problem, "the quota counts cannot be read, so counting starts anew");
+        }
+        Ok(Instance {
+            store,
+            control,
+            issuer,
+            tokens,
+            quotas,
+            metrics: Metrics::new(),
+            config,
+            clock,
+            ingest_slots: Arc::new(Semaphore::new(INGESTS)),
+            dev: false,
+        })
+    }
+
+    /// Makes this the instance of `pintle dev`: it answers under many host names, so discovery and
+    /// `@odata.context` name the one that was asked. Issuer and audiences stay configured.
+    pub fn for_dev(self) -> Instance {
+        Instance { dev: true, ..self }
+    }
+
+    /// Counts in these metrics instead of some of its own.
+    pub fn counting_in(self, metrics: Metrics) -> Instance {
+        Instance { metrics, ..self }
+    }
+
+    /// Whether this is the instance of `pintle dev`.
+    pub fn is_dev(&self) -> bool {
+        self.dev
+    }
+
+    /// The time now.
+    pub fn now(&self) -> Time {
+        (self.clock)()
+    }
+
+    /// The URL under which clients know the server, without a slash at the end.
+    pub fn public_url(&self) -> Option<&str> {
+        self.config.server.public_url.as_ref().map(|url| url.as_str())
+    }
+
+    /// Writes the quota counts every second while there is something to write, so that a crash
+    /// forgets at most the last second. Never returns; drop it to stop, and call
+    /// [`Quotas::save`] then.
+    pub async fn keep_quotas(self: Arc<Instance>) {
+        let mut every_second = tokio::time::interval(Duration::from_secs(1));
+        every_second.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        let mut failing = false;
+        loop {
+            every_second.tick().await;
+            let instance = Arc::clone(&self);
+            let saved = tokio::task::spawn_blocking(move || instance.quotas.save(instance.now())).await;
+            match saved.map_err(std::io::Error::other).flatten() {
+                Ok(()) => failing = false,
+                // Said once, not every second.
+                Err(error) if !failing => {
+                    failing = true;
+                    tracing::error!(%error, "the quota counts cannot be written: a restart will forget them");
+                }
+                Err(_) => {}
+            }
+        }
+    }
+}

@@ -1,0 +1,338 @@
+//! The side of whoever owns the data folder. One screen of routes, then their handlers, each a
+//! thin layer over the store or the control file.
+
+use std::io;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
+use std::sync::Arc;
+
+use axum::body::{Body, Bytes};
+use axum::extract::{Path as PathOf, Query, State};
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
+use axum::routing::{delete, get, post};
+use axum::{Json, Router};
+use futures_util::TryStreamExt;
+use pintle_model::FileHash;
+use pintle_store::{Page, Scope, Span, Store};
+use tokio::net::UnixListener;
+use tokio::sync::{mpsc, oneshot};
+use tokio::task::JoinHandle;
+use tokio_stream::wrappers::ReceiverStream;
+use tokio_util::io::{StreamReader, SyncIoBridge};
+use uuid::Uuid;
+
+use super::address::Address;
+use super::wire;
+use crate::auth::control;
+use crate::auth::permission::{Permission, Permissions};
+use crate::instance::Instance;
+use crate::intake;
+
+/// What keeps the socket from being opened.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot listen on {}: {source}", .path.display())]
+pub struct ListenError {
+    path: PathBuf,
+    source: io::Error,
+}
+
+/// A socket that is being served. [`Listening::close`] ends it; dropping it leaves it to the
+/// runtime.
+pub struct Listening {
+    path: PathBuf,
+    stop: oneshot::Sender<()>,
+    served: JoinHandle<io::Result<()>>,
+}
+
+impl Listening {
+    /// Takes no more requests, lets the running ones end and removes the socket.
+    pub async fn close(self) {
+        let _ = std::fs::remove_file(&self.path);
+        let _ = self.stop.send(());
+        // Accepting is all that can have failed, and it is over anyway.
+        let _ = self.served.await;
+    }
+}
+
+/// Opens the socket in the instance's data folder and serves it. The instance holds the folder's
+/// lock, so a socket that is there already is a dead process's and is replaced.
+pub fn listen(instance: Arc<Instance>) -> Result<Listening, ListenError> {
+    let folder = instance.store.folder().to_owned();
+    let path = folder.join(super::FILE);
+    let listener = bind(&folder, &path).map_err(|source| ListenError { path: path.clone(), source })?;
+    let (stop, stopped) = oneshot::channel::<()>();
+    let router = routes().with_state(instance);
+    let served = tokio::spawn(async move {
+        let stopped = async {
+            let _ = stopped.await;
+        };
+        axum::serve(listener, router).with_graceful_shutdown(stopped).await
+    });
+    Ok(Listening { path, stop, served })
+}
+
+/// Binds in a folder of its own (0700) and moves the socket to its place once its mode is right:
+/// there is no moment at which others could connect.
+fn bind(folder: &Path, path: &Path) -> io::Result<UnixListener> {
+    let private = tempfile::Builder::new().prefix(".socket").tempdir_in(folder)?;
+    let address = Address::of(private.path(), "s")?;
+    let listener = UnixListener::bind(&address.path)?;
+    std::fs::set_permissions(&address.path, std::fs::Permissions::from_mode(0o600))?;
+    std::fs::rename(private.path().join("s"), path)?;
+    Ok(listener)
+}
+
+fn routes() -> Router<Arc<Instance>> {
+    Router::new()
+        .route("/ingest", post(ingest))
+        .route("/search", post(search))
+        .route("/alerts", get(alerts))
+        .route("/machines", get(machines))
+        .route("/rejects", get(rejects))
+        .route("/conflicts", get(conflicts))
+        .route("/totals", get(totals))
+        .route("/tenants", get(tenants))
+        .route("/applications", get(applications).post(create_application))
+        .route("/applications/{id}", delete(delete_application))
+        .route("/applications/{id}/secret", post(rotate_secret))
+        // Inputs are as large as they are; the body is streamed.
+        .layer(axum::extract::DefaultBodyLimit::disable())
+}
+
+type Owner = State<Arc<Instance>>;
+
+/// Why a request was not carried out, in words for the terminal.
+struct Refused(StatusCode, String);
+
+impl IntoResponse for Refused {
+    fn into_response(self) -> Response {
+        (self.0, Json(wire::Refusal { error: self.1 })).into_response()
+    }
+}
+
+impl From<pintle_store::Error> for Refused {
+    fn from(error: pintle_store::Error) -> Refused {
+        Refused(StatusCode::INTERNAL_SERVER_ERROR, error.to_string())
+    }
+}
+
+impl From<control::Error> for Refused {
+    fn from(error: control::Error) -> Refused {
+        let status = match &error {
+            control::Error::Storage(_) => StatusCode::INTERNAL_SERVER_ERROR,
+            _ => StatusCode::BAD_REQUEST,
+        };
+        Refused(status, error.to_string())
+    }
+}
+
+fn unusable(error: impl ToString) -> Refused {
+    Refused(StatusCode::BAD_REQUEST, error.to_string())
+}
+
+/// The whole of a tenant: the socket's callers own the data folder.
+fn scope(instance: &Instance, tenant: &str) -> Result<Scope, Refused> {
+    let tenant = instance.control.tenant(tenant).ok_or_else(|| {
+        let names: Vec<String> = instance.control.tenants().into_iter().map(|tenant| tenant.name).collect();
+        unusable(format!("no tenant `{tenant}`: there is {}", names.join(", ")))
+    })?;
+    Ok(Scope::whole(tenant.id))
+}
+
+/// Runs a question on a thread that may block.
+async fn ask<T: Send + 'static>(
+    instance: &Instance,
+    question: impl FnOnce(&Store) -> Result<T, pintle_store::Error> + Send + 'static,
+) -> Result<T, Refused> {
+    let store = Arc::clone(&instance.store);
+    match tokio::task::spawn_blocking(move || question(&store)).await {
+        Ok(answer) => Ok(answer?),
+        Err(error) => Err(Refused(StatusCode::INTERNAL_SERVER_ERROR, error.to_string())),
+    }
+}
+
+async fn ingest(
+    State(instance): Owner,
+    Query(asked): Query<wire::Ingest>,
+    body: Body,
+) -> Result<Response, Refused> {
+    let tenant = scope(&instance, &asked.tenant)?.tenant();
+    let format = asked.format.as_deref().map(intake::format).transpose().map_err(unusable)?;
+    let (lines, answer) = mpsc::channel::<Result<Bytes, io::Error>>(16);
+    let input = StreamReader::new(body.into_data_stream().map_err(io::Error::other));
+    tokio::task::spawn_blocking(move || {
+        let input = SyncIoBridge::new(input);
+        let report = intake::take(&instance, tenant, &asked.source, format, input, &mut |records| {
+            // A line that finds the channel full is left out: the next one says more.
+            let _ = line(&wire::IngestLine::Progress { records }).map(|line| lines.try_send(Ok(line)));
+        });
+        let _ = line(&wire::IngestLine::Report(Box::new(report))).map(|line| lines.blocking_send(Ok(line)));
+    });
+    Ok(Body::from_stream(ReceiverStream::new(answer)).into_response())
+}
+
+fn line(value: &impl serde::Serialize) -> Result<Bytes, serde_json::Error> {
+    let mut line = serde_json::to_vec(value)?;
+    line.push(b'\n');
+    Ok(line.into())
+}
+
+async fn search(State(instance): Owner, Json(asked): Json<wire::Search>) -> Result<Response, Refused> {
+    let scope = scope(&instance, &asked.tenant)?;
+    let hashes: Vec<FileHash> = asked
+        .hashes
+        .iter()
+        .map(|text| FileHash::from_str(text).map_err(|error| unusable(format!("`{text}`: {error}"))))
+        .collect::<Result<_, _>>()?;
+    let (lines, answer) = mpsc::channel::<Result<Bytes, io::Error>>(64);
+    tokio::task::spawn_blocking(move || {
+        for hash in hashes {
+            let found = instance.store.file_sightings(&scope, &hash).map(|sightings| found(hash, sightings));
+            let sent = match found {
+                Ok(found) => line(&found).map_err(io::Error::other),
+                Err(error) => line(&wire::Refusal { error: error.to_string() }).map_err(io::Error::other),
+            };
+            // The command has gone away.
+            if lines.blocking_send(sent).is_err() {
+                return;
+            }
+        }
+    });
+    Ok(Body::from_stream(ReceiverStream::new(answer)).into_response())
+}
+
+fn found(
+    hash: FileHash,
+    sightings: Option<(Vec<pintle_store::Sighting>, pintle_store::FileMachines)>,
+) -> wire::Found {
+    let between = |span: Span| wire::Between { first_seen: span.first.to_string(), last_seen: span.last.to_string() };
+    let found = sightings.is_some();
+    let (sightings, machines) = sightings.unwrap_or_default();
+    wire::Found {
+        kind: hash.kind().name().to_owned(),
+        hash: hash.to_string(),
+        found,
+        machines: sightings
+            .into_iter()
+            .map(|sighting| wire::SeenOn {
+                id: sighting.machine.to_string(),
+                name: sighting.name,
+                as_target: sighting.as_target.map(between),
+                any_role: sighting.any_role.map(between),
+            })
+            .collect(),
+        ask_instead: machines.ask_instead.into_iter().map(wire::NamedHash::from).collect(),
+    }
+}
+
+async fn alerts(State(instance): Owner, Query(part): Query<wire::Part>) -> Result<Response, Refused> {
+    let scope = scope(&instance, &part.tenant)?;
+    let page = Page { skip: part.skip, top: part.top };
+    entities(ask(&instance, move |store| written(|out| store.alerts(&scope, page, out))).await?)
+}
+
+async fn machines(State(instance): Owner, Query(part): Query<wire::Part>) -> Result<Response, Refused> {
+    let scope = scope(&instance, &part.tenant)?;
+    let page = Page { skip: part.skip, top: part.top };
+    entities(ask(&instance, move |store| written(|out| store.machines(&scope, page, out))).await?)
+}
+
+/// A list as the store writes it, in brackets.
+fn written(
+    write: impl FnOnce(&mut Vec<u8>) -> Result<usize, pintle_store::Error>,
+) -> Result<Vec<u8>, pintle_store::Error> {
+    let mut out = b"[".to_vec();
+    write(&mut out)?;
+    out.push(b']');
+    Ok(out)
+}
+
+fn entities(body: Vec<u8>) -> Result<Response, Refused> {
+    Ok(([("content-type", "application/json")], body).into_response())
+}
+
+async fn rejects(State(instance): Owner, Query(part): Query<wire::Part>) -> Result<Json<Vec<wire::Reject>>, Refused> {
+    let scope = scope(&instance, &part.tenant)?;
+    let limit = part.skip.saturating_add(part.top);
+    let rejects = ask(&instance, move |store| store.rejects(&scope, limit)).await?;
+    let rejects = rejects.into_iter().skip(part.skip).map(|reject| wire::Reject {
+        source: reject.source,
+        offset: reject.offset,
+        reason: reject.reason,
+        text: String::from_utf8_lossy(&reject.bytes).into_owned(),
+    });
+    Ok(Json(rejects.collect()))
+}
+
+async fn conflicts(
+    State(instance): Owner,
+    Query(of): Query<wire::OfTenant>,
+) -> Result<Json<Vec<wire::Conflict>>, Refused> {
+    let scope = scope(&instance, &of.tenant)?;
+    let conflicts = ask(&instance, move |store| store.conflicts(&scope)).await?;
+    let conflicts = conflicts.into_iter().map(|conflict| wire::Conflict {
+        hash: conflict.hash.into(),
+        partners: conflict.partners.into_iter().map(wire::NamedHash::from).collect(),
+    });
+    Ok(Json(conflicts.collect()))
+}
+
+async fn totals(State(instance): Owner, Query(of): Query<wire::OfTenant>) -> Result<Json<wire::Held>, Refused> {
+    let scope = scope(&instance, &of.tenant)?;
+    Ok(Json(ask(&instance, move |store| store.totals(&scope)).await?.into()))
+}
+
+async fn tenants(State(instance): Owner) -> Json<Vec<wire::Tenant>> {
+    let tenants = instance.control.tenants().into_iter();
+    Json(tenants.map(|tenant| wire::Tenant { id: tenant.id.to_string(), name: tenant.name }).collect())
+}
+
+async fn applications(State(instance): Owner) -> Json<Vec<wire::Application>> {
+    Json(instance.control.applications().iter().map(|application| shown(application, None)).collect())
+}
+
+fn shown(application: &control::Application, secret: Option<String>) -> wire::Application {
+    let permission = |permission: Permission| wire::Permission {
+        value: permission.value().to_owned(),
+        display_name: permission.display_name().to_owned(),
+    };
+    wire::Application {
+        client_id: application.id.to_string(),
+        tenant_id: application.tenant.to_string(),
+        name: application.name.clone(),
+        enabled: application.enabled,
+        permissions: application.permissions.iter().map(permission).collect(),
+        secret,
+    }
+}
+
+async fn create_application(
+    State(instance): Owner,
+    Json(new): Json<wire::NewApplication>,
+) -> Result<Json<wire::Application>, Refused> {
+    let tenant = scope(&instance, &new.tenant)?.tenant();
+    let permissions: Permissions = new
+        .permissions
+        .iter()
+        .map(|name| Permission::named(name).ok_or_else(|| unusable(format!("`{name}` is no permission of the API"))))
+        .collect::<Result<_, _>>()?;
+    let now = (instance.clock)();
+    let (application, secret) = instance.control.create_application(tenant, &new.name, permissions, now)?;
+    Ok(Json(shown(&application, Some(secret.reveal().to_owned()))))
+}
+
+async fn rotate_secret(
+    State(instance): Owner,
+    PathOf(id): PathOf<Uuid>,
+) -> Result<Json<wire::Application>, Refused> {
+    let secret = instance.control.rotate(id, (instance.clock)())?;
+    let application = instance.control.application(id).ok_or(control::Error::UnknownApplication(id))?;
+    Ok(Json(shown(&application, Some(secret.reveal().to_owned()))))
+}
+
+async fn delete_application(State(instance): Owner, PathOf(id): PathOf<Uuid>) -> Result<StatusCode, Refused> {
+    instance.control.delete(id)?;
+    Ok(StatusCode::NO_CONTENT)
+}

@@ -1,0 +1,214 @@
+//! What goes over the socket, both ways.
+
+use std::collections::BTreeMap;
+
+use pintle_store::{Receipt, Totals};
+use serde::{Deserialize, Serialize};
+
+/// A refusal's body.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct Refusal {
+    pub(crate) error: String,
+}
+
+/// Which tenant, by name or GUID.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct OfTenant {
+    pub(crate) tenant: String,
+}
+
+/// A part of a list of a tenant.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct Part {
+    pub(crate) tenant: String,
+    pub(crate) top: usize,
+    pub(crate) skip: usize,
+}
+
+/// What is ingested: the query of a request whose body is the input's bytes.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct Ingest {
+    pub(crate) tenant: String,
+    pub(crate) source: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) format: Option<String>,
+}
+
+/// A line of the answer to an ingest: how far it has come, and at the end what came of it.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum IngestLine {
+    Progress { records: u64 },
+    Report(Box<Report>),
+}
+
+/// What came of one input.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Report {
+    /// The input's name.
+    pub(crate) source: String,
+    /// The format as recognised or given.
+    pub(crate) format: Option<String>,
+    /// Records read and durable.
+    pub(crate) records: u64,
+    /// Of these, with the hash of a file.
+    pub(crate) with_file_hash: u64,
+    /// Records left out on purpose (no file, no machine), by reason.
+    pub(crate) ignored: BTreeMap<String, u64>,
+    /// Records kept aside, by reason.
+    pub(crate) kept_aside: BTreeMap<String, u64>,
+    /// Bytes, unpacked.
+    pub(crate) bytes: u64,
+    /// Batches that were here already.
+    pub(crate) repeated_batches: u64,
+    /// Sums over the batches.
+    pub(crate) new: New,
+    /// Events whose time cannot be: they moved no first or last seen.
+    pub(crate) implausible_times: u64,
+    /// Alerts that lie outside the configured retention already.
+    pub(crate) alerts_outside_retention: u64,
+    /// Why it ended early, if it did.
+    pub(crate) error: Option<String>,
+}
+
+/// What was not known before.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct New {
+    pub(crate) machines: u64,
+    pub(crate) files: u64,
+    pub(crate) pairs: u64,
+}
+
+impl Report {
+    /// Counts a durable batch in.
+    pub(crate) fn add(&mut self, receipt: &Receipt) {
+        self.repeated_batches += u64::from(receipt.repeated);
+        self.new.machines += receipt.new_machines;
+        self.new.files += receipt.new_files;
+        self.new.pairs += receipt.new_pairs;
+        self.implausible_times += receipt.implausible_times;
+        self.alerts_outside_retention += receipt.alerts_outside_retention;
+    }
+}
+
+/// The hashes asked for.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct Search {
+    pub(crate) tenant: String,
+    pub(crate) hashes: Vec<String>,
+}
+
+/// A line of the answer to a search: one hash.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct Found {
+    /// `sha1`, `sha256` or `md5`.
+    pub(crate) kind: String,
+    /// In lower-case hex.
+    pub(crate) hash: String,
+    /// Whether it is known at all.
+    pub(crate) found: bool,
+    /// Where it was seen, by machine id.
+    pub(crate) machines: Vec<SeenOn>,
+    /// Hashes of other kinds to ask for as well, since their records could not be counted here.
+    pub(crate) ask_instead: Vec<NamedHash>,
+}
+
+/// A machine that has seen a file.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct SeenOn {
+    pub(crate) id: String,
+    pub(crate) name: Option<String>,
+    /// When the file was what an event was about.
+    pub(crate) as_target: Option<Between>,
+    /// When it had any role in an event.
+    pub(crate) any_role: Option<Between>,
+}
+
+/// First and last time.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct Between {
+    pub(crate) first_seen: String,
+    pub(crate) last_seen: String,
+}
+
+/// A hash and its kind.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct NamedHash {
+    pub(crate) kind: String,
+    pub(crate) hash: String,
+}
+
+impl From<pintle_model::FileHash> for NamedHash {
+    fn from(hash: pintle_model::FileHash) -> NamedHash {
+        NamedHash { kind: hash.kind().name().to_owned(), hash: hash.to_string() }
+    }
+}
+
+/// A hash with several partners of one kind.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct Conflict {
+    #[serde(flatten)]
+    pub(crate) hash: NamedHash,
+    pub(crate) partners: Vec<NamedHash>,
+}
+
+/// A record kept aside.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct Reject {
+    pub(crate) source: String,
+    pub(crate) offset: u64,
+    pub(crate) reason: String,
+    /// Its first bytes as text, what is no UTF-8 replaced.
+    pub(crate) text: String,
+}
+
+/// How much a tenant holds.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+pub(crate) struct Held {
+    pub(crate) machines: u64,
+    pub(crate) files: u64,
+    pub(crate) pairs: u64,
+    pub(crate) alerts: u64,
+}
+
+impl From<Totals> for Held {
+    fn from(totals: Totals) -> Held {
+        let Totals { machines, files, pairs, alerts } = totals;
+        Held { machines, files, pairs, alerts }
+    }
+}
+
+/// A tenant.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct Tenant {
+    pub(crate) id: String,
+    pub(crate) name: String,
+}
+
+/// An application to register.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct NewApplication {
+    pub(crate) tenant: String,
+    pub(crate) name: String,
+    pub(crate) permissions: Vec<String>,
+}
+
+/// An application.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct Application {
+    pub(crate) client_id: String,
+    pub(crate) tenant_id: String,
+    pub(crate) name: String,
+    pub(crate) enabled: bool,
+    pub(crate) permissions: Vec<Permission>,
+    /// Only in the answer that made it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) secret: Option<String>,
+}
+
+/// A permission, for people.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct Permission {
+    pub(crate) value: String,
+    pub(crate) display_name: String,
+}

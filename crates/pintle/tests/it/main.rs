@@ -1,0 +1,12 @@
+//! The server as a client sees it: every file below `/tests/scenarios` is a story of calls and
+//! answers, played against a router of its own with a folder and a clock of its own.
+
+// Clippy's leave for tests does not reach their helpers.
+#![allow(clippy::unwrap_used, clippy::indexing_slicing)]
+
+mod ingest;
+mod origin;
+mod scenario;
+mod table;
+mod token;
+mod world;

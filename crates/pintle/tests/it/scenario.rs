@@ -1,0 +1,277 @@
+//! Plays the scenarios. `tests/scenarios/README.md` says how one is written.
+
+use std::collections::{BTreeMap, HashMap};
+use std::fmt::Write as _;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use axum::body::Body;
+use axum::http::Request;
+use pintle::config::{Config, Profile};
+use pintle::http::routes::routes;
+use serde::Deserialize;
+use serde_json::Value;
+
+use crate::world::{AUDIENCE, Answer, HOST, World};
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Scenario {
+    about: String,
+    #[serde(default)]
+    given: Vec<String>,
+    #[serde(default)]
+    profile: Option<String>,
+    #[serde(default)]
+    retention_days: Option<u64>,
+    call: Vec<Call>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Call {
+    /// `get /api/machines?$top=1`.
+    request: String,
+    #[serde(default)]
+    caller: Caller,
+    #[serde(default)]
+    headers: BTreeMap<String, String>,
+    #[serde(default)]
+    body: Option<String>,
+    #[serde(default = "once")]
+    repeat: usize,
+    /// Seconds that pass before the call.
+    #[serde(default)]
+    after: f64,
+    /// The server is stopped and started before the call.
+    #[serde(default)]
+    restart: bool,
+    status: u16,
+    /// `"*"`: any value; `""`: the header is not there.
+    #[serde(default)]
+    answer_headers: BTreeMap<String, String>,
+    #[serde(default)]
+    json: Option<String>,
+    #[serde(default)]
+    text: Option<String>,
+}
+
+#[derive(Clone, Default, Deserialize, PartialEq, Eq, Hash)]
+#[serde(untagged)]
+enum Caller {
+    #[default]
+    Nobody,
+    /// An application with these permissions; the same list is the same application.
+    Application(Vec<String>),
+    /// An application whose token is for another audience.
+    Audience { permissions: Vec<String>, audience: String },
+    /// The Authorization header itself.
+    Header(String),
+}
+
+fn once() -> usize {
+    1
+}
+
+fn folder() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/scenarios")
+}
+
+fn scenarios(folder: &Path, found: &mut Vec<PathBuf>) {
+    let mut entries: Vec<PathBuf> =
+        fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
+    entries.sort();
+    for entry in entries {
+        if entry.is_dir() {
+            scenarios(&entry, found);
+        } else if entry.extension().is_some_and(|extension| extension == "toml") {
+            found.push(entry);
+        }
+    }
+}
+
+#[tokio::test]
+async fn every_scenario_plays_as_written() {
+    let mut found = Vec::new();
+    scenarios(&folder(), &mut found);
+    assert!(found.len() > 20, "the scenarios are gone");
+    let mut failures = String::new();
+    for path in found {
+        let name = path.strip_prefix(folder()).unwrap().display().to_string();
+        let scenario: Scenario = match toml::from_str(&fs::read_to_string(&path).unwrap()) {
+            Ok(scenario) => scenario,
+            Err(error) => {
+                writeln!(failures, "{name}: {error}").unwrap();
+                continue;
+            }
+        };
+        if let Err(failure) = play(&scenario).await {
+            writeln!(failures, "{name} ({}): {failure}\n", scenario.about).unwrap();
+        }
+    }
+    assert!(failures.is_empty(), "\n{failures}");
+}
+
+#[test]
+fn every_route_has_scenarios_in_a_folder_shaped_like_its_url() {
+    for route in routes() {
+        let shape = route.path.trim_start_matches('/').replace(['{', '}'], "");
+        let folder = folder().join(shape);
+        let count = fs::read_dir(&folder)
+            .map(|entries| entries.flatten().filter(|entry| entry.path().is_file()).count());
+        assert!(count.is_ok_and(|count| count > 0), "no scenario in {}", folder.display());
+    }
+}
+
+async fn play(scenario: &Scenario) -> Result<(), String> {
+    let mut config = Config::default();
+    config.api.profile = match scenario.profile.as_deref() {
+        None | Some("2021") => Profile::V2021,
+        Some("today") => Profile::Today,
+        Some(other) => return Err(format!("no profile {other}")),
+    };
+    if let Some(days) = scenario.retention_days {
+        let window = Some(Duration::from_secs(days * 24 * 3_600));
+        config.retention.alerts = window;
+        config.retention.machines = window;
+    }
+    let mut world = World::new(config);
+    for given in &scenario.given {
+        let lines =
+            fs::read(folder().join("given").join(given)).map_err(|error| format!("{given}: {error}"))?;
+        let sender = world.token(&["Event.Write".to_owned()]);
+        let request = Request::post("/api/ingest").header("Authorization", format!("Bearer {sender}"));
+        let answer = world.send(request.body(Body::from(lines)).unwrap()).await;
+        if answer.status != 200 || !answer.body.contains(r#""rejected":0"#) {
+            return Err(format!("{given} was not taken: {}", answer.body));
+        }
+    }
+    let mut tokens = HashMap::new();
+    for (number, call) in scenario.call.iter().enumerate() {
+        if call.restart {
+            world.restart();
+        }
+        world.forward(Duration::from_secs_f64(call.after));
+        for _ in 0..call.repeat {
+            let request = request(call, &world, &mut tokens)?;
+            let answer = world.send(request).await;
+            check(call, &answer).map_err(|problem| {
+                format!(
+                    "call {}, {}: {problem}\n  {} {:?}\n  {}",
+                    number + 1,
+                    call.request,
+                    answer.status,
+                    answer.headers,
+                    answer.body
+                )
+            })?;
+        }
+    }
+    Ok(())
+}
+
+fn request(
+    call: &Call,
+    world: &World,
+    tokens: &mut HashMap<Caller, String>,
+) -> Result<Request<Body>, String> {
+    let (method, path) = call.request.split_once(' ').ok_or("a request is a method and a path")?;
+    let mut request =
+        Request::builder().method(method.to_uppercase().as_str()).uri(path).header("Host", HOST);
+    let token = match &call.caller {
+        Caller::Nobody => None,
+        Caller::Header(header) => Some(header.clone()),
+        Caller::Application(permissions) => {
+            let token =
+                tokens.entry(call.caller.clone()).or_insert_with(|| world.token_for(permissions, AUDIENCE));
+            Some(format!("Bearer {token}"))
+        }
+        Caller::Audience { permissions, audience } => {
+            let token =
+                tokens.entry(call.caller.clone()).or_insert_with(|| world.token_for(permissions, audience));
+            Some(format!("Bearer {token}"))
+        }
+    };
+    if let Some(token) = token {
+        request = request.header("Authorization", token);
+    }
+    for (name, value) in &call.headers {
+        request = request.header(name, value);
+    }
+    request.body(Body::from(call.body.clone().unwrap_or_default())).map_err(|error| error.to_string())
+}
+
+fn check(call: &Call, answer: &Answer) -> Result<(), String> {
+    if answer.status.as_u16() != call.status {
+        return Err(format!("expected {}", call.status));
+    }
+    for (name, expected) in &call.answer_headers {
+        let found = answer.headers.get(name).map(|value| value.to_str().unwrap());
+        let matches = match expected.as_str() {
+            "" => found.is_none(),
+            "*" => found.is_some(),
+            expected => found == Some(expected),
+        };
+        if !matches {
+            return Err(format!("expected the header {name}: {expected:?}"));
+        }
+    }
+    if let Some(text) = &call.text
+        && answer.body != *text
+    {
+        return Err(format!("expected the body {text:?}"));
+    }
+    if let Some(json) = &call.json {
+        let expected: Value =
+            serde_json::from_str(json).map_err(|error| format!("the expected JSON: {error}"))?;
+        let found: Value = serde_json::from_str(&answer.body).map_err(|error| format!("no JSON: {error}"))?;
+        compare(&expected, &found, "$")?;
+    }
+    Ok(())
+}
+
+/// Members must come in the same order. `"<guid>"` stands for any GUID, `"<text>"` for any text,
+/// and a text with `<…>` in it for one that has whatever there; `"…": 0` as the last member of an
+/// object for any members that follow.
+fn compare(expected: &Value, found: &Value, at: &str) -> Result<(), String> {
+    match (expected, found) {
+        (Value::Object(expected), Value::Object(found)) => {
+            let mut members = found.iter();
+            for (name, value) in expected {
+                if name == "…" {
+                    return Ok(());
+                }
+                let (found_name, found_value) = members.next().ok_or(format!("{at}.{name} is missing"))?;
+                if found_name != name {
+                    return Err(format!("{at} has {found_name} where {name} was expected"));
+                }
+                compare(value, found_value, &format!("{at}.{name}"))?;
+            }
+            members.next().map_or(Ok(()), |(name, _)| Err(format!("{at}.{name} was not expected")))
+        }
+        (Value::Array(expected), Value::Array(found)) => {
+            if expected.len() != found.len() {
+                return Err(format!("{at} has {} items, not {}", found.len(), expected.len()));
+            }
+            let mut pairs = expected.iter().zip(found).enumerate();
+            pairs.try_for_each(|(place, (expected, found))| {
+                compare(expected, found, &format!("{at}[{place}]"))
+            })
+        }
+        (Value::String(expected), Value::String(found)) if fits(expected, found) => Ok(()),
+        (expected, found) if expected == found => Ok(()),
+        _ => Err(format!("{at} is {found}, not {expected}")),
+    }
+}
+
+fn fits(expected: &str, found: &str) -> bool {
+    let Some((before, rest)) = expected.split_once('<') else { return expected == found };
+    let Some((what, after)) = rest.split_once('>') else { return expected == found };
+    let Some(rest) = found.strip_prefix(before) else { return false };
+    if what == "guid" {
+        let (guid, rest) = rest.split_at_checked(36).unwrap_or((rest, ""));
+        return uuid::Uuid::try_parse(guid).is_ok() && fits(after, rest);
+    }
+    (0..=rest.len()).filter_map(|at| rest.get(at..)).any(|rest| fits(after, rest))
+}

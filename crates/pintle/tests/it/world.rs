@@ -1,0 +1,139 @@
+//! A server for one test: a temporary folder, a clock that only moves when told, callers by name.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::Body;
+use axum::http::{HeaderMap, Request, StatusCode};
+use http_body_util::BodyExt as _;
+use pintle::auth::control::{ApplicationQuota, NewApplication};
+use pintle::auth::permission::Permissions;
+use pintle::auth::secret::Secret;
+use pintle::config::Config;
+use pintle::http::routes::router;
+use pintle::instance::Instance;
+use pintle_model::Time;
+use pintle_store::Clock;
+use tower::ServiceExt as _;
+use uuid::Uuid;
+
+/// The host that requests name.
+pub const HOST: &str = "pintle.example.org";
+
+/// The audience that most clients ask for.
+pub const AUDIENCE: &str = "https://api.securitycenter.microsoft.com";
+
+/// A server under test.
+pub struct World {
+    folder: tempfile::TempDir,
+    config: Config,
+    ticks: Arc<AtomicI64>,
+    instance: Option<Arc<Instance>>,
+    router: Router,
+}
+
+/// An answer.
+pub struct Answer {
+    /// The status.
+    pub status: StatusCode,
+    /// The headers.
+    pub headers: HeaderMap,
+    /// The whole body.
+    pub body: String,
+}
+
+impl World {
+    /// A new server whose clock stands at 2026-01-20T00:00:00Z.
+    pub fn new(mut config: Config) -> World {
+        config.server.public_url = Some(format!("https://{HOST}").parse().unwrap());
+        let start = Time::parse("2026-01-20T00:00:00Z").unwrap();
+        let mut world = World {
+            folder: tempfile::tempdir().unwrap(),
+            config,
+            ticks: Arc::new(AtomicI64::new(start.ticks())),
+            instance: None,
+            router: Router::new(),
+        };
+        world.open();
+        world
+    }
+
+    fn open(&mut self) {
+        let ticks = Arc::clone(&self.ticks);
+        let clock: Clock = Arc::new(move || Time::from_ticks(ticks.load(Ordering::SeqCst)));
+        let instance = Instance::open(self.folder.path(), self.config.clone(), clock).unwrap();
+        self.serve(instance);
+    }
+
+    fn serve(&mut self, instance: Instance) {
+        let instance = Arc::new(instance);
+        self.router = router(Arc::clone(&instance));
+        self.instance = Some(instance);
+    }
+
+    /// The same server as `pintle dev` has it.
+    pub fn for_dev(mut self) -> World {
+        self.router = Router::new();
+        let instance = Arc::into_inner(self.instance.take().unwrap()).unwrap();
+        self.serve(instance.for_dev());
+        self
+    }
+
+    /// Stops as a graceful shutdown does, and starts again on the same folder.
+    pub fn restart(&mut self) {
+        self.instance().quotas.save(self.instance().now()).unwrap();
+        self.router = Router::new();
+        self.instance = None;
+        self.open();
+    }
+
+    /// Moves the clock.
+    pub fn forward(&self, by: Duration) {
+        self.ticks.fetch_add(i64::try_from(by.as_nanos() / 100).unwrap(), Ordering::SeqCst);
+    }
+
+    /// What the server owns.
+    pub fn instance(&self) -> &Arc<Instance> {
+        self.instance.as_ref().unwrap()
+    }
+
+    /// A token of a new application of the tenant `default` with these permissions.
+    pub fn token(&self, permissions: &[String]) -> String {
+        self.token_for(permissions, AUDIENCE)
+    }
+
+    /// The same for any audience, also one that the token endpoint would refuse.
+    pub fn token_for(&self, permissions: &[String], audience: &str) -> String {
+        let instance = self.instance();
+        let application = instance.control.application(self.register(permissions, "unused")).unwrap();
+        instance.issuer.issue(&application, audience, instance.now()).unwrap().unwrap().token
+    }
+
+    /// Registers an application of the tenant `default` and gives its client id.
+    pub fn register(&self, permissions: &[String], secret: &str) -> Uuid {
+        let instance = self.instance();
+        let new = NewApplication {
+            tenant: instance.control.tenant("default").unwrap().id,
+            name: "a caller".to_owned(),
+            permissions: Permissions::named(permissions.iter().map(String::as_str)),
+            id: None,
+            secret: Some(Secret::from_text(secret)),
+            secret_expires: None,
+            quota: ApplicationQuota::Configured,
+        };
+        instance.control.create_application_with(new, instance.now()).unwrap().0.id
+    }
+
+    /// Sends a request.
+    pub async fn send(&self, request: Request<Body>) -> Answer {
+        let (parts, body) = self.router.clone().oneshot(request).await.unwrap().into_parts();
+        let body = body.collect().await.unwrap().to_bytes();
+        Answer {
+            status: parts.status,
+            headers: parts.headers,
+            body: String::from_utf8(body.to_vec()).unwrap(),
+        }
+    }
+}

@@ -1,0 +1,275 @@
+//! The archive: every accepted batch, in order, in append-only segments. It is the truth; the
+//! base can always be made again from it.
+//!
+//! A segment begins with a header that names the format's version; after it stands one frame a
+//! batch: lengths, a checksum over all of it, the LZ4-compressed batch. Nothing is ever changed
+//! in place. A torn end of the last segment belongs to batches that were never
+//! acknowledged; it is moved aside when the archive is opened.
+
+mod frame;
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{Read, Seek, SeekFrom, Write};
+use std::path::{Path, PathBuf};
+
+use pintle_model::Time;
+
+use crate::ArchiveCaps;
+use crate::Error;
+use crate::folders::sync_folder;
+
+pub(crate) use frame::{ArchivedBatch, BatchId};
+
+/// A segment is closed once it is larger.
+const SEGMENT_BYTES: u64 = 128 << 20;
+const MAGIC: &[u8; 8] = b"PINTLEAR";
+/// The archive's format. A change adds a reader for the old one.
+const VERSION: u32 = 1;
+const HEADER_BYTES: u64 = 12;
+
+/// A place in the archive: everything before it has been read or written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, serde::Serialize, serde::Deserialize)]
+pub(crate) struct Position {
+    pub(crate) segment: u32,
+    pub(crate) offset: u64,
+}
+
+impl Position {
+    /// Before the first batch ever written.
+    pub(crate) const START: Position = Position { segment: 1, offset: HEADER_BYTES };
+}
+
+/// The archive, opened for appending.
+pub(crate) struct Archive {
+    folder: PathBuf,
+    file: File,
+    end: Position,
+    caps: ArchiveCaps,
+}
+
+impl Archive {
+    /// Opens the folder's archive, making it if there is none. A torn end is moved aside.
+    pub(crate) fn open(folder: &Path, caps: ArchiveCaps) -> Result<Archive, Error> {
+        fs::create_dir_all(folder).map_err(Error::io(format!("making {}", folder.display())))?;
+        let last = segments(folder)?.pop();
+        let (file, end) = match last {
+            Some(segment) => {
+                let (file, length) = open_at_end(folder, segment)?;
+                (file, Position { segment, offset: length })
+            }
+            None => (create(folder, 1)?, Position::START),
+        };
+        Ok(Archive { folder: folder.to_owned(), file, end, caps })
+    }
+
+    /// Where the next batch goes.
+    pub(crate) fn end(&self) -> Position {
+        self.end
+    }
+
+    /// Appends a batch. It is not durable before the next sync.
+    pub(crate) fn append(&mut self, batch: &ArchivedBatch) -> Result<(), Error> {
+        if self.end.offset > SEGMENT_BYTES {
+            self.syncer()?.sync()?;
+            let next = self.end.segment + 1;
+            self.file = create(&self.folder, next)?;
+            self.end = Position { segment: next, offset: HEADER_BYTES };
+        }
+        let frame = frame::encode(batch)?;
+        self.file
+            .write_all(&frame)
+            .map_err(Error::io(format!("writing {}", path(&self.folder, self.end.segment).display())))?;
+        self.end.offset += frame.len() as u64;
+        Ok(())
+    }
+
+    /// What makes everything appended so far durable. Apart from the archive, so that others can
+    /// append meanwhile: a segment that is closed has been synced.
+    pub(crate) fn syncer(&self) -> Result<Syncer, Error> {
+        let name = path(&self.folder, self.end.segment);
+        let file =
+            self.file.try_clone().map_err(Error::io(format!("opening {} once more", name.display())))?;
+        Ok(Syncer { file, name })
+    }
+
+    /// Drops closed segments beyond the caps, oldest first, but none that the base still needs.
+    pub(crate) fn enforce_caps(&self, applied: Position, now: Time) -> Result<(), Error> {
+        let closed = segments(&self.folder)?.into_iter().filter(|segment| *segment < applied.segment);
+        let mut sizes = Vec::new();
+        for segment in closed {
+            let file = path(&self.folder, segment);
+            let about = file.metadata().map_err(Error::io(format!("reading {}", file.display())))?;
+            let written = about.modified().map_or(now, Time::from);
+            sizes.push((file, about.len(), written));
+        }
+        let mut total = self.end.offset + sizes.iter().map(|(_, length, _)| length).sum::<u64>();
+        for (file, length, written) in sizes {
+            let too_old = self.caps.max_age.is_some_and(|age| written + age < now);
+            let too_much = self.caps.max_bytes.is_some_and(|bytes| total > bytes);
+            if !too_old && !too_much {
+                break;
+            }
+            fs::remove_file(&file).map_err(Error::io(format!("dropping {}", file.display())))?;
+            total -= length;
+        }
+        Ok(())
+    }
+}
+
+/// See [`Archive::syncer`].
+pub(crate) struct Syncer {
+    file: File,
+    name: PathBuf,
+}
+
+impl Syncer {
+    pub(crate) fn sync(&self) -> Result<(), Error> {
+        self.file.sync_data().map_err(Error::io(format!("syncing {}", self.name.display())))
+    }
+}
+
+/// Whether nothing was ever dropped, so that a rebuild would miss nothing.
+pub(crate) fn is_complete(folder: &Path) -> Result<bool, Error> {
+    Ok(segments(folder)?.first().is_none_or(|first| *first == 1))
+}
+
+/// Bytes of all segments from `from` on.
+pub(crate) fn size_from(folder: &Path, from: Position) -> Result<u64, Error> {
+    let mut total = 0;
+    for segment in segments(folder)?.into_iter().filter(|segment| *segment >= from.segment) {
+        let file = path(folder, segment);
+        total += file.metadata().map_err(Error::io(format!("reading {}", file.display())))?.len();
+    }
+    Ok(total)
+}
+
+/// Reads the batches from a position on, each with the position after it and its size in bytes. What does not read
+/// before `applied` is damage. What does not read in the last segment after it is the torn end of
+/// batches that were being written when everything stopped (a power cut may keep any pages of
+/// those): it is moved to a file of its own and cut off.
+pub(crate) fn replay(
+    folder: &Path,
+    from: Position,
+    applied: Position,
+    each: &mut dyn FnMut(ArchivedBatch, Position, u64) -> Result<(), Error>,
+) -> Result<(), Error> {
+    let segments = segments(folder)?;
+    let last = segments.last().copied();
+    for segment in segments.into_iter().filter(|segment| *segment >= from.segment) {
+        let start = if segment == from.segment { from.offset } else { HEADER_BYTES };
+        let torn_after =
+            if Some(segment) == last { applied } else { Position { segment: u32::MAX, offset: 0 } };
+        replay_segment(folder, Position { segment, offset: start }, torn_after, each)?;
+    }
+    Ok(())
+}
+
+fn replay_segment(
+    folder: &Path,
+    Position { segment, offset: start }: Position,
+    torn_after: Position,
+    each: &mut dyn FnMut(ArchivedBatch, Position, u64) -> Result<(), Error>,
+) -> Result<(), Error> {
+    let name = path(folder, segment);
+    let mut file = File::open(&name).map_err(Error::io(format!("opening {}", name.display())))?;
+    check_header(&mut file, &name)?;
+    let length = file.metadata().map_err(Error::io(format!("reading {}", name.display())))?.len();
+    file.seek(SeekFrom::Start(start)).map_err(Error::io(format!("reading {}", name.display())))?;
+    let mut reader = std::io::BufReader::with_capacity(1 << 20, file);
+    let mut offset = start;
+    while offset < length {
+        match frame::read(&mut reader, length - offset) {
+            Ok((batch, taken)) => {
+                offset += taken;
+                each(batch, Position { segment, offset }, taken)?;
+            }
+            Err(frame::Problem::Io(source)) => {
+                return Err(Error::Io { what: format!("reading {}", name.display()), source });
+            }
+            Err(frame::Problem::Broken(reason)) if (Position { segment, offset }) >= torn_after => {
+                return set_torn_end_aside(folder, segment, offset, reason);
+            }
+            Err(frame::Problem::Broken(reason)) => {
+                return Err(Error::Damaged { file: name, offset, reason: reason.into() });
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Keeps the bytes of a batch that was being written when the process or the machine stopped. It
+/// was never acknowledged, so dropping it from the archive breaks no promise.
+fn set_torn_end_aside(folder: &Path, segment: u32, offset: u64, reason: &str) -> Result<(), Error> {
+    let name = path(folder, segment);
+    let what = || format!("setting the torn end of {} aside ({reason})", name.display());
+    let mut file = OpenOptions::new().read(true).write(true).open(&name).map_err(Error::io(what()))?;
+    file.seek(SeekFrom::Start(offset)).map_err(Error::io(what()))?;
+    let mut torn = Vec::new();
+    file.read_to_end(&mut torn).map_err(Error::io(what()))?;
+    fs::write(folder.join(format!("{segment:08}-{offset}.torn")), torn).map_err(Error::io(what()))?;
+    file.set_len(offset).map_err(Error::io(what()))?;
+    file.sync_all().map_err(Error::io(what()))?;
+    sync_folder(folder)
+}
+
+fn path(folder: &Path, segment: u32) -> PathBuf {
+    folder.join(format!("{segment:08}.seg"))
+}
+
+/// The numbers of the segments there, ascending.
+fn segments(folder: &Path) -> Result<Vec<u32>, Error> {
+    let mut numbers = Vec::new();
+    let listing = fs::read_dir(folder).map_err(Error::io(format!("listing {}", folder.display())))?;
+    for entry in listing {
+        let name = entry.map_err(Error::io(format!("listing {}", folder.display())))?.file_name();
+        let number: Option<u32> = name.to_str().and_then(|name| name.strip_suffix(".seg")?.parse().ok());
+        numbers.extend(number);
+    }
+    numbers.sort_unstable();
+    Ok(numbers)
+}
+
+fn create(folder: &Path, segment: u32) -> Result<File, Error> {
+    let name = path(folder, segment);
+    let what = || format!("making {}", name.display());
+    let mut file = OpenOptions::new().append(true).create_new(true).open(&name).map_err(Error::io(what()))?;
+    file.write_all(MAGIC).map_err(Error::io(what()))?;
+    file.write_all(&VERSION.to_le_bytes()).map_err(Error::io(what()))?;
+    file.sync_all().map_err(Error::io(what()))?;
+    sync_folder(folder)?;
+    Ok(file)
+}
+
+fn open_at_end(folder: &Path, segment: u32) -> Result<(File, u64), Error> {
+    let name = path(folder, segment);
+    let what = || format!("opening {}", name.display());
+    let mut file = OpenOptions::new().read(true).append(true).open(&name).map_err(Error::io(what()))?;
+    let length = file.metadata().map_err(Error::io(what()))?.len();
+    if length < HEADER_BYTES {
+        // The process stopped between making the segment and writing its header.
+        drop(file);
+        fs::remove_file(&name).map_err(Error::io(what()))?;
+        return Ok((create(folder, segment)?, HEADER_BYTES));
+    }
+    check_header(&mut file, &name)?;
+    Ok((file, length))
+}
+
+fn check_header(file: &mut File, name: &Path) -> Result<(), Error> {
+    let mut header = [0; HEADER_BYTES as usize];
+    let damaged = |reason: &str| Error::Damaged { file: name.to_owned(), offset: 0, reason: reason.into() };
+    file.read_exact(&mut header).map_err(|_| damaged("the header is cut short"))?;
+    let (magic, version) = header.split_at(MAGIC.len());
+    if magic != MAGIC {
+        return Err(damaged("this is no archive segment"));
+    }
+    let found = version.try_into().map_or(0, u32::from_le_bytes);
+    if found > VERSION {
+        return Err(Error::Newer {
+            what: format!("the archive segment {}", name.display()),
+            found,
+            known: VERSION,
+        });
+    }
+    Ok(())
+}

@@ -1,0 +1,109 @@
+//! One batch in the archive.
+//!
+//! `[compressed length u32][plain length u32][crc32 u32][LZ4 block]`, little-endian; the checksum
+//! covers both lengths and the block.
+
+use std::io::{self, Read};
+
+use pintle_model::{Record, TenantId, Time};
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+use crate::{Batch, Error, Reject};
+
+/// A batch is refused beyond this many bytes; a frame that claims more is damaged.
+const MAX_PLAIN_BYTES: usize = 1 << 30;
+const HEADER_BYTES: usize = 12;
+
+/// Tells batches apart: the same tenant, records and rejects are the same batch.
+pub(crate) type BatchId = [u8; 32];
+
+/// A batch as it is kept.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(crate) struct ArchivedBatch {
+    pub(crate) id: BatchId,
+    pub(crate) tenant: TenantId,
+    pub(crate) source: String,
+    /// When it was taken in: the measure of what is an implausible time, also in a rebuild.
+    pub(crate) received: Time,
+    pub(crate) records: Vec<Record>,
+    pub(crate) rejects: Vec<Reject>,
+}
+
+impl ArchivedBatch {
+    /// Dresses a batch for the archive.
+    pub(crate) fn new(batch: Batch, received: Time) -> Result<ArchivedBatch, Error> {
+        let mut id = Sha256::new();
+        for part in [
+            postcard::to_allocvec(&batch.tenant),
+            postcard::to_allocvec(&batch.records),
+            postcard::to_allocvec(&batch.rejects),
+        ] {
+            id.update(part.map_err(|error| Error::Engine(format!("encoding a batch: {error}")))?);
+        }
+        let Batch { tenant, source, records, rejects } = batch;
+        Ok(ArchivedBatch { id: id.finalize().into(), tenant, source, received, records, rejects })
+    }
+}
+
+/// Why a frame could not be read.
+pub(super) enum Problem {
+    Io(io::Error),
+    /// Not what was written.
+    Broken(&'static str),
+}
+
+pub(super) fn encode(batch: &ArchivedBatch) -> Result<Vec<u8>, Error> {
+    let plain =
+        postcard::to_allocvec(batch).map_err(|error| Error::Engine(format!("encoding a batch: {error}")))?;
+    if plain.len() > MAX_PLAIN_BYTES {
+        return Err(Error::TooLarge { what: "bytes", found: plain.len(), limit: MAX_PLAIN_BYTES });
+    }
+    let block = lz4_flex::block::compress(&plain);
+    let mut frame = Vec::with_capacity(HEADER_BYTES + block.len());
+    frame.extend_from_slice(&length(block.len()));
+    frame.extend_from_slice(&length(plain.len()));
+    frame.extend_from_slice(&checksum(&frame, &block).to_le_bytes());
+    frame.extend_from_slice(&block);
+    Ok(frame)
+}
+
+/// Reads the next frame of a file that has `left` bytes more. Returns the batch and the frame's
+/// length.
+pub(super) fn read(reader: &mut impl Read, left: u64) -> Result<(ArchivedBatch, u64), Problem> {
+    if left < HEADER_BYTES as u64 {
+        return Err(Problem::Broken("the frame's header is cut short"));
+    }
+    let (mut compressed, mut plain, mut crc) = ([0; 4], [0; 4], [0; 4]);
+    for part in [&mut compressed, &mut plain, &mut crc] {
+        reader.read_exact(part).map_err(Problem::Io)?;
+    }
+    let taken = HEADER_BYTES as u64 + u64::from(u32::from_le_bytes(compressed));
+    if taken > left {
+        return Err(Problem::Broken("the frame is cut short"));
+    }
+    let mut block = vec![0; usize::try_from(taken).unwrap_or(usize::MAX).saturating_sub(HEADER_BYTES)];
+    reader.read_exact(&mut block).map_err(Problem::Io)?;
+    if checksum(&[compressed, plain].concat(), &block) != u32::from_le_bytes(crc) {
+        return Err(Problem::Broken("the checksum does not match"));
+    }
+    let plain_length = usize::try_from(u32::from_le_bytes(plain)).unwrap_or(usize::MAX);
+    if plain_length > MAX_PLAIN_BYTES {
+        return Err(Problem::Broken("the batch claims to be larger than one can be"));
+    }
+    let plain = lz4_flex::block::decompress(&block, plain_length)
+        .map_err(|_| Problem::Broken("the block does not unpack"))?;
+    let batch = postcard::from_bytes(&plain).map_err(|_| Problem::Broken("the batch does not read"))?;
+    Ok((batch, taken))
+}
+
+fn length(bytes: usize) -> [u8; 4] {
+    u32::try_from(bytes).unwrap_or(u32::MAX).to_le_bytes()
+}
+
+fn checksum(lengths: &[u8], block: &[u8]) -> u32 {
+    let mut crc = crc32fast::Hasher::new();
+    crc.update(lengths);
+    crc.update(block);
+    crc.finalize()
+}

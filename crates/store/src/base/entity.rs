@@ -1,0 +1,77 @@
+//! What is known of a machine, a file or an alert: one mergeable value for all three.
+
+use std::collections::BTreeMap;
+
+use pintle_model::{Fact, Facts, Time};
+use serde::{Deserialize, Serialize};
+
+use crate::Span;
+
+/// A machine, a file or an alert.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Entity {
+    /// First and last event, of plausible time.
+    pub(crate) span: Option<Span>,
+    /// Its members.
+    pub(crate) facts: Facts,
+    /// What it has several of, by a name that tells them apart: a machine's adapters, a file's
+    /// paths, an alert's evidence.
+    pub(crate) parts: BTreeMap<Box<str>, Fact>,
+}
+
+impl Entity {
+    /// Notes an event.
+    pub(crate) fn note_event(&mut self, at: Option<Time>) {
+        self.span = Span::joined(self.span, at.map(Span::at));
+    }
+
+    /// Notes one of several parts; the newest wins, then the smaller bytes. Of more than `most`
+    /// the ones with the smallest names stay, whatever the order of arrival, so that hostile
+    /// telemetry cannot grow an entity without end. Returns whether anything changed.
+    pub(crate) fn note_part(&mut self, name: Box<str>, fact: Fact, most: usize) -> bool {
+        if let Some(known) = self.parts.get_mut(&name) {
+            let newer = fact.replaces(known);
+            if newer {
+                *known = fact;
+            }
+            return newer;
+        }
+        if self.parts.len() >= most {
+            match self.parts.last_entry().filter(|greatest| *greatest.key() > name) {
+                Some(greatest) => greatest.remove(),
+                None => return false,
+            };
+        }
+        self.parts.insert(name, fact);
+        true
+    }
+
+    /// Takes over what `other` adds. Returns whether anything changed.
+    pub(crate) fn merge(&mut self, other: Entity, most_parts: usize) -> bool {
+        let span = Span::joined(self.span, other.span);
+        let mut changed = span != self.span;
+        self.span = span;
+        changed |= self.facts.merge(other.facts);
+        for (name, fact) in other.parts {
+            changed |= self.note_part(name, fact, most_parts);
+        }
+        changed
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_parts_that_stay_do_not_depend_on_the_order_of_arrival() {
+        let fact = |n: i64| Fact { at: Time::from_ticks(n), json: n.to_string().into() };
+        let (mut up, mut down) = (Entity::default(), Entity::default());
+        for n in 0..30 {
+            up.note_part(format!("{n:06}").into(), fact(n), 20);
+            down.note_part(format!("{:06}", 29 - n).into(), fact(29 - n), 20);
+        }
+        assert_eq!(up, down);
+        assert_eq!(up.parts.len(), 20);
+    }
+}

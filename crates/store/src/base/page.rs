@@ -1,0 +1,164 @@
+//! A page of sightings: the machines, by ordinal, on which a file was seen, with first and last
+//! times. Ordinals are delta-coded and times stand as offsets, so that a pair takes a few bytes.
+
+use pintle_model::Time;
+
+use crate::Span;
+
+/// What is known of one file on one machine.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Pair {
+    /// Whether the file was ever the object of an event there, not just the process behind one.
+    pub(crate) target: bool,
+    /// First and last event as the object, of plausible time.
+    pub(crate) as_target: Option<Span>,
+    /// First and last event in any role, of plausible time.
+    pub(crate) any_role: Option<Span>,
+}
+
+impl Pair {
+    /// One event.
+    pub(crate) fn seen(target: bool, at: Option<Time>) -> Pair {
+        let span = at.map(Span::at);
+        Pair { target, as_target: span.filter(|_| target), any_role: span }
+    }
+
+    /// Takes over what `other` adds. Returns whether anything changed.
+    pub(crate) fn merge(&mut self, other: &Pair) -> bool {
+        let before = *self;
+        self.target |= other.target;
+        self.as_target = Span::joined(self.as_target, other.as_target);
+        self.any_role = Span::joined(self.any_role, other.any_role);
+        *self != before
+    }
+}
+
+impl Span {
+    /// Of a single event.
+    pub(crate) fn at(time: Time) -> Span {
+        Span { first: time, last: time }
+    }
+
+    /// From the earlier first to the later last.
+    pub(crate) fn joined(one: Option<Span>, other: Option<Span>) -> Option<Span> {
+        match (one, other) {
+            (Some(one), Some(other)) => {
+                Some(Span { first: one.first.min(other.first), last: one.last.max(other.last) })
+            }
+            (one, other) => one.or(other),
+        }
+    }
+}
+
+const TARGET: u8 = 1;
+const HAS_ANY: u8 = 2;
+const HAS_TARGET: u8 = 4;
+/// The target span equals the any-role span, as it does for most pairs.
+const SAME: u8 = 8;
+
+/// Writes a page; `pairs` ascend by ordinal.
+pub(crate) fn encode<'p>(pairs: impl IntoIterator<Item = (u32, &'p Pair)>) -> Vec<u8> {
+    let mut out = Vec::new();
+    let mut previous = 0;
+    for (ordinal, pair) in pairs {
+        put(&mut out, u64::from(ordinal - previous));
+        previous = ordinal;
+        let same = pair.as_target.is_some() && pair.as_target == pair.any_role;
+        let mut flags = 0;
+        flags |= if pair.target { TARGET } else { 0 };
+        flags |= if pair.any_role.is_some() { HAS_ANY } else { 0 };
+        flags |= if pair.as_target.is_some() { HAS_TARGET } else { 0 };
+        flags |= if same { SAME } else { 0 };
+        out.push(flags);
+        if let Some(span) = pair.any_role {
+            put_span(&mut out, span);
+        }
+        if let Some(span) = pair.as_target.filter(|_| !same) {
+            put_span(&mut out, span);
+        }
+    }
+    out
+}
+
+/// Reads a page. Stops at the first byte that makes no sense, which only damage beneath the
+/// engine's checksums could bring about.
+pub(crate) fn decode(mut bytes: &[u8]) -> impl Iterator<Item = (u32, Pair)> + '_ {
+    let mut previous = 0u32;
+    std::iter::from_fn(move || {
+        let delta = take(&mut bytes)?;
+        previous = previous.checked_add(u32::try_from(delta).ok()?)?;
+        let (flags, rest) = bytes.split_first()?;
+        bytes = rest;
+        let any_role = if flags & HAS_ANY != 0 { Some(take_span(&mut bytes)?) } else { None };
+        let as_target = match (flags & HAS_TARGET != 0, flags & SAME != 0) {
+            (false, _) => None,
+            (true, true) => any_role,
+            (true, false) => Some(take_span(&mut bytes)?),
+        };
+        Some((previous, Pair { target: flags & TARGET != 0, as_target, any_role }))
+    })
+}
+
+/// The first time counts from 1990, since no earlier one is plausible.
+fn put_span(out: &mut Vec<u8>, span: Span) {
+    put(out, span.first.ticks().abs_diff(Time::EARLIEST_PLAUSIBLE.ticks()));
+    put(out, span.last.ticks().abs_diff(span.first.ticks()));
+}
+
+fn take_span(bytes: &mut &[u8]) -> Option<Span> {
+    let first = Time::EARLIEST_PLAUSIBLE.ticks().checked_add_unsigned(take(bytes)?)?;
+    let last = first.checked_add_unsigned(take(bytes)?)?;
+    Some(Span { first: Time::from_ticks(first), last: Time::from_ticks(last) })
+}
+
+/// LEB128: seven bits a byte, low bits first.
+fn put(out: &mut Vec<u8>, mut number: u64) {
+    while number >= 0x80 {
+        out.push(number.to_le_bytes()[0] | 0x80);
+        number >>= 7;
+    }
+    out.push(number.to_le_bytes()[0]);
+}
+
+fn take(bytes: &mut &[u8]) -> Option<u64> {
+    let mut number = 0u64;
+    for shift in (0..64).step_by(7) {
+        let (byte, rest) = bytes.split_first()?;
+        *bytes = rest;
+        number |= u64::from(byte & 0x7f) << shift;
+        if byte & 0x80 == 0 {
+            return Some(number);
+        }
+    }
+    None
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_page_reads_back_as_it_was_written() {
+        let at = |seconds: i64| Time::from_unix_seconds(1_600_000_000 + seconds);
+        let mut both = Pair::seen(true, Some(at(5)));
+        both.merge(&Pair::seen(false, Some(at(9))));
+        let pairs = [
+            (0, Pair::seen(true, Some(at(1)))),
+            (1, Pair::seen(false, Some(Time::EARLIEST_PLAUSIBLE))),
+            (300, both),
+            (4095, Pair::seen(true, None)),
+            (4096 * 9, Pair::seen(false, None)),
+        ];
+        let bytes = encode(pairs.iter().map(|(ordinal, pair)| (*ordinal, pair)));
+        assert_eq!(decode(&bytes).collect::<Vec<_>>(), pairs);
+        assert_eq!(both.as_target, Some(Span::at(at(5))));
+        assert_eq!(both.any_role, Some(Span { first: at(5), last: at(9) }));
+    }
+
+    #[test]
+    fn damaged_bytes_end_a_page_without_a_panic() {
+        for bytes in [&[0x80][..], &[0xff; 40], &[1, 15, 0x80], &[1]] {
+            assert!(decode(bytes).count() < 2);
+        }
+    }
+}

@@ -1,0 +1,159 @@
+//! The identity rule: which records speak for a file.
+//!
+//! A question about hash *H* of kind *K* is answered by every record that carries *H*, and by
+//! every record that carries no hash of kind *K* but one (its SHA-256, else its SHA-1, else its
+//! MD5) that has been seen beside exactly one hash of kind *K*, namely *H*. No further step:
+//! links are never followed transitively, and a hash with several partners is a conflict, not a
+//! merge.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use pintle_model::{FileHash, HashKind, Hashes, TenantId};
+
+use crate::base::{Base, Pair};
+use crate::{Conflict, Error};
+
+/// The most sets of hashes looked at for one hash. Real conflicts have tens of partners; without
+/// a bound, telemetry that pairs one MD5 with a million SHA-256 would make every question about
+/// it as large.
+const MAX_SETS: usize = 10_000;
+/// The most partners of a hash that are listed.
+const MAX_PARTNERS: usize = 1000;
+
+/// Everything that a hash stands for.
+pub(crate) struct Resolved {
+    /// The sets of hashes that carry it.
+    pub(crate) carrying: Vec<Hashes>,
+    /// The sets that lack its kind but can only mean it.
+    pub(crate) meaning: Vec<Hashes>,
+    /// Hashes beside it that stand beside others of its kind as well, so that records that carry
+    /// only these stayed out.
+    pub(crate) ask_instead: Vec<FileHash>,
+}
+
+impl Resolved {
+    /// All sets whose sightings answer for the hash.
+    pub(crate) fn sets(&self) -> impl Iterator<Item = &Hashes> {
+        self.carrying.iter().chain(&self.meaning)
+    }
+
+    /// The hash of a kind that the file has beyond doubt: the only one seen beside it.
+    fn only(&self, kind: HashKind) -> Option<FileHash> {
+        let mut there = self.sets().filter_map(|set| set.get(kind));
+        let first = there.next()?;
+        there.all(|other| other == first).then_some(first)
+    }
+
+    /// The three hashes of the file, each if beyond doubt.
+    pub(crate) fn hashes(&self) -> Hashes {
+        let mut hashes = Hashes::default();
+        for kind in HashKind::ALL {
+            match self.only(kind) {
+                Some(FileHash::Sha1(hash)) => hashes.sha1 = Some(hash),
+                Some(FileHash::Sha256(hash)) => hashes.sha256 = Some(hash),
+                Some(FileHash::Md5(hash)) => hashes.md5 = Some(hash),
+                None => {}
+            }
+        }
+        hashes
+    }
+}
+
+/// Finds what a hash stands for; `None` if no record ever carried it.
+pub(crate) fn resolve(base: &Base, tenant: TenantId, hash: &FileHash) -> Result<Option<Resolved>, Error> {
+    let kind = hash.kind();
+    let carrying = base.files_with(tenant, hash, MAX_SETS)?;
+    if carrying.is_empty() {
+        return Ok(None);
+    }
+    let beside: BTreeSet<FileHash> =
+        carrying.iter().flat_map(|set| set.iter()).filter(|other| other.kind() != kind).collect();
+    let mut resolved = Resolved { carrying, meaning: Vec::new(), ask_instead: Vec::new() };
+    for other in beside {
+        let sets = base.files_with(tenant, &other, MAX_SETS)?;
+        let mut lacking = sets
+            .iter()
+            .filter(|set| set.get(kind).is_none() && set.best_besides(kind) == Some(other))
+            .copied()
+            .peekable();
+        if lacking.peek().is_none() {
+            continue;
+        }
+        let unambiguous =
+            sets.len() < MAX_SETS && sets.iter().filter_map(|set| set.get(kind)).all(|found| found == *hash);
+        if unambiguous {
+            resolved.meaning.extend(lacking);
+        } else {
+            resolved.ask_instead.push(other);
+        }
+    }
+    Ok(Some(resolved))
+}
+
+/// The machines on which a resolved file was seen, by ordinal.
+pub(crate) fn pairs(
+    base: &Base,
+    tenant: TenantId,
+    resolved: &Resolved,
+) -> Result<BTreeMap<u32, Pair>, Error> {
+    let mut pairs: BTreeMap<u32, Pair> = BTreeMap::new();
+    for set in resolved.sets() {
+        base.pairs_of(tenant, set, &mut |ordinal, pair| {
+            pairs.entry(ordinal).or_default().merge(&pair);
+        })?;
+    }
+    Ok(pairs)
+}
+
+/// Every file whose hashes do not belong together one to one, ascending. A walk over all hashes in
+/// order, one hash's partners in memory at a time.
+pub(crate) fn conflicts(base: &Base, tenant: TenantId) -> Result<Vec<Conflict>, Error> {
+    let mut conflicts: BTreeMap<FileHash, BTreeSet<FileHash>> = BTreeMap::new();
+    let mut current: Option<(FileHash, BTreeSet<FileHash>)> = None;
+    for entry in base.every_hash(tenant) {
+        let (hash, set) = entry?;
+        let is_same = current.as_ref().is_some_and(|(known, _)| *known == hash);
+        if !is_same && let Some((hash, partners)) = current.replace((hash, BTreeSet::new())) {
+            note_conflict(hash, partners, &mut conflicts);
+        }
+        if let Some((_, partners)) = &mut current
+            && partners.len() < MAX_PARTNERS
+        {
+            partners.extend(set.iter().filter(|other| *other != hash));
+        }
+    }
+    if let Some((hash, partners)) = current {
+        note_conflict(hash, partners, &mut conflicts);
+    }
+    Ok(conflicts
+        .into_iter()
+        .map(|(hash, partners)| Conflict { hash, partners: partners.into_iter().collect() })
+        .collect())
+}
+
+/// Counts a hash with several partners of one kind to the file that it names.
+fn note_conflict(
+    hash: FileHash,
+    partners: BTreeSet<FileHash>,
+    conflicts: &mut BTreeMap<FileHash, BTreeSet<FileHash>>,
+) {
+    let only = |kind: HashKind| {
+        let mut of_kind = partners.iter().filter(|partner| partner.kind() == kind);
+        of_kind.next().filter(|_| of_kind.next().is_none()).copied()
+    };
+    let several = HashKind::ALL
+        .into_iter()
+        .any(|kind| partners.iter().filter(|partner| partner.kind() == kind).count() > 1);
+    if !several {
+        return;
+    }
+    let file = match hash.kind() {
+        HashKind::Sha1 => hash,
+        HashKind::Sha256 => only(HashKind::Sha1).unwrap_or(hash),
+        HashKind::Md5 => only(HashKind::Sha1).or_else(|| only(HashKind::Sha256)).unwrap_or(hash),
+    };
+    let beside = conflicts.entry(file).or_default();
+    beside.extend(partners);
+    beside.insert(hash);
+    beside.remove(&file);
+}

@@ -1,0 +1,185 @@
+//! What a batch of records says of machines, files and alerts. Pure: the same records give the
+//! same observations, whatever is known already.
+
+mod alerts;
+mod columns;
+mod devices;
+
+use std::collections::{BTreeMap, HashMap};
+
+use pintle_model::{Alert, AlertId, Evidence, Fact, Hashes, MachineId, Record, Row, Time, shapes};
+
+use crate::archive::ArchivedBatch;
+use crate::base::{Entity, Pair, most};
+use columns::{FileColumns, TableColumns};
+
+/// Text longer than this is cut: names, paths and the like.
+const MAX_TEXT_BYTES: usize = 1024;
+
+/// What one batch says. Machines and files are numbered by their place here, and pairs go by
+/// these numbers, so that a repeated sighting costs no copy of either.
+#[derive(Default)]
+pub(crate) struct Observed {
+    pub(crate) machines: Vec<(MachineId, Entity)>,
+    pub(crate) files: Vec<(Hashes, Entity)>,
+    /// By (file, machine).
+    pub(crate) pairs: HashMap<(u32, u32), Pair>,
+    pub(crate) alerts: BTreeMap<AlertId, Entity>,
+    /// Events more than a day ahead or before 1990.
+    pub(crate) implausible_times: u64,
+    machine_numbers: HashMap<MachineId, u32>,
+    file_numbers: HashMap<Hashes, u32>,
+}
+
+impl Observed {
+    /// Observes a batch.
+    pub(crate) fn of(batch: &ArchivedBatch) -> Observed {
+        let mut observed = Observed::default();
+        for record in &batch.records {
+            match record {
+                Record::Row(row) => observed.row(row, batch.received),
+                Record::Alert(alert) => observed.alert(alert, batch.received),
+            }
+        }
+        observed
+    }
+
+    fn row(&mut self, row: &Row, received: Time) {
+        let Some(columns) = TableColumns::of(row.table_id()) else { return };
+        let at = self.plausible(columns.timestamp.and_then(|column| row.time(column)), received);
+        let machine = columns.machine_id(row).map(|id| self.machine(id));
+        if let Some((_, entity)) = machine.and_then(|machine| self.machines.get_mut(place(machine))) {
+            entity.note_event(at);
+            let told = at.unwrap_or(Time::MIN);
+            entity.facts.note_text(
+                shapes::machine::COMPUTER_DNS_NAME,
+                told,
+                columns.device_name.and_then(|c| row.text(c)),
+            );
+            entity.facts.note_text(
+                shapes::machine::RBAC_GROUP_NAME,
+                told,
+                columns.machine_group.and_then(|c| row.text(c)),
+            );
+            devices::note(entity, row, told);
+        }
+        if let Some(target) = &columns.target {
+            self.file_columns(row, target, machine, true, at);
+        }
+        if let Some(initiating) = &columns.initiating {
+            self.file_columns(row, initiating, machine, false, at);
+        }
+        alerts::note(&mut self.alerts, row, at);
+    }
+
+    /// The file that some columns of a row describe, and its sighting.
+    fn file_columns(
+        &mut self,
+        row: &Row,
+        columns: &FileColumns,
+        machine: Option<u32>,
+        target: bool,
+        at: Option<Time>,
+    ) {
+        let hashes = columns.hashes(row);
+        if hashes.is_empty() {
+            return;
+        }
+        let file = self.file(hashes);
+        if let Some((_, entity)) = self.files.get_mut(place(file)) {
+            columns.note(entity, row);
+        }
+        self.sighting(file, machine, Pair::seen(target, at));
+    }
+
+    fn alert(&mut self, alert: &Alert, received: Time) {
+        let facts = &alert.facts;
+        let event = facts
+            .time(shapes::alert::LAST_EVENT_TIME)
+            .or_else(|| facts.time(shapes::alert::LAST_UPDATE_TIME));
+        let at = self.plausible(event, received);
+        let told = at.unwrap_or(Time::MIN);
+
+        let machine =
+            facts.text(shapes::alert::MACHINE_ID).and_then(|id| id.parse().ok()).map(|id| self.machine(id));
+        if let Some((_, entity)) = machine.and_then(|machine| self.machines.get_mut(place(machine))) {
+            entity.note_event(at);
+            let name = facts.text(shapes::alert::COMPUTER_DNS_NAME);
+            entity.facts.note_text(shapes::machine::COMPUTER_DNS_NAME, told, name.as_deref());
+            let group = facts.text(shapes::alert::RBAC_GROUP_NAME);
+            entity.facts.note_text(shapes::machine::RBAC_GROUP_NAME, told, group.as_deref());
+        }
+
+        let mut seen = Entity { facts: facts.clone(), ..Entity::default() };
+        seen.facts.distrust(|time| time.is_plausible(received));
+        seen.note_event(at);
+        for evidence in &alert.evidence {
+            let hashes = evidence.hashes();
+            if !hashes.is_empty() {
+                let file = self.file(hashes);
+                if let Some((_, entity)) = self.files.get_mut(place(file)) {
+                    let text = |member| evidence.0.text(member);
+                    let (name, path) = (text(shapes::evidence::FILE_NAME), text(shapes::evidence::FILE_PATH));
+                    columns::note_names(entity, name.as_deref(), path.as_deref());
+                }
+                self.sighting(file, machine, Pair::seen(true, at));
+            }
+            note_evidence(&mut seen, evidence, told);
+        }
+        self.alerts.entry(alert.id.clone()).or_default().merge(seen, most::EVIDENCE);
+    }
+
+    /// A time that may move first and last seen; one that may not is counted.
+    fn plausible(&mut self, at: Option<Time>, received: Time) -> Option<Time> {
+        let plausible = at.filter(|at| at.is_plausible(received));
+        self.implausible_times += u64::from(at.is_some() && plausible.is_none());
+        plausible
+    }
+
+    fn sighting(&mut self, file: u32, machine: Option<u32>, pair: Pair) {
+        if let Some(machine) = machine {
+            self.pairs.entry((file, machine)).or_default().merge(&pair);
+        }
+    }
+
+    fn machine(&mut self, id: MachineId) -> u32 {
+        if let Some(number) = self.machine_numbers.get(&id) {
+            return *number;
+        }
+        let number = u32::try_from(self.machines.len()).unwrap_or(u32::MAX);
+        self.machine_numbers.insert(id.clone(), number);
+        self.machines.push((id, Entity::default()));
+        number
+    }
+
+    fn file(&mut self, hashes: Hashes) -> u32 {
+        *self.file_numbers.entry(hashes).or_insert_with(|| {
+            self.files.push((hashes, Entity::default()));
+            u32::try_from(self.files.len() - 1).unwrap_or(u32::MAX)
+        })
+    }
+}
+
+fn place(number: u32) -> usize {
+    usize::try_from(number).unwrap_or(usize::MAX)
+}
+
+/// Keeps a piece of evidence once, however often it is told: what tells two apart is everything
+/// but the time of attaching and the detection status.
+fn note_evidence(alert: &mut Entity, evidence: &Evidence, told: Time) {
+    use shapes::evidence as e;
+    let mut identity = String::new();
+    evidence.0.write_members(&e::SHAPE, &mut identity, |member| {
+        matches!(member, e::EVIDENCE_CREATION_TIME | e::DETECTION_STATUS).then(|| "null".into())
+    });
+    let mut json = String::from("{");
+    evidence.0.write_members(&e::SHAPE, &mut json, |_| None);
+    json.push('}');
+    let at = evidence.created().unwrap_or(told);
+    alert.note_part(identity.into(), Fact { at, json: json.into() }, most::EVIDENCE);
+}
+
+/// Cuts a text at a character boundary.
+fn cut(text: &str) -> &str {
+    text.get(..text.floor_char_boundary(MAX_TEXT_BYTES)).unwrap_or(text)
+}

@@ -1,0 +1,56 @@
+//! How a store is opened: its clock, what it hides after how long, what it drops.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use pintle_model::{TenantId, Time};
+
+/// Where the store takes the time from; a test passes its own.
+pub type Clock = Arc<dyn Fn() -> Time + Send + Sync>;
+
+/// How long things stay in answers; `None` is for ever. They are hidden, not deleted.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Retention {
+    /// Alerts, by their last update.
+    pub alerts: Option<Duration>,
+    /// Machines in lists and by id, by when they were last seen. `machines of a file` still
+    /// names them.
+    pub machines: Option<Duration>,
+    /// Pairs of file and machine, by when the file was last seen there.
+    pub sightings: Option<Duration>,
+}
+
+/// When closed parts of the archive are dropped. Answers stay; what is lost is `rebuild` and undo
+/// for that part.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ArchiveCaps {
+    /// Drop segments whose newest batch is older.
+    pub max_age: Option<Duration>,
+    /// Drop the oldest segments while the archive is larger, in bytes.
+    pub max_bytes: Option<u64>,
+}
+
+/// How a store is opened.
+#[derive(Clone)]
+pub struct Options {
+    /// The clock.
+    pub clock: Clock,
+    /// Retention of tenants that have none of their own.
+    pub retention: Retention,
+    /// Retention of single tenants.
+    pub tenant_retention: BTreeMap<TenantId, Retention>,
+    /// Caps of the archive.
+    pub archive: ArchiveCaps,
+}
+
+impl Default for Options {
+    fn default() -> Options {
+        Options {
+            clock: Arc::new(|| Time::from(std::time::SystemTime::now())),
+            retention: Retention::default(),
+            tenant_retention: BTreeMap::new(),
+            archive: ArchiveCaps::default(),
+        }
+    }
+}

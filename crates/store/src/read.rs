@@ -1,0 +1,251 @@
+//! The questions. Each takes a [`Scope`] and blocks only for reads of the base.
+
+use std::collections::BTreeMap;
+
+use pintle_model::{AlertId, FileHash, Hashes, shapes};
+
+use crate::base::{Entity, Pair};
+use crate::directory::{Directory, Window};
+use crate::lookup::{self, Resolved};
+use crate::store::{Store, read_lock};
+use crate::{Conflict, Error, FileMachines, Page, Reject, Scope, Sighting, Span, Totals, render};
+
+/// What a hash stands for, and the machines where it was seen, by ordinal.
+struct Seen {
+    resolved: Resolved,
+    pairs: BTreeMap<u32, Pair>,
+}
+
+impl Seen {
+    /// From the first to the last event in any role.
+    fn span(&self) -> Option<Span> {
+        self.pairs.values().fold(None, |seen, pair| Span::joined(seen, pair.any_role))
+    }
+}
+
+impl Store {
+    fn machine_window(&self, scope: &Scope) -> Window {
+        Window { now: self.now(), length: self.retention(scope.tenant()).machines }
+    }
+
+    fn directory<T>(&self, scope: &Scope, read: impl FnOnce(&Directory) -> T) -> T {
+        let directories = read_lock(&self.directories);
+        match directories.get(&scope.tenant()) {
+            Some(directory) => read(directory),
+            None => read(&Directory::default()),
+        }
+    }
+
+    /// What a hash stands for and where it was seen, within the retention of sightings.
+    fn seen(&self, scope: &Scope, hash: &FileHash) -> Result<Option<Seen>, Error> {
+        let Some(resolved) = lookup::resolve(&self.base, scope.tenant(), hash)? else { return Ok(None) };
+        let mut pairs = lookup::pairs(&self.base, scope.tenant(), &resolved)?;
+        if let Some(window) = self.retention(scope.tenant()).sightings {
+            let oldest = self.now() - window;
+            let was_seen = !pairs.is_empty();
+            pairs.retain(|_, pair| pair.any_role.is_none_or(|span| span.last >= oldest));
+            if was_seen && pairs.is_empty() {
+                return Ok(None);
+            }
+        }
+        Ok(Some(Seen { resolved, pairs }))
+    }
+
+    /// The machines with a record of this file, as `{…},{…}`, ascending by id. `None`: unknown
+    /// hash. A file seen only on machines that the caller may not see is known all the same.
+    pub fn file_machines(
+        &self,
+        scope: &Scope,
+        hash: &FileHash,
+        page: Page,
+        out: &mut Vec<u8>,
+    ) -> Result<Option<FileMachines>, Error> {
+        let Some(Seen { resolved, pairs }) = self.seen(scope, hash)? else { return Ok(None) };
+        let now = self.now();
+        let written =
+            self.directory(scope, |directory| directory.write_some(scope, now, pairs.into_keys(), page, out));
+        Ok(Some(FileMachines { written, ask_instead: resolved.ask_instead }))
+    }
+
+    /// The same with times, for people.
+    pub fn file_sightings(
+        &self,
+        scope: &Scope,
+        hash: &FileHash,
+    ) -> Result<Option<(Vec<Sighting>, FileMachines)>, Error> {
+        let Some(Seen { resolved, pairs }) = self.seen(scope, hash)? else { return Ok(None) };
+        let sightings: Vec<Sighting> = self.directory(scope, |directory| {
+            let order = directory.in_order(scope, pairs.keys().copied());
+            let sighting = |ordinal: u32| {
+                let (machine, pair) = (directory.get(ordinal)?, pairs.get(&ordinal)?);
+                Some(Sighting {
+                    machine: machine.id.clone(),
+                    name: machine.name.clone(),
+                    as_target: pair.as_target,
+                    any_role: pair.any_role,
+                })
+            };
+            order.into_iter().filter_map(sighting).collect()
+        });
+        let found = FileMachines { written: sightings.len(), ask_instead: resolved.ask_instead };
+        Ok(Some((sightings, found)))
+    }
+
+    /// What is known of a file: the members of one `file` object. `None`: unknown hash.
+    pub fn file(&self, scope: &Scope, hash: &FileHash) -> Result<Option<String>, Error> {
+        let Some(seen) = self.seen(scope, hash)? else { return Ok(None) };
+        Ok(Some(self.render_file(scope, &seen.resolved.hashes(), &seen)?))
+    }
+
+    fn render_file(&self, scope: &Scope, hashes: &Hashes, seen: &Seen) -> Result<String, Error> {
+        let mut entity = Entity::default();
+        for set in seen.resolved.sets() {
+            entity.merge(self.base.file(scope.tenant(), set)?.unwrap_or_default(), 0);
+        }
+        Ok(render::render_file(hashes, seen.pairs.len(), seen.span(), &entity))
+    }
+
+    /// An alert by id with its evidence: the members of one `alert` object.
+    pub fn alert(&self, scope: &Scope, id: &AlertId) -> Result<Option<String>, Error> {
+        let alert = self.visible_alert(scope, id)?;
+        Ok(alert.map(|entity| render::render_alert(scope.tenant(), id.as_str(), &entity, true)))
+    }
+
+    fn visible_alert(&self, scope: &Scope, id: &AlertId) -> Result<Option<Entity>, Error> {
+        let alert = self.base.alert(scope.tenant(), id.as_str())?;
+        Ok(alert.filter(|alert| self.is_recent(scope, alert) && self.is_visible(scope, alert)))
+    }
+
+    /// Whether the alert's last update lies within the retention. One without a `lastUpdateTime`
+    /// counts by its newest event.
+    fn is_recent(&self, scope: &Scope, alert: &Entity) -> bool {
+        let Some(window) = self.retention(scope.tenant()).alerts else { return true };
+        let updated = alert.facts.time(shapes::alert::LAST_UPDATE_TIME).or(alert.span.map(|span| span.last));
+        updated.is_none_or(|updated| updated >= self.now() - window)
+    }
+
+    /// Whether the caller may see the machine that the alert is on. An alert on none is only
+    /// there for those who see all.
+    fn is_visible(&self, scope: &Scope, alert: &Entity) -> bool {
+        scope.sees_all()
+            || self.directory(scope, |directory| {
+                let machine = alert
+                    .facts
+                    .text(shapes::alert::MACHINE_ID)
+                    .and_then(|id| directory.ordinal(&id.parse().ok()?));
+                machine
+                    .and_then(|ordinal| directory.get(ordinal))
+                    .is_some_and(|machine| machine.is_visible(scope))
+            })
+    }
+
+    /// Alerts, ascending by id, as `{…},{…}`, `evidence` empty. Returns how many were written.
+    pub fn alerts(&self, scope: &Scope, page: Page, out: &mut Vec<u8>) -> Result<usize, Error> {
+        let mut list = List::new(out);
+        let mut to_skip = page.skip;
+        for entry in self.base.alerts(scope.tenant()) {
+            if list.written == page.top {
+                break;
+            }
+            let (id, alert) = entry?;
+            if !self.is_recent(scope, &alert) || !self.is_visible(scope, &alert) {
+                continue;
+            }
+            if to_skip > 0 {
+                to_skip -= 1;
+                continue;
+            }
+            list.push(&render::render_alert(scope.tenant(), &id, &alert, false));
+        }
+        Ok(list.written)
+    }
+
+    /// The files in an alert's evidence, as `{…},{…}`, in the order of their hashes. `None`: no
+    /// such alert, or not for this caller.
+    pub fn alert_files(
+        &self,
+        scope: &Scope,
+        id: &AlertId,
+        page: Page,
+        out: &mut Vec<u8>,
+    ) -> Result<Option<usize>, Error> {
+        let Some(alert) = self.visible_alert(scope, id)? else { return Ok(None) };
+        let mut list = List::new(out);
+        for hashes in render::evidence_files(&alert).into_iter().skip(page.skip).take(page.top) {
+            list.push(&self.evidence_file(scope, &hashes)?);
+        }
+        Ok(Some(list.written))
+    }
+
+    /// What is known of a file that evidence names. Its own hashes stand, whatever else is known.
+    fn evidence_file(&self, scope: &Scope, named: &Hashes) -> Result<String, Error> {
+        let seen = match named.iter().next() {
+            Some(hash) => self.seen(scope, &hash)?,
+            None => None,
+        };
+        let Some(seen) = seen else { return Ok(render::render_file(named, 0, None, &Entity::default())) };
+        let known = seen.resolved.hashes();
+        let hashes = Hashes {
+            sha1: named.sha1.or(known.sha1),
+            sha256: named.sha256.or(known.sha256),
+            md5: named.md5.or(known.md5),
+        };
+        self.render_file(scope, &hashes, &seen)
+    }
+
+    /// A machine by id, else by name without regard to case: the members of one `machine` object.
+    pub fn machine(&self, scope: &Scope, id_or_name: &str) -> Result<Option<String>, Error> {
+        let window = self.machine_window(scope);
+        let members = self.directory(scope, |directory| {
+            let mut out = Vec::new();
+            directory.find(scope, window, id_or_name)?.write_members(window.now, &mut out);
+            Some(out)
+        });
+        Ok(members.map(|members| String::from_utf8_lossy(&members).into_owned()))
+    }
+
+    /// Machines, ascending by id, as `{…},{…}`. Returns how many were written.
+    pub fn machines(&self, scope: &Scope, page: Page, out: &mut Vec<u8>) -> Result<usize, Error> {
+        let window = self.machine_window(scope);
+        Ok(self.directory(scope, |directory| directory.write_all(scope, window, page, out)))
+    }
+
+    /// Files whose hashes do not belong together one to one, ascending.
+    pub fn conflicts(&self, scope: &Scope) -> Result<Vec<Conflict>, Error> {
+        lookup::conflicts(&self.base, scope.tenant())
+    }
+
+    /// Records kept aside, by source and offset. At most `limit`.
+    pub fn rejects(&self, scope: &Scope, limit: usize) -> Result<Vec<Reject>, Error> {
+        let mut rejects = self.base.rejects(scope.tenant()).collect::<Result<Vec<_>, _>>()?;
+        rejects.sort_by(|one, other| {
+            (&one.source, one.offset, &one.bytes).cmp(&(&other.source, other.offset, &other.bytes))
+        });
+        rejects.truncate(limit);
+        Ok(rejects)
+    }
+
+    /// How much the tenant holds.
+    pub fn totals(&self, scope: &Scope) -> Result<Totals, Error> {
+        self.base.totals(scope.tenant())
+    }
+}
+
+/// A list of JSON objects being written.
+struct List<'o> {
+    out: &'o mut Vec<u8>,
+    written: usize,
+}
+
+impl<'o> List<'o> {
+    fn new(out: &'o mut Vec<u8>) -> List<'o> {
+        List { out, written: 0 }
+    }
+
+    fn push(&mut self, members: &str) {
+        self.out.extend_from_slice(if self.written == 0 { b"{" } else { b",{" });
+        self.out.extend_from_slice(members.as_bytes());
+        self.out.push(b'}');
+        self.written += 1;
+    }
+}

@@ -1,0 +1,147 @@
+//! What the archive survives: torn ends, damage, caps, a rebuild cut short.
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::string_slice,
+    reason = "a test that fails says so"
+)]
+
+mod support;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use pintle_model::Record;
+use pintle_store::{ArchiveCaps, Error, Options, Store};
+use support::{SHA1_A, append, file_seen, machine_ids, open, options, whole};
+
+fn segment(folder: &Path) -> PathBuf {
+    folder.join("archive/00000001.seg")
+}
+
+fn seen_on(machine: &str) -> Vec<Record> {
+    vec![file_seen(machine, "2026-01-01T00:00:00Z", SHA1_A, "", "")]
+}
+
+fn without_base(folder: &Path) {
+    fs::remove_dir_all(folder.join("base")).unwrap();
+}
+
+#[test]
+fn a_lost_base_is_made_again_from_the_archive() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = open(folder.path());
+    append(&store, support::assorted_records());
+    let expected = support::answers(&store, &[]);
+    drop(store);
+    without_base(folder.path());
+    assert_eq!(support::answers(&open(folder.path()), &[]), expected);
+}
+
+#[test]
+fn a_batch_torn_at_any_byte_is_set_aside_and_what_was_acknowledged_stays() {
+    let folder = tempfile::tempdir().unwrap();
+    append(&open(folder.path()), seen_on("m1"));
+    let whole_length = fs::metadata(segment(folder.path())).unwrap().len();
+    append(&open(folder.path()), seen_on("m2"));
+    let bytes = fs::read(segment(folder.path())).unwrap();
+    for length in (usize::try_from(whole_length).unwrap() + 1..bytes.len()).step_by(7) {
+        let torn = tempfile::tempdir().unwrap();
+        append(&open(torn.path()), seen_on("m1"));
+        fs::write(segment(torn.path()), &bytes[..length]).unwrap();
+        let store = open(torn.path());
+        assert_eq!(machine_ids(&store, &whole(), SHA1_A), Some(vec!["m1".into()]), "cut at {length}");
+        assert_eq!(fs::metadata(segment(torn.path())).unwrap().len(), whole_length);
+        assert!(torn.path().join(format!("archive/00000001-{whole_length}.torn")).exists());
+        append(&store, seen_on("m3"));
+        drop(store);
+        without_base(torn.path());
+        assert_eq!(machine_ids(&open(torn.path()), &whole(), SHA1_A), Some(vec!["m1".into(), "m3".into()]));
+    }
+}
+
+#[test]
+fn damage_to_what_was_applied_is_found_by_a_rebuild_and_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = open(folder.path());
+    for n in 0..20 {
+        append(&store, seen_on(&format!("m{n}")));
+    }
+    drop(store);
+    let sound = fs::read(segment(folder.path())).unwrap();
+    for place in (12..sound.len()).step_by(sound.len() / 37) {
+        let mut bytes = sound.clone();
+        bytes[place] ^= 0x10;
+        fs::write(segment(folder.path()), bytes).unwrap();
+        let error =
+            Store::rebuild(folder.path(), options(), &mut |_| {}).err().expect("the flipped bit is found");
+        assert!(matches!(error, Error::Damaged { .. }), "{error}");
+        assert!(error.to_string().contains("00000001.seg"), "{error}");
+        let store = open(folder.path());
+        assert_eq!(machine_ids(&store, &whole(), SHA1_A).unwrap().len(), 20, "the old base still answers");
+    }
+}
+
+#[test]
+fn a_rebuild_cut_short_at_any_step_leaves_a_base() {
+    for leftovers in
+        [&["base", "base.rebuilding"][..], &["base.replaced", "base.rebuilding"], &["base", "base.replaced"]]
+    {
+        let folder = tempfile::tempdir().unwrap();
+        append(&open(folder.path()), seen_on("m1"));
+        let base = folder.path().join("base");
+        let kept = folder.path().join(leftovers[0]);
+        if kept != base {
+            fs::rename(&base, &kept).unwrap();
+        }
+        fs::create_dir(folder.path().join(leftovers[1])).unwrap();
+        assert_eq!(
+            machine_ids(&open(folder.path()), &whole(), SHA1_A),
+            Some(vec!["m1".into()]),
+            "{leftovers:?}"
+        );
+        assert!(
+            !folder.path().join("base.rebuilding").exists() && !folder.path().join("base.replaced").exists()
+        );
+    }
+}
+
+#[test]
+fn caps_drop_the_oldest_closed_segments_answers_stay_and_a_rebuild_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    append(&open(folder.path()), seen_on("m1"));
+    // A second segment, as one is begun when the first is full.
+    let header = fs::read(segment(folder.path())).unwrap()[..12].to_vec();
+    fs::write(folder.path().join("archive/00000002.seg"), header).unwrap();
+    append(&open(folder.path()), seen_on("m2"));
+    let capped = Options { archive: ArchiveCaps { max_age: None, max_bytes: Some(1) }, ..options() };
+    let store = Store::open(folder.path(), capped).unwrap();
+    assert!(!segment(folder.path()).exists());
+    assert!(folder.path().join("archive/00000002.seg").exists(), "the open segment is never dropped");
+    assert_eq!(machine_ids(&store, &whole(), SHA1_A), Some(vec!["m1".into(), "m2".into()]));
+    drop(store);
+    let error = Store::rebuild(folder.path(), options(), &mut |_| {}).err().unwrap();
+    assert!(matches!(error, Error::ArchiveIncomplete(_)), "{error}");
+    assert_eq!(machine_ids(&open(folder.path()), &whole(), SHA1_A), Some(vec!["m1".into(), "m2".into()]));
+}
+
+#[test]
+fn a_cap_by_age_goes_by_the_clock() {
+    let folder = tempfile::tempdir().unwrap();
+    append(&open(folder.path()), seen_on("m1"));
+    let header = fs::read(segment(folder.path())).unwrap()[..12].to_vec();
+    fs::write(folder.path().join("archive/00000002.seg"), header).unwrap();
+    append(&open(folder.path()), seen_on("m2"));
+    let written = pintle_model::Time::from(fs::metadata(segment(folder.path())).unwrap().modified().unwrap());
+    let day = Duration::from_secs(24 * 3600);
+    for (age, stays) in [(day - Duration::from_secs(60), true), (day + Duration::from_secs(60), false)] {
+        let capped = Options {
+            clock: std::sync::Arc::new(move || written + age),
+            archive: ArchiveCaps { max_age: Some(day), max_bytes: None },
+            ..options()
+        };
+        drop(Store::open(folder.path(), capped).unwrap());
+        assert_eq!(segment(folder.path()).exists(), stays);
+    }
+}
