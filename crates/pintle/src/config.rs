@@ -101,8 +101,6 @@ pub struct Limits {
     pub max_connections: NonZeroUsize,
     /// Connections from one address.
     pub max_connections_per_address: NonZeroUsize,
-    /// Size of a request's body, except to the ingest endpoint.
-    pub max_body_bytes: Size,
 }
 
 /// What is accepted as telemetry over HTTP.
@@ -190,7 +188,6 @@ impl Default for Limits {
             drain_timeout: Duration::from_secs(30),
             max_connections: NonZeroUsize::MIN.saturating_add(4095),
             max_connections_per_address: NonZeroUsize::MIN.saturating_add(255),
-            max_body_bytes: Size::mebibytes(1),
         }
     }
 }

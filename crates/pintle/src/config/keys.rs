@@ -142,8 +142,6 @@ pub static KEYS: &[Key] = &[
     key!("server.max_connections_per_address", NonZeroUsize, server.limits.max_connections_per_address,
         Some("max-connections-per-address"), "NUMBER", None,
         "Connections from one address; more are closed at once. Trusted proxies are exempt."),
-    key!("server.max_body_bytes", Size, server.limits.max_body_bytes, Some("max-body-bytes"), "SIZE", None,
-        "Size of a request's body, except to the ingest endpoint."),
 
     key!("ingest.max_body_bytes", Size, ingest.max_body_bytes, Some("ingest-max-body-bytes"), "SIZE", None,
         "Size of a body sent to the ingest endpoint, after decompression."),

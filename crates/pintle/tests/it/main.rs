@@ -9,4 +9,5 @@ mod origin;
 mod scenario;
 mod table;
 mod token;
+mod truth;
 mod world;

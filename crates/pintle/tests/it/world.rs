@@ -15,7 +15,7 @@ use pintle::config::Config;
 use pintle::http::routes::router;
 use pintle::instance::Instance;
 use pintle_model::Time;
-use pintle_store::Clock;
+use pintle_store::{Clock, Options, Store};
 use tower::ServiceExt as _;
 use uuid::Uuid;
 
@@ -86,6 +86,14 @@ impl World {
         self.instance().quotas.save(self.instance().now()).unwrap();
         self.router = Router::new();
         self.instance = None;
+        self.open();
+    }
+
+    /// Stops, makes the base again from the archive, and starts again on the same folder.
+    pub fn rebuild(&mut self) {
+        self.router = Router::new();
+        self.instance = None;
+        drop(Store::rebuild(self.folder.path(), Options::default(), &mut |_| {}).unwrap());
         self.open();
     }
 

@@ -1,0 +1,258 @@
+//! Real recordings through the whole server, against an independently computed truth
+//! (`expected.json` beside them): for every hash exactly the machines that have it, for every alert
+//! exactly its files; the same bytes after everything came twice, in another order, and after a
+//! rebuild. Skipped, with a notice, where the recordings are absent.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::path::PathBuf;
+
+use axum::body::Body;
+use axum::http::Request;
+use pintle::config::Config;
+use serde_json::Value;
+
+use crate::world::World;
+
+type Names = BTreeSet<String>;
+
+/// The recordings and what is true of them.
+struct Recordings {
+    folder: PathBuf,
+    expected: Value,
+}
+
+impl Recordings {
+    fn find() -> Option<Recordings> {
+        let folder = std::env::var_os("PINTLE_SHARED_DATA").map_or_else(
+            || PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../../../shared/data")),
+            PathBuf::from,
+        );
+        let Ok(expected) = std::fs::read_to_string(folder.join("expected.json")) else {
+            let required = std::env::var_os("PINTLE_REQUIRE_RECORDINGS").is_some();
+            assert!(!required, "there are no recordings in {}", folder.display());
+            println!("skipped: no recordings in {}", folder.display());
+            return None;
+        };
+        Some(Recordings { folder, expected: serde_json::from_str(&expected).unwrap() })
+    }
+
+    /// The files in the formats that are read.
+    fn files(&self) -> Vec<&str> {
+        self.expected["main_files"].as_array().unwrap().iter().map(|file| file.as_str().unwrap()).collect()
+    }
+
+    /// What is true of one file alone.
+    fn of(&self, file: &str) -> &Value {
+        &self.expected["files"][file]
+    }
+}
+
+/// A server with a token for everything that is asked here.
+struct Asked {
+    world: World,
+    token: String,
+}
+
+impl Asked {
+    fn new() -> Asked {
+        let mut config = Config::default();
+        config.quota.enabled = false;
+        Asked::of(World::new(config))
+    }
+
+    fn of(world: World) -> Asked {
+        let permissions = ["Machine.Read.All", "File.Read.All", "Alert.Read.All", "Event.Write"];
+        let token = world.token(&permissions.map(str::to_owned));
+        Asked { world, token }
+    }
+
+    async fn get(&self, path: &str) -> (u16, String) {
+        let request = Request::get(path).header("Authorization", format!("Bearer {}", self.token));
+        let answer = self.world.send(request.body(Body::empty()).unwrap()).await;
+        (answer.status.as_u16(), answer.body)
+    }
+
+    async fn take_in(&self, recordings: &Recordings, file: &str) -> Value {
+        let body = std::fs::read(recordings.folder.join(file)).unwrap();
+        let name = file.replace('/', "%2F");
+        let request = Request::post(format!("/api/ingest?source={name}"))
+            .header("Authorization", format!("Bearer {}", self.token));
+        let answer = self.world.send(request.body(Body::from(body)).unwrap()).await;
+        assert_eq!(answer.status, 200, "{file}: {}", answer.body);
+        serde_json::from_str(&answer.body).unwrap()
+    }
+
+    /// A file's machines, each by the name or id that the truth knows; `None` for a 404.
+    async fn machines(&self, hash: &str, known: &Names) -> Option<Names> {
+        let (status, body) = self.get(&format!("/api/files/{hash}/machines")).await;
+        if status == 404 {
+            return None;
+        }
+        assert_eq!(status, 200, "{hash}: {body}");
+        let answer: Value = serde_json::from_str(&body).unwrap();
+        Some(answer["value"].as_array().unwrap().iter().map(|machine| known_as(machine, known)).collect())
+    }
+}
+
+/// Machines of Defender go by their id, others by their name.
+fn known_as(machine: &Value, known: &Names) -> String {
+    let id = machine["id"].as_str().unwrap().to_lowercase();
+    if known.contains(&id) {
+        return id;
+    }
+    machine["computerDnsName"].as_str().unwrap_or_default().to_lowercase()
+}
+
+fn names(list: &Value) -> Names {
+    list.as_array().into_iter().flatten().map(|name| name.as_str().unwrap().to_owned()).collect()
+}
+
+/// Per SHA-1 the machines in any role.
+fn machines_of(truth: &Value) -> BTreeMap<String, Names> {
+    let mut machines: BTreeMap<String, Names> = BTreeMap::new();
+    for (sha1, by_machine) in truth["sha1_to_machines"].as_object().unwrap() {
+        machines.entry(sha1.clone()).or_default().extend(by_machine.as_object().unwrap().keys().cloned());
+    }
+    for (sha1, more) in truth["sha1_to_machines_any_role_extra"].as_object().unwrap() {
+        machines.entry(sha1.clone()).or_default().extend(names(more));
+    }
+    machines
+}
+
+const UNKNOWN: &str = "0123456789abcdef0123456789abcdef01234567";
+
+#[tokio::test]
+async fn each_recording_alone_gives_exactly_the_machines_of_each_file() {
+    let Some(recordings) = Recordings::find() else { return };
+    for file in recordings.files() {
+        let truth = recordings.of(file);
+        let asked = Asked::new();
+        let report = asked.take_in(&recordings, file).await;
+        assert_eq!(report["records"], truth["records"], "{file}");
+        assert_eq!(report["withFileHash"], truth["records_with_file_hash"], "{file}");
+        let known = names(&truth["machines_seen_at_all"]);
+        for (sha1, machines) in machines_of(truth) {
+            assert_eq!(asked.machines(&sha1, &known).await, Some(machines), "{file}: {sha1}");
+        }
+        assert_eq!(asked.machines(UNKNOWN, &known).await, None, "{file}");
+    }
+}
+
+#[tokio::test]
+async fn each_alert_gives_exactly_its_files() {
+    let Some(recordings) = Recordings::find() else { return };
+    let mut alerts = 0;
+    for file in recordings.files() {
+        let truth = recordings.of(file);
+        let asked = Asked::new();
+        asked.take_in(&recordings, file).await;
+        for (id, alert) in truth["alerts"].as_object().unwrap() {
+            alerts += 1;
+            let (status, body) = asked.get(&format!("/api/alerts/{id}/files")).await;
+            assert_eq!(status, 200, "{id}: {body}");
+            let answer: Value = serde_json::from_str(&body).unwrap();
+            let sha1s = answer["value"].as_array().unwrap().iter().map(|file| file["sha1"].as_str().unwrap());
+            assert_eq!(sha1s.map(str::to_owned).collect::<Names>(), names(&alert["files"]), "{id}");
+            let (status, body) = asked.get(&format!("/api/alerts/{id}")).await;
+            assert_eq!(status, 200, "{id}");
+            let named: Value = serde_json::from_str(&body).unwrap();
+            let evidence: Names = named["evidence"].as_array().unwrap().iter().filter_map(|piece| piece["fileName"].as_str()).map(str::to_owned).collect();
+            assert_eq!(evidence, names(&alert["names"]), "{id}");
+        }
+    }
+    assert!(alerts >= 5, "{alerts}");
+}
+
+#[tokio::test]
+async fn all_recordings_together_give_exactly_the_combined_truth_in_any_order_twice_and_rebuilt() {
+    let Some(recordings) = Recordings::find() else { return };
+    let mut known = Names::new();
+    let mut alerts = Names::new();
+    for file in recordings.files() {
+        known.extend(names(&recordings.of(file)["machines_seen_at_all"]));
+        alerts.extend(recordings.of(file)["alerts"].as_object().unwrap().keys().cloned());
+    }
+    let questions = questions(&recordings.expected["combined_main"]);
+
+    let asked = Asked::new();
+    for file in recordings.files() {
+        asked.take_in(&recordings, file).await;
+    }
+    for (hash, machines) in &questions {
+        assert_eq!(asked.machines(hash, &known).await.as_ref(), Some(machines), "{hash}");
+    }
+    assert!(questions.len() > 5000, "{}", questions.len());
+    let answers = every_answer(&asked, &questions, &alerts).await;
+
+    let again = Asked::new();
+    for file in recordings.files().into_iter().rev() {
+        again.take_in(&recordings, file).await;
+    }
+    for file in recordings.files() {
+        let report = again.take_in(&recordings, file).await;
+        assert_eq!(report["batches"], report["repeatedBatches"], "{file}");
+    }
+    assert_same(&answers, &every_answer(&again, &questions, &alerts).await, "twice and in another order");
+
+    let Asked { mut world, token } = again;
+    world.rebuild();
+    let rebuilt = Asked { world, token };
+    assert_same(&answers, &every_answer(&rebuilt, &questions, &alerts).await, "after a rebuild");
+}
+
+/// Every identity, and every SHA-256 and MD5 that stands under one entry whose list has no other,
+/// with the machines that are the answer.
+fn questions(combined: &Value) -> BTreeMap<String, Names> {
+    let combined = combined.as_object().unwrap();
+    let mut owners: HashMap<&str, usize> = HashMap::new();
+    let hashes = |entry: &'_ Value| ["sha256", "md5"].map(|kind| entry[kind].as_array().unwrap().clone());
+    for entry in combined.values() {
+        for kind in ["sha256", "md5"] {
+            for hash in entry[kind].as_array().unwrap() {
+                *owners.entry(hash.as_str().unwrap()).or_default() += 1;
+            }
+        }
+    }
+    let mut questions = BTreeMap::new();
+    for (identity, entry) in combined {
+        let machines = names(&entry["machines_any_role"]);
+        let hash = identity.rsplit(':').next().unwrap();
+        questions.insert(hash.to_owned(), machines.clone());
+        for list in hashes(entry) {
+            if let [only] = list.as_slice()
+                && owners[only.as_str().unwrap()] == 1
+            {
+                questions.insert(only.as_str().unwrap().to_owned(), machines.clone());
+            }
+        }
+    }
+    questions
+}
+
+async fn every_answer(asked: &Asked, questions: &BTreeMap<String, Names>, alerts: &Names) -> BTreeMap<String, String> {
+    let mut paths = vec!["/api/machines".to_owned(), "/api/alerts".to_owned()];
+    for hash in questions.keys() {
+        paths.push(format!("/api/files/{hash}"));
+        paths.push(format!("/api/files/{hash}/machines"));
+    }
+    for alert in alerts {
+        paths.push(format!("/api/alerts/{alert}"));
+        paths.push(format!("/api/alerts/{alert}/files"));
+    }
+    let tenant = asked.world.instance().control.tenant("default").unwrap().id.to_string();
+    let mut answers = BTreeMap::new();
+    for path in paths {
+        let (status, body) = asked.get(&path).await;
+        assert_eq!(status, 200, "{path}: {body}");
+        // Alerts whose source named no tenant bear this server's, which is another for each.
+        answers.insert(path, body.replace(&tenant, "<tenant>"));
+    }
+    answers
+}
+
+fn assert_same(expected: &BTreeMap<String, String>, found: &BTreeMap<String, String>, when: &str) {
+    assert_eq!(expected.len(), found.len());
+    for (path, body) in expected {
+        assert!(Some(body) == found.get(path), "{when}: {path}:\n{body}\n{:?}", found.get(path));
+    }
+}
