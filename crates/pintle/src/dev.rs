@@ -21,7 +21,8 @@ pub const FIXED_TENANT: TenantId =
     TenantId::from_bytes([0xd0, 0xc0, 0xff, 0xee, 0, 0, 0x40, 0, 0x80, 0, 0, 0, 0, 0, 0, 1]);
 
 /// The client id of `pintle dev --fixed`: `d0c0ffee-0000-4000-8000-000000000002`. Stable for ever.
-pub const FIXED_CLIENT: Uuid = Uuid::from_bytes([0xd0, 0xc0, 0xff, 0xee, 0, 0, 0x40, 0, 0x80, 0, 0, 0, 0, 0, 0, 2]);
+pub const FIXED_CLIENT: Uuid =
+    Uuid::from_bytes([0xd0, 0xc0, 0xff, 0xee, 0, 0, 0x40, 0, 0x80, 0, 0, 0, 0, 0, 0, 2]);
 
 /// The secret of `pintle dev --fixed`. Known to everybody, so it must never guard real data.
 pub const FIXED_SECRET: &str = "pintle-dev-known-to-everybody";
@@ -52,7 +53,11 @@ pub fn prepare(folder: &Path, fixed: bool) -> Result<(), crate::auth::Error> {
 
 /// Registers the demo application in place of an earlier run's, and says how to use it. It may
 /// read everything and send telemetry.
-pub fn register(control: &Control, fixed: bool, now: pintle_model::Time) -> Result<Credentials, control::Error> {
+pub fn register(
+    control: &Control,
+    fixed: bool,
+    now: pintle_model::Time,
+) -> Result<Credentials, control::Error> {
     let tenant = if fixed { fixed_tenant(control)? } else { default_tenant(control)? };
     let earlier = control.applications().into_iter();
     for application in earlier.filter(|application| application.name == APPLICATION) {

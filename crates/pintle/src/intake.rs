@@ -49,6 +49,9 @@ pub(crate) fn take(
         Ok(summary) => last = summary,
         Err(error) => report.error = Some(error.to_string()),
     }
+    if let Some(format) = last.format {
+        instance.metrics.ingested(format, last.records, last.bytes, last.rejects());
+    }
     report.format = last.format.map(str::to_owned);
     report.records = last.records;
     report.with_file_hash = last.with_file_hash;
