@@ -5,6 +5,7 @@ pub mod ca;
 pub mod generator;
 pub mod hosts;
 
+use std::ops::ControlFlow;
 use std::path::Path;
 
 use pintle_model::TenantId;
@@ -93,17 +94,19 @@ fn permissions() -> Permissions {
     Permission::ALL.iter().copied().filter(reads).chain([Permission::EventWrite]).collect()
 }
 
-/// Puts the demo's telemetry in. Calls `progress` with the days done, of how many.
+/// Puts the demo's telemetry in. Calls `progress` with the days done, of how many; it may end it.
 pub fn populate(
     store: &Store,
     tenant: TenantId,
     mut telemetry: Generator,
-    progress: &mut dyn FnMut(i64, i64),
+    progress: &mut dyn FnMut(i64, i64) -> ControlFlow<()>,
 ) -> Result<(), pintle_store::Error> {
     while let Some(records) = telemetry.next() {
         store.append(Batch { tenant, source: SOURCE.to_owned(), records, rejects: Vec::new() })?;
         let (done, all) = telemetry.progress();
-        progress(done, all);
+        if progress(done, all).is_break() {
+            break;
+        }
     }
     Ok(())
 }

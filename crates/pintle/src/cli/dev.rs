@@ -5,8 +5,10 @@ mod guide;
 
 use std::io;
 use std::net::SocketAddr;
+use std::ops::ControlFlow;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
+use std::pin::pin;
 use std::process::ExitCode;
 use std::sync::Arc;
 
@@ -130,10 +132,16 @@ pub async fn run(args: Args) -> Result<ExitCode, Failure> {
     let certificate = certificate.map_err(|error| failed("the certificate", error))?;
 
     let config = config(http_address, https_address, args.mde_limits)?;
-    let opening = open(folder.path().to_owned(), config.clone(), &args);
+    let enough = CancellationToken::new();
+    let mut opening = pin!(open(folder.path().to_owned(), config.clone(), &args, enough.clone()));
     let (instance, credentials, example) = tokio::select! {
-        opened = opening => opened?,
-        () = stop.asked() => return Ok(ExitCode::SUCCESS),
+        opened = &mut opening => opened?,
+        () = stop.asked() => {
+            // The folder can only go once nobody writes to it.
+            enough.cancel();
+            opening.await?;
+            return Ok(ExitCode::SUCCESS);
+        }
     };
     let listening =
         socket::listen(Arc::clone(&instance)).map_err(|error| Failure::Failed(error.to_string()))?;
@@ -210,8 +218,9 @@ async fn open(
     folder: PathBuf,
     config: Config,
     args: &Args,
+    enough: CancellationToken,
 ) -> Result<(Arc<Instance>, Credentials, Option<Example>), Failure> {
-    let fixed = args.fixed;
+    let (fixed, alerts) = (args.fixed, args.alerts);
     let clock = pintle_store::Options::default().clock;
     let law = Law {
         machines: usize::try_from(args.machines).unwrap_or(usize::MAX),
@@ -229,11 +238,14 @@ async fn open(
         let telemetry = Generator::new(law);
         let example = telemetry.example();
         let scope = pintle_store::Scope::whole(credentials.tenant);
-        if instance.store.totals(&scope).map_err(|error| said(&error))?.machines == 0 {
+        // A folder that was used before has all this already, unless that run was cut short.
+        let held = instance.store.totals(&scope).map_err(|error| said(&error))?;
+        if held.machines == 0 || held.alerts < alerts {
             let bar = progress_bar();
             let mut progress = |done: i64, all: i64| {
                 bar.set_length(all.unsigned_abs());
                 bar.set_position(done.unsigned_abs());
+                if enough.is_cancelled() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
             };
             let populated = dev::populate(&instance.store, credentials.tenant, telemetry, &mut progress);
             bar.finish_and_clear();

@@ -5,6 +5,7 @@ use std::net::TcpStream;
 use std::path::Path;
 use std::process::Child;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, ServerName};
@@ -115,8 +116,9 @@ fn unchunked(mut body: &str) -> String {
         if size == 0 {
             return whole;
         }
-        whole.push_str(&rest[..size]);
-        body = &rest[size + 2..];
+        let (chunk, rest) = rest.split_at(size);
+        whole.push_str(chunk);
+        body = rest.strip_prefix("\r\n").unwrap();
     }
 }
 
@@ -192,6 +194,24 @@ fn quotas_are_off_unless_asked_for() {
     let limited = Dev::start(&["--mde-limits"]);
     assert_eq!(calls(&limited), 1);
     limited.end();
+}
+
+#[test]
+fn nothing_is_left_behind_when_it_is_stopped_before_it_is_ready() {
+    let top = tempfile::tempdir().unwrap();
+    let arguments = ["dev", "--events", "2000000", "--http", "127.0.0.1:0", "--https", "127.0.0.1:0"];
+    let child = spawn(pintle(&arguments).env("TMPDIR", top.path()));
+    let begun =
+        || std::fs::read_dir(top.path()).unwrap().any(|entry| entry.unwrap().path().join("base").exists());
+    let patience = Instant::now() + Duration::from_secs(60);
+    while !begun() {
+        assert!(Instant::now() < patience, "it does not begin");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    signal(&child, rustix::process::Signal::INT);
+    let ran = Ran::of(child.wait_with_output().unwrap());
+    assert_eq!((ran.code, ran.out.as_str()), (0, ""), "{}", ran.err);
+    assert_eq!(std::fs::read_dir(top.path()).unwrap().count(), 0);
 }
 
 #[test]
