@@ -197,9 +197,7 @@ impl Default for Limits {
 
 impl Default for Ingest {
     fn default() -> Ingest {
-        Ingest {
-            max_body_bytes: Size::mebibytes(256),
-        }
+        Ingest { max_body_bytes: Size::mebibytes(256) }
     }
 }
 
@@ -215,10 +213,7 @@ impl Default for Quota {
 
 impl Default for Issuer {
     fn default() -> Issuer {
-        Issuer {
-            token_lifetime: Duration::from_secs(3600),
-            accepted_audiences: Vec::new(),
-        }
+        Issuer { token_lifetime: Duration::from_secs(3600), accepted_audiences: Vec::new() }
     }
 }
 
@@ -232,19 +227,14 @@ impl Server {
 
     /// Whether a peer's forwarded headers are believed.
     pub fn trusts(&self, peer: IpAddr) -> bool {
-        self.trusted_proxies
-            .iter()
-            .any(|network| network.contains(peer))
+        self.trusted_proxies.iter().any(|network| network.contains(peer))
     }
 }
 
 impl Archive {
     /// The same in the store's terms.
     pub fn caps(&self) -> ArchiveCaps {
-        ArchiveCaps {
-            max_age: self.max_age,
-            max_bytes: self.max_bytes.map(Size::bytes),
-        }
+        ArchiveCaps { max_age: self.max_age, max_bytes: self.max_bytes.map(Size::bytes) }
     }
 }
 
@@ -277,12 +267,10 @@ impl Config {
         }
         match (&server.tls_certificate, &server.tls_key) {
             (Some(_), None) => problems.push(
-                "server.tls_certificate is set but server.tls_key is not: set both or neither"
-                    .to_owned(),
+                "server.tls_certificate is set but server.tls_key is not: set both or neither".to_owned(),
             ),
             (None, Some(_)) => problems.push(
-                "server.tls_key is set but server.tls_certificate is not: set both or neither"
-                    .to_owned(),
+                "server.tls_key is set but server.tls_certificate is not: set both or neither".to_owned(),
             ),
             (None, None) if !server.listen.ip().to_canonical().is_loopback() => {
                 problems.push(format!(
@@ -315,9 +303,7 @@ fn default_data_folder() -> Option<PathBuf> {
         return Some(PathBuf::from("/var/lib/pintle"));
     }
     // A relative XDG path is to be ignored, says the base directory specification.
-    let state = std::env::var_os("XDG_STATE_HOME")
-        .map(PathBuf::from)
-        .filter(|p| p.is_absolute());
+    let state = std::env::var_os("XDG_STATE_HOME").map(PathBuf::from).filter(|p| p.is_absolute());
     let state = state.or_else(|| Some(std::env::home_dir()?.join(".local/state")))?;
     Some(state.join("pintle"))
 }

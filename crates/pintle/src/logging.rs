@@ -21,15 +21,10 @@ pub fn set_up(log: &Log) {
         Level::Debug => LevelFilter::DEBUG,
         Level::Trace => LevelFilter::TRACE,
     };
-    let subscriber = tracing_subscriber::fmt()
-        .with_max_level(level)
-        .with_writer(|| OneLine(io::stderr()));
+    let subscriber = tracing_subscriber::fmt().with_max_level(level).with_writer(|| OneLine(io::stderr()));
     // Without colours, because the writer cannot tell their escapes from an attacker's.
     let set = if json {
-        let subscriber = subscriber
-            .json()
-            .flatten_event(true)
-            .with_current_span(false);
+        let subscriber = subscriber.json().flatten_event(true).with_current_span(false);
         tracing::subscriber::set_global_default(subscriber.finish())
     } else {
         tracing::subscriber::set_global_default(subscriber.with_ansi(false).finish())
@@ -78,8 +73,7 @@ impl<W: Write> Write for OneLine<W> {
 }
 
 fn is_unruly(c: char) -> bool {
-    c.is_control()
-        || matches!(c, '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+    c.is_control() || matches!(c, '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
 #[cfg(test)]

@@ -124,8 +124,7 @@ impl Metrics {
         // From half a millisecond, where answers belong, to the slowest a client waits for.
         let durations: fn() -> Histogram = || {
             Histogram::new([
-                0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0,
-                10.0,
+                0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0,
             ])
         };
         let mut inner = Inner {
@@ -148,48 +147,24 @@ impl Metrics {
             Unit::Seconds,
             inner.durations.clone(),
         );
-        registry.register(
-            "http_requests_in_flight",
-            "Requests at work",
-            inner.in_flight.clone(),
-        );
+        registry.register("http_requests_in_flight", "Requests at work", inner.in_flight.clone());
         registry.register("connections", "Connections open", inner.connections.clone());
         registry.register(
             "connections_refused",
             "Connections closed at once",
             inner.connections_refused.clone(),
         );
-        registry.register(
-            "ingest_records",
-            "Records taken in",
-            inner.ingest_records.clone(),
-        );
+        registry.register("ingest_records", "Records taken in", inner.ingest_records.clone());
         registry.register_with_unit(
             "ingest",
             "Telemetry taken in, unpacked",
             Unit::Bytes,
             inner.ingest_bytes.clone(),
         );
-        registry.register(
-            "ingest_rejects",
-            "Records kept aside",
-            inner.ingest_rejects.clone(),
-        );
-        registry.register(
-            "quota_refusals",
-            "Requests answered with 429",
-            inner.quota_refusals.clone(),
-        );
-        registry.register(
-            "token_requests",
-            "Requests for a token",
-            inner.tokens.clone(),
-        );
-        registry.register(
-            "build",
-            "This program",
-            Info::new(vec![("version", env!("CARGO_PKG_VERSION"))]),
-        );
+        registry.register("ingest_rejects", "Records kept aside", inner.ingest_rejects.clone());
+        registry.register("quota_refusals", "Requests answered with 429", inner.quota_refusals.clone());
+        registry.register("token_requests", "Requests for a token", inner.tokens.clone());
+        registry.register("build", "This program", Info::new(vec![("version", env!("CARGO_PKG_VERSION"))]));
         inner.registry = registry;
         Metrics(Arc::new(inner))
     }
@@ -210,19 +185,10 @@ impl Metrics {
 
     /// Counts an answer. `route` is the route's template.
     pub fn request(&self, route: &str, method: &hyper::Method, status: u16, took: Duration) {
-        let labels = RequestLabels {
-            route: route.to_owned(),
-            method: method_label(method),
-            status,
-        };
+        let labels = RequestLabels { route: route.to_owned(), method: method_label(method), status };
         self.0.requests.get_or_create(&labels).inc();
-        let labels = RouteLabels {
-            route: route.to_owned(),
-        };
-        self.0
-            .durations
-            .get_or_create(&labels)
-            .observe(took.as_secs_f64());
+        let labels = RouteLabels { route: route.to_owned() };
+        self.0.durations.get_or_create(&labels).observe(took.as_secs_f64());
     }
 
     /// Counts a connection.
@@ -237,10 +203,7 @@ impl Metrics {
 
     /// Counts a connection that was closed at once.
     pub fn connection_refused(&self, reason: Refusal) {
-        self.0
-            .connections_refused
-            .get_or_create(&ReasonLabels { reason })
-            .inc();
+        self.0.connections_refused.get_or_create(&ReasonLabels { reason }).inc();
     }
 
     /// Counts telemetry of one format that was taken in: records, unpacked bytes, and records kept
@@ -254,18 +217,12 @@ impl Metrics {
 
     /// Counts a request answered with 429.
     pub fn quota_refused(&self, window: Window) {
-        self.0
-            .quota_refusals
-            .get_or_create(&WindowLabels { window })
-            .inc();
+        self.0.quota_refusals.get_or_create(&WindowLabels { window }).inc();
     }
 
     /// Counts a request for a token.
     pub fn token_requested(&self, outcome: TokenOutcome) {
-        self.0
-            .tokens
-            .get_or_create(&OutcomeLabels { outcome })
-            .inc();
+        self.0.tokens.get_or_create(&OutcomeLabels { outcome }).inc();
     }
 }
 

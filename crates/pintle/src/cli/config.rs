@@ -54,8 +54,7 @@ fn init(path: &Path) -> Exit {
         return print(&text);
     }
     // Creating it anew is what refuses to overwrite, also when somebody else is as quick.
-    let written =
-        std::fs::File::create_new(path).and_then(|mut file| file.write_all(text.as_bytes()));
+    let written = std::fs::File::create_new(path).and_then(|mut file| file.write_all(text.as_bytes()));
     match written {
         Ok(()) => Exit::Done,
         Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {
@@ -80,11 +79,7 @@ fn check(path: Option<&Path>) -> Exit {
         Ok(loaded) => {
             let mut problems = loaded.config.problems_for_serving();
             let certificate = loaded.config.server.tls().map(Certificate::from_files);
-            problems.extend(
-                certificate
-                    .and_then(Result::err)
-                    .map(|error| error.to_string()),
-            );
+            problems.extend(certificate.and_then(Result::err).map(|error| error.to_string()));
             problems
         }
         Err(problems) => problems.iter().map(load::Problem::to_string).collect(),

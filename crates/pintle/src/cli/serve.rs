@@ -60,10 +60,7 @@ pub type OpenError = Box<dyn Error + Send + Sync>;
 
 impl Serve {
     /// Runs it.
-    pub fn run(
-        self,
-        open: impl FnOnce(Opening) -> Result<Opened, OpenError> + Send + 'static,
-    ) -> Exit {
+    pub fn run(self, open: impl FnOnce(Opening) -> Result<Opened, OpenError> + Send + 'static) -> Exit {
         let loaded = match self.settings.load() {
             Ok(loaded) => loaded,
             Err(exit) => return exit,
@@ -76,10 +73,7 @@ impl Serve {
             return Exit::Usage;
         }
         logging::set_up(&loaded.config.log);
-        let runtime = match tokio::runtime::Builder::new_multi_thread()
-            .enable_all()
-            .build()
-        {
+        let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
             Ok(runtime) => runtime,
             Err(error) => {
                 tracing::error!(%error, "cannot start threads");
@@ -118,29 +112,19 @@ impl Bound {
     /// Listens where the settings say. Clients wait in the system's queue until [`run`] takes them.
     pub async fn new(config: &Config) -> Result<Bound, StartError> {
         let server = &config.server;
-        let certificate = server
-            .tls()
-            .map(Certificate::from_files)
-            .transpose()?
-            .map(Arc::new);
+        let certificate = server.tls().map(Certificate::from_files).transpose()?.map(Arc::new);
         let api = listen(server.listen).await?;
         let api = match &certificate {
             Some(certificate) => api.with_tls(Arc::clone(certificate)),
             None => api,
         };
         let health = Some(listen(server.health_listen).await?);
-        Ok(Bound {
-            api: vec![api],
-            health,
-            certificate,
-        })
+        Ok(Bound { api: vec![api], health, certificate })
     }
 }
 
 async fn listen(address: SocketAddr) -> Result<Listener, StartError> {
-    Listener::bind(address)
-        .await
-        .map_err(|error| StartError::Bind(address, error))
+    Listener::bind(address).await.map_err(|error| StartError::Bind(address, error))
 }
 
 /// Why the server did not start.
@@ -190,12 +174,7 @@ pub async fn run(
     ready.set(Phase::Starting("opening the data folder"));
     let policy = Policy::new(&config, metrics.clone());
     let access = config.log.access;
-    let opening = Opening {
-        folder,
-        config,
-        metrics: metrics.clone(),
-        shutdown: shutdown.clone(),
-    };
+    let opening = Opening { folder, config, metrics: metrics.clone(), shutdown: shutdown.clone() };
     let opening = tokio::task::spawn_blocking(move || open(opening));
     let opened = tokio::select! {
         opened = opening => opened.unwrap_or_else(|panic| Err(panic.into())),
@@ -332,10 +311,7 @@ mod tests {
             assert_eq!(opening.folder, opening.config.data.folder.unwrap());
             wait.recv().unwrap();
             let router = Router::new().route("/", get(async || "hello"));
-            Ok(Opened {
-                router,
-                finish: Box::new(move || finish.send(()).unwrap()),
-            })
+            Ok(Opened { router, finish: Box::new(move || finish.send(()).unwrap()) })
         };
         let (stop, stopped) = mpsc::channel(1);
         let server = tokio::spawn(run(config, bound, stopped, open));
@@ -347,11 +323,7 @@ mod tests {
         assert!(ask(health, "/metrics").await.contains("route=\"/\""));
 
         stop.send(()).await.unwrap();
-        tokio::time::timeout(Duration::from_secs(10), server)
-            .await
-            .unwrap()
-            .unwrap()
-            .unwrap();
+        tokio::time::timeout(Duration::from_secs(10), server).await.unwrap().unwrap().unwrap();
         finished.try_recv().unwrap();
         assert!(TcpStream::connect(api).await.is_err());
     }
@@ -361,18 +333,11 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let mut config = Config::default();
         config.data.folder = Some(folder.path().to_owned());
-        let bound = Bound {
-            api: Vec::new(),
-            health: None,
-            certificate: None,
-        };
+        let bound = Bound { api: Vec::new(), health: None, certificate: None };
         let (_stop, stopped) = mpsc::channel(1);
         let open = |_: Opening| Err("a newer pintle made this folder".into());
         let ended = run(config, bound, stopped, open).await;
-        assert_eq!(
-            ended.unwrap_err().to_string(),
-            "a newer pintle made this folder"
-        );
+        assert_eq!(ended.unwrap_err().to_string(), "a newer pintle made this folder");
     }
 
     #[tokio::test]
@@ -380,10 +345,7 @@ mod tests {
         let mut stopped = stop_signals().unwrap();
         for signal in [Signal::TERM, Signal::INT] {
             kill_process(getpid(), signal).unwrap();
-            tokio::time::timeout(Duration::from_secs(10), stopped.recv())
-                .await
-                .unwrap()
-                .unwrap();
+            tokio::time::timeout(Duration::from_secs(10), stopped.recv()).await.unwrap().unwrap();
         }
     }
 

@@ -63,10 +63,7 @@ impl FromArgMatches for Settings {
             .filter(|key| key.flag.is_some())
             .filter_map(|key| Some((key, matches.get_one::<String>(key.name)?.clone())))
             .collect();
-        Ok(Settings {
-            file: matches.get_one::<PathBuf>(FILE).cloned(),
-            flags,
-        })
+        Ok(Settings { file: matches.get_one::<PathBuf>(FILE).cloned(), flags })
     }
 
     fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> Result<(), clap::Error> {

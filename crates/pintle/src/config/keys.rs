@@ -9,9 +9,7 @@ use std::time::Duration;
 use toml::de::DeValue;
 
 use super::Config;
-use super::value::{
-    AccessLog, Audience, Level, LogFormat, Network, Profile, PublicUrl, Size, Value,
-};
+use super::value::{AccessLog, Audience, Level, LogFormat, Network, Profile, PublicUrl, Size, Value};
 
 /// One setting.
 pub struct Key {

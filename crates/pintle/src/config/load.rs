@@ -73,29 +73,18 @@ pub struct Problem {
 impl Sources {
     /// The process's environment, the given flags, and a file: the one named, else the one in
     /// `PINTLE_CONFIG`, else the platform's if it exists.
-    pub fn gather(
-        file: Option<&Path>,
-        flags: Vec<(&'static Key, String)>,
-    ) -> Result<Sources, Problem> {
+    pub fn gather(file: Option<&Path>, flags: Vec<(&'static Key, String)>) -> Result<Sources, Problem> {
         let environment = std::env::vars_os()
             .filter_map(|(name, value)| Some((name.into_string().ok()?, value)))
             .filter(|(name, _)| name.starts_with("PINTLE_"))
             .map(|(name, value)| (name, value.to_string_lossy().into_owned()))
             .collect();
-        let named = file.map(Path::to_owned).or_else(|| {
-            std::env::var_os("PINTLE_CONFIG")
-                .filter(|path| !path.is_empty())
-                .map(PathBuf::from)
-        });
+        let named = file
+            .map(Path::to_owned)
+            .or_else(|| std::env::var_os("PINTLE_CONFIG").filter(|path| !path.is_empty()).map(PathBuf::from));
         let path = named.or_else(|| default_file().filter(|path| path.exists()));
-        let file = path
-            .map(|path| read_file(&path).map(|text| (path, text)))
-            .transpose()?;
-        Ok(Sources {
-            file,
-            environment,
-            flags,
-        })
+        let file = path.map(|path| read_file(&path).map(|text| (path, text))).transpose()?;
+        Ok(Sources { file, environment, flags })
     }
 }
 
@@ -113,9 +102,7 @@ fn default_file() -> Option<PathBuf> {
     if rustix::process::geteuid().is_root() {
         return Some(PathBuf::from("/etc/pintle/pintle.toml"));
     }
-    let folder = std::env::var_os("XDG_CONFIG_HOME")
-        .map(PathBuf::from)
-        .filter(|p| p.is_absolute());
+    let folder = std::env::var_os("XDG_CONFIG_HOME").map(PathBuf::from).filter(|p| p.is_absolute());
     let folder = folder.or_else(|| Some(std::env::home_dir()?.join(".config")))?;
     Some(folder.join("pintle/pintle.toml"))
 }
@@ -164,11 +151,7 @@ impl Loaded {
         }
         if reading.problems.is_empty() {
             let file = sources.file.as_ref().map(|(path, _)| path.clone());
-            Ok(Loaded {
-                config: reading.config,
-                file,
-                origins: reading.origins,
-            })
+            Ok(Loaded { config: reading.config, file, origins: reading.origins })
         } else {
             Err(reading.problems)
         }
@@ -188,13 +171,7 @@ impl Reading {
         self.problems.push(Problem { place, message });
     }
 
-    fn set(
-        &mut self,
-        key: &'static Key,
-        input: Input<'_>,
-        origin: Origin,
-        place: impl FnOnce() -> String,
-    ) {
+    fn set(&mut self, key: &'static Key, input: Input<'_>, origin: Origin, place: impl FnOnce() -> String) {
         match key.set(&mut self.config, input) {
             Ok(()) => {
                 self.origins.insert(key.name, origin);
@@ -207,9 +184,7 @@ impl Reading {
         match keys::find(&leaf.path) {
             Some(key) => {
                 let at = leaf.value.span().start;
-                self.set(key, Input::Toml(leaf.value.get_ref()), Origin::File, || {
-                    place(at)
-                });
+                self.set(key, Input::Toml(leaf.value.get_ref()), Origin::File, || place(at));
             }
             None => self.problem(place(leaf.at), unknown_key(&leaf.path)),
         }
@@ -220,62 +195,34 @@ impl Reading {
             return;
         }
         match KEYS.iter().find(|key| key.variable() == name) {
-            Some(key) => self.set(key, Input::Text(value), Origin::Environment, || {
-                name.to_owned()
-            }),
+            Some(key) => self.set(key, Input::Text(value), Origin::Environment, || name.to_owned()),
             None => {
                 let variables = KEYS.iter().map(Key::variable);
-                let known: Vec<String> = variables
-                    .chain(OTHER_VARIABLES.iter().map(ToString::to_string))
-                    .collect();
+                let known: Vec<String> =
+                    variables.chain(OTHER_VARIABLES.iter().map(ToString::to_string)).collect();
                 let nearest = nearest(name, known.iter().map(String::as_str), '_');
-                self.problem(
-                    name.to_owned(),
-                    format!("unknown variable, did you mean {nearest}"),
-                );
+                self.problem(name.to_owned(), format!("unknown variable, did you mean {nearest}"));
             }
         }
     }
 
-    fn tenant_setting(
-        &mut self,
-        tenant: &str,
-        name: &str,
-        leaf: &Leaf<'_>,
-        place: &dyn Fn(usize) -> String,
-    ) {
+    fn tenant_setting(&mut self, tenant: &str, name: &str, leaf: &Leaf<'_>, place: &dyn Fn(usize) -> String) {
         let key = keys::find(name).filter(|key| key.section_and_name().0 == "retention");
         let Some(key) = key else {
-            let retention = KEYS
-                .iter()
-                .map(|key| key.name)
-                .filter(|k| k.starts_with("retention."));
+            let retention = KEYS.iter().map(|key| key.name).filter(|k| k.starts_with("retention."));
             let nearest = nearest(name, retention, '.');
-            let message = format!(
-                "unknown key {}, did you mean tenants.{tenant}.{nearest}",
-                leaf.path
-            );
+            let message = format!("unknown key {}, did you mean tenants.{tenant}.{nearest}", leaf.path);
             return self.problem(place(leaf.at), message);
         };
         let general = self.config.retention;
-        let settings = self
-            .config
-            .tenants
-            .entry(tenant.to_owned())
-            .or_insert(Tenant { retention: general });
+        let settings = self.config.tenants.entry(tenant.to_owned()).or_insert(Tenant { retention: general });
         // The general key knows how to read the value, so it reads into a configuration that
         // has the tenant's retention as its general one.
-        let mut scratch = Config {
-            retention: settings.retention,
-            ..Config::default()
-        };
+        let mut scratch = Config { retention: settings.retention, ..Config::default() };
         match key.set(&mut scratch, Input::Toml(leaf.value.get_ref())) {
             Ok(()) => settings.retention = scratch.retention,
             Err(message) => {
-                self.problem(
-                    place(leaf.value.span().start),
-                    format!("{}: {message}", leaf.path),
-                );
+                self.problem(place(leaf.value.span().start), format!("{}: {message}", leaf.path));
             }
         }
     }
@@ -301,11 +248,7 @@ fn leaves<'a>(table: &'a DeTable<'a>) -> Vec<Leaf<'a>> {
                     walk(&format!("{path}."), inner, found);
                 }
                 DeValue::Table(_) if is_section(&path) => {}
-                _ => found.push(Leaf {
-                    path,
-                    at: name.span().start,
-                    value,
-                }),
+                _ => found.push(Leaf { path, at: name.span().start, value }),
             }
         }
     }
@@ -341,10 +284,7 @@ fn unknown_key(path: &str) -> String {
         .iter()
         .map(|key| (key, key.section_and_name()))
         .flat_map(|(key, (section, name))| {
-            [
-                (distance(name), key.name.to_owned()),
-                (distance(section), format!("[{section}]")),
-            ]
+            [(distance(name), key.name.to_owned()), (distance(section), format!("[{section}]"))]
         })
         .min_by_key(|(distance, _)| *distance)
         .map(|(_, meant)| meant)
@@ -370,12 +310,6 @@ fn nearest<'a>(wrong: &str, candidates: impl Iterator<Item = &'a str>, separator
 fn place_in_file(path: &Path, text: &str, at: usize) -> String {
     let before = text.get(..at).unwrap_or(text);
     let line = before.matches('\n').count() + 1;
-    let column = before
-        .rsplit('\n')
-        .next()
-        .unwrap_or_default()
-        .chars()
-        .count()
-        + 1;
+    let column = before.rsplit('\n').next().unwrap_or_default().chars().count() + 1;
     format!("{}:{line}:{column}", path.display())
 }

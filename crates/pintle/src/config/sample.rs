@@ -29,9 +29,7 @@ pub fn sample() -> String {
         text.push_str(&comment(key.help));
         text.push_str(&comment(&names(key)));
         match (key.example, key.show(&defaults)) {
-            (Some(example), _) => {
-                _ = writeln!(text, "# Not set; for example:\n#{name} = {example}")
-            }
+            (Some(example), _) => _ = writeln!(text, "# Not set; for example:\n#{name} = {example}"),
             (None, Some(value)) => _ = writeln!(text, "#{name} = {value}"),
             (None, None) => {}
         }
@@ -55,21 +53,13 @@ pub fn show(loaded: &Loaded) -> String {
             (line, loaded.origin(key))
         })
         .collect();
-    let width = lines
-        .iter()
-        .map(|(line, _)| line.chars().count())
-        .max()
-        .unwrap_or(0)
-        .min(60);
+    let width = lines.iter().map(|(line, _)| line.chars().count()).max().unwrap_or(0).min(60);
     for (line, origin) in lines {
         _ = writeln!(text, "{line:width$}  # {origin}");
     }
     for (tenant, settings) in &loaded.config.tenants {
         let tenant = toml::Value::String(tenant.clone());
-        let general = Config {
-            retention: settings.retention,
-            ..Config::default()
-        };
+        let general = Config { retention: settings.retention, ..Config::default() };
         for key in KEYS.iter().filter(|key| key.name.starts_with("retention.")) {
             let value = key.show(&general).unwrap_or_default();
             _ = writeln!(text, "tenants.{tenant}.{} = {value}", key.name);

@@ -12,30 +12,18 @@ const TENANT: &str = "5f0d2a6e-0c1b-4a52-9a43-0a6f7f0c9d11";
 fn sources(file: &str, environment: &[(&str, &str)], flags: &[(&str, &str)]) -> Sources {
     Sources {
         file: Some((PathBuf::from("pintle.toml"), file.to_owned())),
-        environment: environment
-            .iter()
-            .map(|(n, v)| (n.to_string(), v.to_string()))
-            .collect(),
-        flags: flags
-            .iter()
-            .map(|(name, v)| (find(name).unwrap(), v.to_string()))
-            .collect(),
+        environment: environment.iter().map(|(n, v)| (n.to_string(), v.to_string())).collect(),
+        flags: flags.iter().map(|(name, v)| (find(name).unwrap(), v.to_string())).collect(),
     }
 }
 
 fn load(file: &str) -> Config {
-    Loaded::from_sources(&sources(file, &[], &[]))
-        .unwrap()
-        .config
+    Loaded::from_sources(&sources(file, &[], &[])).unwrap().config
 }
 
 fn problems(file: &str, environment: &[(&str, &str)]) -> Vec<String> {
     let loaded = Loaded::from_sources(&sources(file, environment, &[]));
-    loaded
-        .unwrap_err()
-        .iter()
-        .map(ToString::to_string)
-        .collect()
+    loaded.unwrap_err().iter().map(ToString::to_string).collect()
 }
 
 #[test]
@@ -52,13 +40,9 @@ fn a_flag_goes_before_a_variable_before_the_file() {
         ("PINTLE_SERVER_LISTEN", ""),
         ("HOME", "/nowhere"),
     ];
-    let loaded =
-        Loaded::from_sources(&sources(file, &environment, &[("quota.per_minute", "3")])).unwrap();
+    let loaded = Loaded::from_sources(&sources(file, &environment, &[("quota.per_minute", "3")])).unwrap();
     let quota = &loaded.config.quota;
-    assert_eq!(
-        (quota.per_minute.get(), quota.per_hour.get(), quota.enabled),
-        (3, 2, false)
-    );
+    assert_eq!((quota.per_minute.get(), quota.per_hour.get(), quota.enabled), (3, 2, false));
     let origin = |name| loaded.origin(find(name).unwrap());
     assert_eq!(origin("quota.per_minute"), Origin::Flag);
     assert_eq!(origin("quota.per_hour"), Origin::Environment);
@@ -81,18 +65,9 @@ fn an_unknown_name_is_an_error_that_names_the_nearest_and_its_place() {
             "[quota]\ntoken_lifetime = \"1h\"\n",
             "pintle.toml:2:1: unknown key quota.token_lifetime, did you mean issuer.token_lifetime",
         ),
-        (
-            "server = 3\n",
-            "pintle.toml:1:1: server is a section: write [server] and its keys below",
-        ),
-        (
-            "[serve]\n",
-            "pintle.toml:1:2: unknown key serve, did you mean [server]",
-        ),
-        (
-            "listn = \"127.0.0.1:1\"\n",
-            "pintle.toml:1:1: unknown key listn, did you mean server.listen",
-        ),
+        ("server = 3\n", "pintle.toml:1:1: server is a section: write [server] and its keys below"),
+        ("[serve]\n", "pintle.toml:1:2: unknown key serve, did you mean [server]"),
+        ("listn = \"127.0.0.1:1\"\n", "pintle.toml:1:1: unknown key listn, did you mean server.listen"),
         (
             "[tenants.acme.retention]\nalert = \"30d\"\n",
             "pintle.toml:2:1: unknown key tenants.acme.retention.alert, did you mean \
@@ -153,16 +128,9 @@ fn values_are_read_in_every_way_they_are_written() {
         ("2001:db8::1", true),
         ("2001:db8::2", false),
     ] {
-        assert_eq!(
-            config.server.trusts(peer.parse::<IpAddr>().unwrap()),
-            trusted,
-            "{peer}"
-        );
+        assert_eq!(config.server.trusts(peer.parse::<IpAddr>().unwrap()), trusted, "{peer}");
     }
-    let environment = [
-        ("PINTLE_SERVER_TRUSTED_PROXIES", "127.0.0.1, ::1"),
-        ("PINTLE_API_PROFILE", "today"),
-    ];
+    let environment = [("PINTLE_SERVER_TRUSTED_PROXIES", "127.0.0.1, ::1"), ("PINTLE_API_PROFILE", "today")];
     let loaded = Loaded::from_sources(&sources("", &environment, &[])).unwrap();
     assert_eq!(loaded.config.server.trusted_proxies.len(), 2);
     assert_eq!(loaded.config.api.profile, Profile::Today);
@@ -201,20 +169,12 @@ fn a_tenants_retention_is_the_general_one_but_for_what_it_says_itself() {
          [tenants.\"{TENANT}\".retention]\nalerts = \"30d\"\n"
     );
     let environment = [("PINTLE_RETENTION_MACHINES", "90d")];
-    let config = Loaded::from_sources(&sources(&file, &environment, &[]))
-        .unwrap()
-        .config;
+    let config = Loaded::from_sources(&sources(&file, &environment, &[])).unwrap().config;
     let days = |days: u64| Some(Duration::from_secs(days * 86_400));
-    let (listed, other) = (
-        TENANT.parse().unwrap(),
-        TENANT.replace('5', "6").parse().unwrap(),
-    );
+    let (listed, other) = (TENANT.parse().unwrap(), TENANT.replace('5', "6").parse().unwrap());
 
     let by_id = config.retention_of(listed, "acme");
-    assert_eq!(
-        (by_id.alerts, by_id.machines, by_id.sightings),
-        (days(30), days(90), None)
-    );
+    assert_eq!((by_id.alerts, by_id.machines, by_id.sightings), (days(30), days(90), None));
     let by_name = config.retention_of(other, "acme");
     assert_eq!((by_name.alerts, by_name.machines), (None, days(90)));
     let general = config.retention_of(other, "default");
@@ -229,22 +189,10 @@ fn serving_needs_a_public_url_and_tls_where_others_can_listen() {
         (url, vec![]),
         ("public_url = \"http://localhost:8080\"\n", vec![]),
         (&format!("{url}listen = \"[::1]:8080\"\n"), vec![]),
-        (
-            &format!("{url}listen = \"0.0.0.0:8080\"\n"),
-            vec!["server.listen is 0.0.0.0:8080"],
-        ),
-        (
-            &format!("{url}listen = \"0.0.0.0:443\"\ntls_certificate = \"a\"\ntls_key = \"b\"\n"),
-            vec![],
-        ),
-        (
-            &format!("{url}tls_key = \"b\"\n"),
-            vec!["server.tls_key is set"],
-        ),
-        (
-            &format!("{url}health_listen = \"127.0.0.1:8080\"\n"),
-            vec!["server.listen and"],
-        ),
+        (&format!("{url}listen = \"0.0.0.0:8080\"\n"), vec!["server.listen is 0.0.0.0:8080"]),
+        (&format!("{url}listen = \"0.0.0.0:443\"\ntls_certificate = \"a\"\ntls_key = \"b\"\n"), vec![]),
+        (&format!("{url}tls_key = \"b\"\n"), vec!["server.tls_key is set"]),
+        (&format!("{url}health_listen = \"127.0.0.1:8080\"\n"), vec!["server.listen and"]),
     ] {
         let file = format!("[data]\nfolder = \"/srv/pintle\"\n[server]\n{server}");
         let problems = load(&file).problems_for_serving();
@@ -262,11 +210,7 @@ fn the_sample_says_nothing_but_the_defaults() {
     // With its settings no longer commented out it is still a file that loads.
     let uncommented: String = sample
         .lines()
-        .map(|line| {
-            line.strip_prefix('#')
-                .filter(|rest| !rest.starts_with(' '))
-                .unwrap_or(line)
-        })
+        .map(|line| line.strip_prefix('#').filter(|rest| !rest.starts_with(' ')).unwrap_or(line))
         .map(|line| format!("{line}\n"))
         .collect();
     let config = load(&uncommented);
@@ -282,24 +226,17 @@ fn the_sample_says_nothing_but_the_defaults() {
 fn the_packaged_sample_is_what_config_init_writes() {
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../packaging/pintle.toml");
     let packaged = std::fs::read_to_string(path).unwrap();
-    assert!(
-        packaged == sample::sample(),
-        "run `pintle config init - > packaging/pintle.toml`"
-    );
+    assert!(packaged == sample::sample(), "run `pintle config init - > packaging/pintle.toml`");
 }
 
 #[test]
 fn what_is_shown_can_be_loaded_again() {
     let file = "[server]\npublic_url = \"https://pintle.example.org\"\n[log]\naccess = \"1/7\"\n\
                 [retention]\nalerts = \"180d\"\n[tenants.acme.retention]\nmachines = \"1w\"\n";
-    let loaded =
-        Loaded::from_sources(&sources(file, &[], &[("data.folder", "/srv/a \"b\"")])).unwrap();
+    let loaded = Loaded::from_sources(&sources(file, &[], &[("data.folder", "/srv/a \"b\"")])).unwrap();
     let shown = sample::show(&loaded);
     assert_eq!(load(&shown), loaded.config, "{shown}");
-    let line = shown
-        .lines()
-        .find(|line| line.starts_with("data.folder"))
-        .unwrap();
+    let line = shown.lines().find(|line| line.starts_with("data.folder")).unwrap();
     assert!(line.ends_with("# flag"), "{line}");
 }
 

@@ -26,10 +26,7 @@ pub trait Value: Sized {
     fn from_toml(value: &DeValue<'_>) -> Result<Self, String> {
         match value {
             DeValue::String(text) => Self::from_text(text),
-            other => Err(format!(
-                "expected a string in quotes, found {}",
-                kind_of(other)
-            )),
+            other => Err(format!("expected a string in quotes, found {}", kind_of(other))),
         }
     }
 
@@ -58,14 +55,11 @@ fn quoted(text: impl fmt::Display) -> String {
 
 impl Value for bool {
     fn from_text(text: &str) -> Result<bool, String> {
-        text.parse()
-            .map_err(|_| format!("expected true or false, found {text:?}"))
+        text.parse().map_err(|_| format!("expected true or false, found {text:?}"))
     }
 
     fn from_toml(value: &DeValue<'_>) -> Result<bool, String> {
-        value
-            .as_bool()
-            .ok_or_else(|| format!("expected true or false, found {}", kind_of(value)))
+        value.as_bool().ok_or_else(|| format!("expected true or false, found {}", kind_of(value)))
     }
 
     fn to_toml(&self) -> Option<String> {
@@ -78,10 +72,7 @@ macro_rules! count {
         impl Value for $kind {
             fn from_text(text: &str) -> Result<$kind, String> {
                 text.parse().map_err(|_| {
-                    format!(
-                        "expected a whole number from 1 to {}, found {text:?}",
-                        <$kind>::MAX
-                    )
+                    format!("expected a whole number from 1 to {}, found {text:?}", <$kind>::MAX)
                 })
             }
 
@@ -107,11 +98,7 @@ fn whole_number(value: &DeValue<'_>) -> Option<u64> {
 
 impl<T: Value> Value for Option<T> {
     fn from_text(text: &str) -> Result<Self, String> {
-        if T::NONE == Some(text) {
-            Ok(None)
-        } else {
-            T::from_text(text).map(Some)
-        }
+        if T::NONE == Some(text) { Ok(None) } else { T::from_text(text).map(Some) }
     }
 
     fn from_toml(value: &DeValue<'_>) -> Result<Self, String> {
@@ -145,7 +132,9 @@ impl Value for PathBuf {
 impl Value for SocketAddr {
     fn from_text(text: &str) -> Result<SocketAddr, String> {
         text.parse().map_err(|_| {
-            format!("expected an address and a port such as \"127.0.0.1:8080\" or \"[::1]:8080\", found {text:?}")
+            format!(
+                "expected an address and a port such as \"127.0.0.1:8080\" or \"[::1]:8080\", found {text:?}"
+            )
         })
     }
 
@@ -157,28 +146,18 @@ impl Value for SocketAddr {
 /// Lists: an array in TOML, comma-separated in a variable or flag.
 impl<T: FromStr<Err = String> + fmt::Display> Value for Vec<T> {
     fn from_text(text: &str) -> Result<Vec<T>, String> {
-        text.split(',')
-            .map(str::trim)
-            .filter(|item| !item.is_empty())
-            .map(str::parse)
-            .collect()
+        text.split(',').map(str::trim).filter(|item| !item.is_empty()).map(str::parse).collect()
     }
 
     fn from_toml(value: &DeValue<'_>) -> Result<Vec<T>, String> {
-        let items = value.as_array().ok_or_else(|| {
-            format!(
-                "expected a list such as [\"…\", \"…\"], found {}",
-                kind_of(value)
-            )
-        })?;
+        let items = value
+            .as_array()
+            .ok_or_else(|| format!("expected a list such as [\"…\", \"…\"], found {}", kind_of(value)))?;
         items
             .iter()
             .map(|item| match item.get_ref() {
                 DeValue::String(text) => text.parse(),
-                other => Err(format!(
-                    "expected strings in the list, found {}",
-                    kind_of(other)
-                )),
+                other => Err(format!("expected strings in the list, found {}", kind_of(other))),
             })
             .collect()
     }

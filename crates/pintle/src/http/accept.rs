@@ -39,26 +39,17 @@ enum Stream {
 impl Listener {
     /// Listens on an address, in the clear.
     pub async fn bind(address: SocketAddr) -> io::Result<Listener> {
-        Ok(Listener {
-            socket: Socket::Tcp(TcpListener::bind(address).await?),
-            certificate: None,
-        })
+        Ok(Listener { socket: Socket::Tcp(TcpListener::bind(address).await?), certificate: None })
     }
 
     /// Listens on a Unix socket.
     pub fn unix(socket: UnixListener) -> Listener {
-        Listener {
-            socket: Socket::Unix(socket),
-            certificate: None,
-        }
+        Listener { socket: Socket::Unix(socket), certificate: None }
     }
 
     /// The same with TLS.
     pub fn with_tls(self, certificate: Arc<Certificate>) -> Listener {
-        Listener {
-            certificate: Some(certificate),
-            ..self
-        }
+        Listener { certificate: Some(certificate), ..self }
     }
 
     /// The address it got; none for a Unix socket.
@@ -71,11 +62,7 @@ impl Listener {
 
     /// The URL it answers under by address; none for a Unix socket.
     pub fn url(&self) -> Option<String> {
-        let scheme = if self.certificate.is_some() {
-            Scheme::Https
-        } else {
-            Scheme::Http
-        };
+        let scheme = if self.certificate.is_some() { Scheme::Https } else { Scheme::Http };
         Some(format!("{}://{}", scheme.as_str(), self.address()?))
     }
 
@@ -122,13 +109,7 @@ pub async fn serve(
 ) -> bool {
     let drain_timeout = policy.limits.drain_timeout;
     let gate = Arc::new(Gate {
-        places: Arc::new(Semaphore::new(
-            policy
-                .limits
-                .max_connections
-                .get()
-                .min(Semaphore::MAX_PERMITS),
-        )),
+        places: Arc::new(Semaphore::new(policy.limits.max_connections.get().min(Semaphore::MAX_PERMITS))),
         per_address: Mutex::default(),
         policy,
         drain: shutdown.clone(),
@@ -137,13 +118,7 @@ pub async fn serve(
     let cut = CancellationToken::new();
     let loops = TaskTracker::new();
     for listener in listeners {
-        let taking = take(
-            listener,
-            router.clone(),
-            Arc::clone(&gate),
-            connections.clone(),
-            cut.clone(),
-        );
+        let taking = take(listener, router.clone(), Arc::clone(&gate), connections.clone(), cut.clone());
         let shutdown = shutdown.clone();
         loops.spawn(async move {
             // The listener lives in the future that ends here, so the port closes at once.
@@ -153,9 +128,7 @@ pub async fn serve(
     loops.close();
     loops.wait().await;
     connections.close();
-    let finished = tokio::time::timeout(drain_timeout, connections.wait())
-        .await
-        .is_ok();
+    let finished = tokio::time::timeout(drain_timeout, connections.wait()).await.is_ok();
     cut.cancel();
     connections.wait().await;
     finished
@@ -218,12 +191,7 @@ async fn wait_out(error: &io::Error) {
 }
 
 /// Shakes hands if there is a certificate, then serves.
-async fn greet(
-    stream: Stream,
-    certificate: Option<Arc<Certificate>>,
-    router: axum::Router,
-    gate: &Gate,
-) {
+async fn greet(stream: Stream, certificate: Option<Arc<Certificate>>, router: axum::Router, gate: &Gate) {
     match stream {
         Stream::Tcp(stream, peer) => {
             // Answers are written whole; waiting to fill a packet only delays them.
@@ -243,20 +211,14 @@ async fn secure(
 ) {
     let limits = &gate.policy.limits;
     let Some(certificate) = certificate else {
-        let ends = Ends {
-            peer,
-            scheme: Scheme::Http,
-        };
+        let ends = Ends { peer, scheme: Scheme::Http };
         return connection::serve(stream, ends, router, limits, &gate.drain).await;
     };
     let handshake = certificate.acceptor().accept(stream);
     let handshake = tokio::time::timeout(limits.handshake_timeout, handshake);
     match gate.drain.run_until_cancelled(handshake).await {
         Some(Ok(Ok(stream))) => {
-            let ends = Ends {
-                peer,
-                scheme: Scheme::Https,
-            };
+            let ends = Ends { peer, scheme: Scheme::Https };
             connection::serve(stream, ends, router, limits, &gate.drain).await;
         }
         Some(Ok(Err(error))) => {
@@ -284,10 +246,7 @@ impl Guest {
             Stream::Unix(_) => None,
         };
         if let Some(address) = counted_as {
-            let mut per_address = gate
-                .per_address
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner);
+            let mut per_address = gate.per_address.lock().unwrap_or_else(PoisonError::into_inner);
             let count = per_address.entry(address).or_default();
             if *count >= gate.policy.limits.max_connections_per_address.get() {
                 gate.policy.metrics.connection_refused(Refusal::Address);
@@ -296,11 +255,7 @@ impl Guest {
             *count += 1;
         }
         gate.policy.metrics.connection_opened();
-        Some(Guest {
-            gate: Arc::clone(gate),
-            counted_as,
-            _place: place,
-        })
+        Some(Guest { gate: Arc::clone(gate), counted_as, _place: place })
     }
 }
 
@@ -310,11 +265,7 @@ impl Drop for Guest {
         let Some(address) = self.counted_as else {
             return;
         };
-        let mut per_address = self
-            .gate
-            .per_address
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
+        let mut per_address = self.gate.per_address.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(count) = per_address.get_mut(&address) {
             *count -= 1;
             if *count == 0 {
@@ -328,8 +279,6 @@ impl Drop for Guest {
 fn subscriber(address: IpAddr) -> IpAddr {
     match address {
         IpAddr::V4(_) => address,
-        IpAddr::V6(address) => IpAddr::V6(Ipv6Addr::from_bits(
-            address.to_bits() & !u128::from(u64::MAX),
-        )),
+        IpAddr::V6(address) => IpAddr::V6(Ipv6Addr::from_bits(address.to_bits() & !u128::from(u64::MAX))),
     }
 }

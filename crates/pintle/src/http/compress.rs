@@ -14,8 +14,7 @@ use flate2::write::GzEncoder;
 use http_body_util::BodyExt;
 use hyper::body::Body as _;
 use hyper::header::{
-    ACCEPT_ENCODING, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_RANGE, HeaderValue,
-    VARY,
+    ACCEPT_ENCODING, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_RANGE, HeaderValue, VARY,
 };
 use hyper::{HeaderMap, StatusCode};
 use ruzstd::encoding::{CompressionLevel, compress_to_vec};
@@ -40,9 +39,7 @@ pub fn wrap(router: Router) -> Router {
 async fn compress(request: Request, next: Next) -> Response {
     let coding = negotiate(request.headers());
     let mut response = next.run(request).await;
-    response
-        .headers_mut()
-        .append(VARY, HeaderValue::from_static("Accept-Encoding"));
+    response.headers_mut().append(VARY, HeaderValue::from_static("Accept-Encoding"));
     match coding {
         Some(coding) if is_worth_it(&response) => pack(response, coding).await,
         _ => response,
@@ -52,17 +49,10 @@ async fn compress(request: Request, next: Next) -> Response {
 /// Only bodies that are whole in memory have an exact size.
 fn is_worth_it(response: &Response) -> bool {
     let headers = response.headers();
-    let no_transform = headers.get(CACHE_CONTROL).is_some_and(|value| {
-        value
-            .as_bytes()
-            .windows(12)
-            .any(|word| word == b"no-transform")
-    });
-    response
-        .body()
-        .size_hint()
-        .exact()
-        .is_some_and(|size| size >= SMALLEST)
+    let no_transform = headers
+        .get(CACHE_CONTROL)
+        .is_some_and(|value| value.as_bytes().windows(12).any(|word| word == b"no-transform"));
+    response.body().size_hint().exact().is_some_and(|size| size >= SMALLEST)
         && !headers.contains_key(CONTENT_ENCODING)
         && !headers.contains_key(CONTENT_RANGE)
         && !no_transform
@@ -78,10 +68,7 @@ async fn pack(response: Response, coding: Coding) -> Response {
         encode(coding, &plain)
     } else {
         let plain = plain.clone();
-        tokio::task::spawn_blocking(move || encode(coding, &plain))
-            .await
-            .ok()
-            .flatten()
+        tokio::task::spawn_blocking(move || encode(coding, &plain)).await.ok().flatten()
     };
     let Some(packed) = packed.filter(|packed| packed.len() < plain.len()) else {
         return Response::from_parts(parts, Body::from(plain));
@@ -90,9 +77,7 @@ async fn pack(response: Response, coding: Coding) -> Response {
         Coding::Gzip => "gzip",
         Coding::Zstd => "zstd",
     };
-    parts
-        .headers
-        .insert(CONTENT_ENCODING, HeaderValue::from_static(name));
+    parts.headers.insert(CONTENT_ENCODING, HeaderValue::from_static(name));
     parts.headers.remove(CONTENT_LENGTH);
     Response::from_parts(parts, Body::from(packed))
 }

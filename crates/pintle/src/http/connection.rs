@@ -57,29 +57,15 @@ pub async fn serve(
     drain: &CancellationToken,
 ) {
     let activity = Arc::new(Activity::new());
-    let stream = Watched {
-        stream,
-        activity: Arc::clone(&activity),
-    };
+    let stream = Watched { stream, activity: Arc::clone(&activity) };
     let body_timeout = limits.body_timeout;
     let service = hyper::service::service_fn({
         let activity = Arc::clone(&activity);
-        move |request| {
-            answer(
-                router.clone(),
-                request,
-                ends,
-                body_timeout,
-                Arc::clone(&activity),
-            )
-        }
+        move |request| answer(router.clone(), request, ends, body_timeout, Arc::clone(&activity))
     });
 
     let mut builder = auto::Builder::new(TokioExecutor::new());
-    builder
-        .http1()
-        .header_read_timeout(None)
-        .max_buf_size(MAX_HEADER_BYTES as usize);
+    builder.http1().header_read_timeout(None).max_buf_size(MAX_HEADER_BYTES as usize);
     builder
         .http2()
         .max_concurrent_streams(MAX_STREAMS)
@@ -130,21 +116,14 @@ async fn answer(
     let running = Running::begin(activity, request.version());
     let stalled = Arc::new(AtomicBool::new(false));
     let mut request = request.map(|body| {
-        Body::new(TimedBody {
-            body,
-            timeout: body_timeout,
-            waiting: None,
-            stalled: Arc::clone(&stalled),
-        })
+        Body::new(TimedBody { body, timeout: body_timeout, waiting: None, stalled: Arc::clone(&stalled) })
     });
     request.extensions_mut().insert(ends.scheme);
     if let Some(peer) = ends.peer {
         request.extensions_mut().insert(peer);
     }
     // One request's panic is not to end the others on its connection; the panic hook logs it.
-    let answered = AssertUnwindSafe(router.oneshot(request))
-        .catch_unwind()
-        .await;
+    let answered = AssertUnwindSafe(router.oneshot(request)).catch_unwind().await;
     let mut response = match answered {
         Ok(Ok(response)) => response,
         Err(_) => StatusCode::INTERNAL_SERVER_ERROR.into_response(),
@@ -152,18 +131,10 @@ async fn answer(
     if stalled.load(Ordering::Relaxed) {
         // Whatever the handler made of the broken body, the reason is this one.
         response = StatusCode::REQUEST_TIMEOUT.into_response();
-        response
-            .headers_mut()
-            .insert(CONNECTION, HeaderValue::from_static("close"));
+        response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
     }
     let responding = running.responding();
-    Ok(response.map(|body| {
-        Body::new(TrackedBody {
-            rest: Bytes::new(),
-            body,
-            _responding: responding,
-        })
-    }))
+    Ok(response.map(|body| Body::new(TrackedBody { rest: Bytes::new(), body, _responding: responding })))
 }
 
 /// What a connection is doing, seen from both sides: its stream and its requests.
@@ -211,10 +182,7 @@ impl Activity {
             blocked: false,
             progress: Instant::now(),
         };
-        Activity {
-            state: Mutex::new(state),
-            changed: Notify::new(),
-        }
+        Activity { state: Mutex::new(state), changed: Notify::new() }
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -239,11 +207,7 @@ impl Activity {
         } else {
             (state.progress + limits.header_timeout, Verdict::Cut)
         };
-        if end <= now {
-            late
-        } else {
-            Verdict::Wait(Some(end))
-        }
+        if end <= now { late } else { Verdict::Wait(Some(end)) }
     }
 
     fn read(&self, bytes: &[u8]) {
@@ -335,11 +299,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for Watched<S> {
     ) -> Poll<io::Result<()>> {
         let before = buffer.filled().len();
         ready!(Pin::new(&mut self.stream).poll_read(context, buffer))?;
-        if let Some(bytes) = buffer
-            .filled()
-            .get(before..)
-            .filter(|bytes| !bytes.is_empty())
-        {
+        if let Some(bytes) = buffer.filled().get(before..).filter(|bytes| !bytes.is_empty()) {
             self.activity.read(bytes);
         }
         Poll::Ready(Ok(()))
@@ -418,10 +378,7 @@ impl HttpBody for TimedBody {
             return Poll::Ready(frame.map(|frame| frame.map_err(Into::into)));
         }
         let timeout = self.timeout;
-        let waiting = self
-            .waiting
-            .get_or_insert_with(|| Box::pin(tokio::time::sleep(timeout)))
-            .as_mut();
+        let waiting = self.waiting.get_or_insert_with(|| Box::pin(tokio::time::sleep(timeout))).as_mut();
         ready!(waiting.poll(context));
         self.stalled.store(true, Ordering::Relaxed);
         Poll::Ready(Some(Err(Stalled(timeout).into())))

@@ -52,31 +52,16 @@ struct Running {
 }
 
 async fn start(limits: Limits) -> Running {
-    start_with(
-        Listener::bind("127.0.0.1:0".parse().unwrap())
-            .await
-            .unwrap(),
-        limits,
-    )
-    .await
+    start_with(Listener::bind("127.0.0.1:0".parse().unwrap()).await.unwrap(), limits).await
 }
 
 async fn start_with(listener: Listener, limits: Limits) -> Running {
     let address = listener.address().unwrap();
     let metrics = Metrics::new();
-    let policy = Policy {
-        limits,
-        trusted_proxies: Vec::new(),
-        metrics: metrics.clone(),
-    };
+    let policy = Policy { limits, trusted_proxies: Vec::new(), metrics: metrics.clone() };
     let shutdown = CancellationToken::new();
     let server = tokio::spawn(serve(router(), vec![listener], policy, shutdown.clone()));
-    Running {
-        address,
-        metrics,
-        shutdown,
-        server,
-    }
+    Running { address, metrics, shutdown, server }
 }
 
 fn router() -> Router {
@@ -95,11 +80,7 @@ async fn panics() -> &'static str {
 }
 
 async fn ends(Extension(scheme): Extension<Scheme>, peer: Option<Extension<Peer>>) -> String {
-    format!(
-        "{} {}",
-        scheme.as_str(),
-        peer.map_or("none".to_owned(), |p| p.0.0.ip().to_string())
-    )
+    format!("{} {}", scheme.as_str(), peer.map_or("none".to_owned(), |p| p.0.0.ip().to_string()))
 }
 
 async fn send(address: SocketAddr, text: &str) -> TcpStream {
@@ -112,9 +93,7 @@ async fn send(address: SocketAddr, text: &str) -> TcpStream {
 async fn rest(stream: &mut (impl AsyncReadExt + Unpin)) -> String {
     let mut received = Vec::new();
     // A reset is an end too: it is what closing with bytes left unread looks like.
-    _ = tokio::time::timeout(PATIENCE, stream.read_to_end(&mut received))
-        .await
-        .expect("closed");
+    _ = tokio::time::timeout(PATIENCE, stream.read_to_end(&mut received)).await.expect("closed");
     String::from_utf8_lossy(&received).into_owned()
 }
 
@@ -126,18 +105,14 @@ async fn one_answer(stream: &mut (impl AsyncReadExt + Unpin)) -> String {
             let byte = stream.read_u8().await.expect("an answer");
             received.push(char::from(byte));
             if let Some((head, body)) = received.split_once("\r\n\r\n") {
-                let length = head
-                    .lines()
-                    .find_map(|l| l.strip_prefix("content-length: "));
+                let length = head.lines().find_map(|l| l.strip_prefix("content-length: "));
                 if body.len() == length.unwrap().parse::<usize>().unwrap() {
                     return;
                 }
             }
         }
     };
-    tokio::time::timeout(PATIENCE, reading)
-        .await
-        .expect("an answer in time");
+    tokio::time::timeout(PATIENCE, reading).await.expect("an answer in time");
     received
 }
 
@@ -147,7 +122,5 @@ async fn until(mut condition: impl FnMut() -> bool) {
             tokio::time::sleep(ms(10)).await;
         }
     };
-    tokio::time::timeout(PATIENCE, waiting)
-        .await
-        .expect("it becomes true");
+    tokio::time::timeout(PATIENCE, waiting).await.expect("it becomes true");
 }

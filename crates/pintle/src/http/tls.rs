@@ -35,9 +35,7 @@ pub enum TlsError {
     #[error("{0} is not a usable PEM file: {1}")]
     Malformed(String, String),
     /// Certificate and key are of different pairs.
-    #[error(
-        "{key} is not the key of the certificate in {certificate}: use the pair issued together"
-    )]
+    #[error("{key} is not the key of the certificate in {certificate}: use the pair issued together")]
     Mismatch {
         /// Name of the certificate's source.
         certificate: String,
@@ -72,11 +70,7 @@ impl Certificate {
             .with_no_client_auth()
             .with_cert_resolver(Arc::clone(&current) as Arc<dyn ResolvesServerCert>);
         config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
-        Ok(Certificate {
-            current,
-            files,
-            config: Arc::new(config),
-        })
+        Ok(Certificate { current, files, config: Arc::new(config) })
     }
 
     /// Reads the files again; connections that exist stay as they are. On an error the old
@@ -86,11 +80,7 @@ impl Certificate {
             return Ok(());
         };
         let pair = Arc::new(read_pair(certificate, key)?);
-        *self
-            .current
-            .0
-            .write()
-            .unwrap_or_else(PoisonError::into_inner) = pair;
+        *self.current.0.write().unwrap_or_else(PoisonError::into_inner) = pair;
         Ok(())
     }
 
@@ -101,9 +91,8 @@ impl Certificate {
 }
 
 fn read_pair(certificate: &Path, key: &Path) -> Result<CertifiedKey, TlsError> {
-    let read = |path: &Path| {
-        std::fs::read(path).map_err(|error| TlsError::Read(path.display().to_string(), error))
-    };
+    let read =
+        |path: &Path| std::fs::read(path).map_err(|error| TlsError::Read(path.display().to_string(), error));
     parse_pair(
         (&read(certificate)?, &certificate.display().to_string()),
         (&read(key)?, &key.display().to_string()),
@@ -119,24 +108,18 @@ fn parse_pair(
         .collect::<Result<_, _>>()
         .map_err(|error| TlsError::Malformed(certificate_name.to_owned(), error.to_string()))?;
     if chain.is_empty() {
-        return Err(TlsError::Missing(
-            certificate_name.to_owned(),
-            "certificate",
-        ));
+        return Err(TlsError::Missing(certificate_name.to_owned(), "certificate"));
     }
     let key = PrivateKeyDer::from_pem_slice(key).map_err(|error| match error {
         PemError::NoItemsFound => TlsError::Missing(key_name.to_owned(), "private key"),
         other => TlsError::Malformed(key_name.to_owned(), other.to_string()),
     })?;
-    CertifiedKey::from_der(chain, key, &aws_lc_rs::default_provider()).map_err(
-        |error| match error {
-            rustls::Error::InconsistentKeys(_) => TlsError::Mismatch {
-                certificate: certificate_name.to_owned(),
-                key: key_name.to_owned(),
-            },
-            other => TlsError::Unusable(key_name.to_owned(), other),
-        },
-    )
+    CertifiedKey::from_der(chain, key, &aws_lc_rs::default_provider()).map_err(|error| match error {
+        rustls::Error::InconsistentKeys(_) => {
+            TlsError::Mismatch { certificate: certificate_name.to_owned(), key: key_name.to_owned() }
+        }
+        other => TlsError::Unusable(key_name.to_owned(), other),
+    })
 }
 
 /// The certificate in use, behind a lock that is held for a pointer's copy.
@@ -144,9 +127,7 @@ struct Current(RwLock<Arc<CertifiedKey>>);
 
 impl ResolvesServerCert for Current {
     fn resolve(&self, _: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
-        Some(Arc::clone(
-            &self.0.read().unwrap_or_else(PoisonError::into_inner),
-        ))
+        Some(Arc::clone(&self.0.read().unwrap_or_else(PoisonError::into_inner)))
     }
 }
 

@@ -19,9 +19,8 @@ impl FromStr for Audience {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Audience, String> {
-        let plain = !text.is_empty()
-            && text.len() <= 512
-            && !text.chars().any(|c| c.is_control() || c == ' ');
+        let plain =
+            !text.is_empty() && text.len() <= 512 && !text.chars().any(|c| c.is_control() || c == ' ');
         plain.then(|| Audience(text.into())).ok_or_else(|| {
             format!("expected an audience such as \"https://api.example.org\", found {text:?}")
         })
@@ -73,11 +72,7 @@ impl FromStr for Network {
         let address: IpAddr = address.parse().map_err(|_| problem())?;
         let longest = if address.is_ipv4() { 32 } else { 128 };
         let prefix = match prefix {
-            Some(prefix) => prefix
-                .parse()
-                .ok()
-                .filter(|p| *p <= longest)
-                .ok_or_else(problem)?,
+            Some(prefix) => prefix.parse().ok().filter(|p| *p <= longest).ok_or_else(problem)?,
             None => longest,
         };
         Ok(Network { address, prefix })
@@ -112,19 +107,14 @@ impl FromStr for PublicUrl {
     fn from_str(text: &str) -> Result<PublicUrl, String> {
         let example = "such as \"https://pintle.example.org\"";
         let trimmed = text.trim_end_matches('/');
-        let uri: hyper::Uri = trimmed
-            .parse()
-            .map_err(|_| format!("expected a URL {example}, found {text:?}"))?;
+        let uri: hyper::Uri =
+            trimmed.parse().map_err(|_| format!("expected a URL {example}, found {text:?}"))?;
         let host = uri.host().unwrap_or_default();
         let plain = uri.query().is_none()
             && !trimmed.contains('#')
-            && uri
-                .authority()
-                .is_some_and(|authority| !authority.as_str().contains('@'));
+            && uri.authority().is_some_and(|authority| !authority.as_str().contains('@'));
         if host.is_empty() || !plain {
-            return Err(format!(
-                "expected a URL {example}, without user, query or fragment, found {text:?}"
-            ));
+            return Err(format!("expected a URL {example}, without user, query or fragment, found {text:?}"));
         }
         match uri.scheme_str() {
             Some("https") => Ok(PublicUrl(trimmed.into())),

@@ -13,9 +13,7 @@ impl Value for Duration {
 
     fn from_text(text: &str) -> Result<Duration, String> {
         parse_duration(text).ok_or_else(|| {
-            format!(
-                "expected a time longer than 0 such as \"30s\", \"12h\" or \"180d\", found {text:?}"
-            )
+            format!("expected a time longer than 0 such as \"30s\", \"12h\" or \"180d\", found {text:?}")
         })
     }
 
@@ -42,18 +40,11 @@ fn parse_duration(text: &str) -> Option<Duration> {
         rest = tail.strip_prefix(unit)?;
         let scale = match unit {
             'w' => 7 * 86_400,
-            _ => {
-                TIME_UNITS
-                    .iter()
-                    .find(|(name, _)| name.starts_with(unit))?
-                    .1
-            }
+            _ => TIME_UNITS.iter().find(|(name, _)| name.starts_with(unit))?.1,
         };
         seconds = seconds.checked_add(number.parse::<u64>().ok()?.checked_mul(scale)?)?;
     }
-    (1..=LONGEST)
-        .contains(&seconds)
-        .then(|| Duration::from_secs(seconds))
+    (1..=LONGEST).contains(&seconds).then(|| Duration::from_secs(seconds))
 }
 
 fn duration_text(duration: Duration) -> String {
@@ -110,19 +101,12 @@ impl Size {
     }
 
     fn parse(text: &str) -> Option<Size> {
-        let digits = text
-            .find(|c: char| !c.is_ascii_digit())
-            .unwrap_or(text.len());
+        let digits = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
         let (number, unit) = text.split_at_checked(digits)?;
         let unit = unit.trim_start();
         let scale = match unit {
             "" => 1,
-            _ => {
-                SIZE_UNITS
-                    .iter()
-                    .find(|(name, _)| name.eq_ignore_ascii_case(unit))?
-                    .1
-            }
+            _ => SIZE_UNITS.iter().find(|(name, _)| name.eq_ignore_ascii_case(unit))?.1,
         };
         let bytes = number.parse::<u64>().ok()?.checked_mul(scale)?;
         (bytes > 0).then_some(Size(bytes))
@@ -131,10 +115,8 @@ impl Size {
 
 impl fmt::Display for Size {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (unit, scale) = SIZE_UNITS
-            .into_iter()
-            .find(|(_, scale)| self.0.is_multiple_of(*scale))
-            .unwrap_or(("B", 1));
+        let (unit, scale) =
+            SIZE_UNITS.into_iter().find(|(_, scale)| self.0.is_multiple_of(*scale)).unwrap_or(("B", 1));
         write!(f, "{}{unit}", self.0 / scale)
     }
 }
@@ -152,9 +134,7 @@ impl Value for Size {
         match (value, whole_number(value)) {
             (_, Some(bytes)) if bytes > 0 => Ok(Size(bytes)),
             (DeValue::String(text), _) => Size::from_text(text),
-            _ => Err(
-                "expected a size greater than 0 such as \"512MiB\" or a number of bytes".to_owned(),
-            ),
+            _ => Err("expected a size greater than 0 such as \"512MiB\" or a number of bytes".to_owned()),
         }
     }
 

@@ -95,9 +95,7 @@ impl FromStr for AccessLog {
                 .strip_prefix("1/")
                 .and_then(|n| n.parse().ok())
                 .map(AccessLog::OneIn)
-                .ok_or_else(|| {
-                    format!("expected off, all or a share such as \"1/100\", found {text:?}")
-                }),
+                .ok_or_else(|| format!("expected off, all or a share such as \"1/100\", found {text:?}")),
         }
     }
 }

@@ -45,10 +45,7 @@ fn unpack(coding: &str, packed: &[u8]) -> Vec<u8> {
     let mut plain = Vec::new();
     match coding {
         "gzip" => GzDecoder::new(packed).read_to_end(&mut plain).unwrap(),
-        "zstd" => StreamingDecoder::new(packed)
-            .unwrap()
-            .read_to_end(&mut plain)
-            .unwrap(),
+        "zstd" => StreamingDecoder::new(packed).unwrap().read_to_end(&mut plain).unwrap(),
         other => panic!("{other}"),
     };
     plain
@@ -56,17 +53,11 @@ fn unpack(coding: &str, packed: &[u8]) -> Vec<u8> {
 
 fn machines(count: usize) -> String {
     let machine = |n: usize| format!("{{\"id\":\"{n:040x}\",\"computerDnsName\":\"host-{n}\"}}");
-    format!(
-        "[{}]",
-        (0..count).map(machine).collect::<Vec<_>>().join(",")
-    )
+    format!("[{}]", (0..count).map(machine).collect::<Vec<_>>().join(","))
 }
 
 async fn ask(router: &Router, path: &str, wish: &str) -> (HeaderMap, Bytes) {
-    let request = Request::get(path)
-        .header(ACCEPT_ENCODING, wish)
-        .body(Body::empty())
-        .unwrap();
+    let request = Request::get(path).header(ACCEPT_ENCODING, wish).body(Body::empty()).unwrap();
     let (parts, body) = router.clone().oneshot(request).await.unwrap().into_parts();
     (parts.headers, body.collect().await.unwrap().to_bytes())
 }
@@ -94,9 +85,7 @@ async fn answers_are_packed_where_it_is_worth_it_and_vary_always() {
     ] {
         let (headers, body) = ask(&router, path, wish).await;
         assert_eq!(headers[VARY], "Accept-Encoding", "{path} {wish}");
-        let coding = headers
-            .get(CONTENT_ENCODING)
-            .map(|value| value.to_str().unwrap());
+        let coding = headers.get(CONTENT_ENCODING).map(|value| value.to_str().unwrap());
         assert_eq!(coding, expected, "{path} {wish}");
         let (_, plain) = ask(&router, path, "identity").await;
         match coding {
@@ -125,11 +114,7 @@ fn noise(length: usize) -> Vec<u8> {
 fn the_zstd_encoder_gives_back_what_it_got() {
     // At and around its block size, with and without repetition.
     for length in [0, 1, 1023, 1024, 131_071, 131_072, 131_073, 400_000] {
-        for plain in [
-            noise(length),
-            vec![b'a'; length],
-            machines(length / 60).into_bytes(),
-        ] {
+        for plain in [noise(length), vec![b'a'; length], machines(length / 60).into_bytes()] {
             let packed = encode(Coding::Zstd, &plain.clone().into()).unwrap();
             assert!(unpack("zstd", &packed) == plain, "{length}");
         }

@@ -16,11 +16,7 @@ use crate::metrics::Metrics;
 
 #[tokio::test]
 async fn a_silent_connection_is_cut() {
-    let running = start(Limits {
-        header_timeout: ms(100),
-        ..generous()
-    })
-    .await;
+    let running = start(Limits { header_timeout: ms(100), ..generous() }).await;
     let began = Instant::now();
     let mut stream = TcpStream::connect(running.address).await.unwrap();
     assert_eq!(rest(&mut stream).await, "");
@@ -29,17 +25,9 @@ async fn a_silent_connection_is_cut() {
 
 #[tokio::test]
 async fn a_slow_header_is_cut_though_bytes_keep_coming() {
-    let running = start(Limits {
-        header_timeout: ms(200),
-        ..generous()
-    })
-    .await;
+    let running = start(Limits { header_timeout: ms(200), ..generous() }).await;
     let began = Instant::now();
-    let stream = send(
-        running.address,
-        "GET / HTTP/1.1\r\nHost: pintle.example.org\r\n",
-    )
-    .await;
+    let stream = send(running.address, "GET / HTTP/1.1\r\nHost: pintle.example.org\r\n").await;
     let (mut reader, mut writer) = stream.into_split();
     let trickle = tokio::spawn(async move {
         while writer.write_all(b"X-Slow: 1\r\n").await.is_ok() {
@@ -53,11 +41,7 @@ async fn a_slow_header_is_cut_though_bytes_keep_coming() {
 
 #[tokio::test]
 async fn a_slow_header_after_an_answer_is_cut_too() {
-    let running = start(Limits {
-        header_timeout: ms(100),
-        ..generous()
-    })
-    .await;
+    let running = start(Limits { header_timeout: ms(100), ..generous() }).await;
     let mut stream = send(running.address, "GET / HTTP/1.1\r\nHost: a\r\n\r\n").await;
     one_answer(&mut stream).await;
     stream.write_all(b"GET / HT").await.unwrap();
@@ -66,11 +50,7 @@ async fn a_slow_header_after_an_answer_is_cut_too() {
 
 #[tokio::test]
 async fn an_idle_connection_outlives_the_header_timeout_but_not_the_idle_timeout() {
-    let limits = Limits {
-        header_timeout: ms(60),
-        idle_timeout: ms(400),
-        ..generous()
-    };
+    let limits = Limits { header_timeout: ms(60), idle_timeout: ms(400), ..generous() };
     let running = start(limits).await;
     let request = "GET / HTTP/1.1\r\nHost: a\r\n\r\n";
     let mut stream = send(running.address, request).await;
@@ -85,11 +65,7 @@ async fn an_idle_connection_outlives_the_header_timeout_but_not_the_idle_timeout
 
 #[tokio::test]
 async fn an_http2_connection_without_requests_is_closed_when_idle() {
-    let limits = Limits {
-        header_timeout: ms(50),
-        idle_timeout: ms(150),
-        ..generous()
-    };
+    let limits = Limits { header_timeout: ms(50), idle_timeout: ms(150), ..generous() };
     let running = start(limits).await;
     let preface = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\u{4}\0\0\0\0\0";
     let began = Instant::now();
@@ -100,11 +76,7 @@ async fn an_http2_connection_without_requests_is_closed_when_idle() {
 
 #[tokio::test]
 async fn a_stalled_body_is_answered_with_408() {
-    let running = start(Limits {
-        body_timeout: ms(100),
-        ..generous()
-    })
-    .await;
+    let running = start(Limits { body_timeout: ms(100), ..generous() }).await;
     let request = "POST /length HTTP/1.1\r\nHost: a\r\nContent-Length: 10\r\n\r\nabc";
     let mut stream = send(running.address, request).await;
     let answer = rest(&mut stream).await;
@@ -113,11 +85,7 @@ async fn a_stalled_body_is_answered_with_408() {
 
 #[tokio::test]
 async fn a_body_that_comes_slowly_but_steadily_is_read() {
-    let running = start(Limits {
-        body_timeout: ms(200),
-        ..generous()
-    })
-    .await;
+    let running = start(Limits { body_timeout: ms(200), ..generous() }).await;
     let request = "POST /length HTTP/1.1\r\nHost: a\r\nContent-Length: 8\r\n\r\n";
     let mut stream = send(running.address, request).await;
     for _ in 0..8 {
@@ -129,12 +97,7 @@ async fn a_body_that_comes_slowly_but_steadily_is_read() {
 
 #[tokio::test]
 async fn a_handler_may_take_longer_than_any_timeout() {
-    let limits = Limits {
-        header_timeout: ms(50),
-        body_timeout: ms(50),
-        idle_timeout: ms(50),
-        ..generous()
-    };
+    let limits = Limits { header_timeout: ms(50), body_timeout: ms(50), idle_timeout: ms(50), ..generous() };
     let running = start(limits).await;
     let mut stream = send(running.address, "GET /slow HTTP/1.1\r\nHost: a\r\n\r\n").await;
     assert!(one_answer(&mut stream).await.starts_with("HTTP/1.1 200 "));
@@ -142,64 +105,37 @@ async fn a_handler_may_take_longer_than_any_timeout() {
 
 #[tokio::test]
 async fn a_client_that_does_not_take_its_answer_is_cut() {
-    let limits = Limits {
-        body_timeout: ms(100),
-        idle_timeout: ms(100),
-        ..generous()
-    };
+    let limits = Limits { body_timeout: ms(100), idle_timeout: ms(100), ..generous() };
     let running = start(limits).await;
     let _stream = send(running.address, "GET /large HTTP/1.1\r\nHost: a\r\n\r\n").await;
-    let connections = |n| {
-        running
-            .metrics
-            .encode()
-            .contains(&format!("pintle_connections {n}\n"))
-    };
+    let connections = |n| running.metrics.encode().contains(&format!("pintle_connections {n}\n"));
     until(|| connections(1)).await;
     until(|| connections(0)).await;
 }
 
 #[tokio::test]
 async fn an_http2_client_that_gives_no_window_for_its_answer_is_cut() {
-    let running = start(Limits {
-        body_timeout: ms(200),
-        ..generous()
-    })
-    .await;
+    let running = start(Limits { body_timeout: ms(200), ..generous() }).await;
     let stream = TokioIo::new(TcpStream::connect(running.address).await.unwrap());
     let (mut client, connection) =
-        hyper::client::conn::http2::handshake(TokioExecutor::new(), stream)
-            .await
-            .unwrap();
+        hyper::client::conn::http2::handshake(TokioExecutor::new(), stream).await.unwrap();
     let ended = tokio::spawn(connection);
     let request = Request::get("http://a/large").body(Body::empty()).unwrap();
     let _unread = client.send_request(request).await.unwrap();
     assert!(!ended.is_finished());
-    _ = tokio::time::timeout(PATIENCE, ended)
-        .await
-        .expect("it is cut");
+    _ = tokio::time::timeout(PATIENCE, ended).await.expect("it is cut");
 }
 
 #[tokio::test]
 async fn a_trusted_proxy_brings_many_clients() {
-    let listener = Listener::bind("127.0.0.1:0".parse().unwrap())
-        .await
-        .unwrap();
+    let listener = Listener::bind("127.0.0.1:0".parse().unwrap()).await.unwrap();
     let address = listener.address().unwrap();
     let policy = Policy {
-        limits: Limits {
-            max_connections_per_address: count(1),
-            ..generous()
-        },
+        limits: Limits { max_connections_per_address: count(1), ..generous() },
         trusted_proxies: vec!["127.0.0.0/8".parse().unwrap()],
         metrics: Metrics::new(),
     };
-    tokio::spawn(serve(
-        router(),
-        vec![listener],
-        policy,
-        CancellationToken::new(),
-    ));
+    tokio::spawn(serve(router(), vec![listener], policy, CancellationToken::new()));
     let request = "GET / HTTP/1.1\r\nHost: a\r\n\r\n";
     let mut both = [send(address, request).await, send(address, request).await];
     for stream in &mut both {
@@ -209,11 +145,7 @@ async fn a_trusted_proxy_brings_many_clients() {
 
 #[tokio::test]
 async fn one_address_cannot_have_all_connections() {
-    let running = start(Limits {
-        max_connections_per_address: count(2),
-        ..generous()
-    })
-    .await;
+    let running = start(Limits { max_connections_per_address: count(2), ..generous() }).await;
     let request = "GET / HTTP/1.1\r\nHost: a\r\n\r\n";
     let mut first = send(running.address, request).await;
     let mut second = send(running.address, request).await;
@@ -232,11 +164,7 @@ async fn one_address_cannot_have_all_connections() {
 
 #[tokio::test]
 async fn a_full_server_lets_newcomers_wait() {
-    let running = start(Limits {
-        max_connections: count(1),
-        ..generous()
-    })
-    .await;
+    let running = start(Limits { max_connections: count(1), ..generous() }).await;
     let request = "GET / HTTP/1.1\r\nHost: a\r\n\r\n";
     let mut first = send(running.address, request).await;
     one_answer(&mut first).await;
@@ -252,9 +180,6 @@ async fn a_panicking_handler_is_a_500_and_the_connection_goes_on() {
     let running = start(generous()).await;
     let mut stream = send(running.address, "GET /panic HTTP/1.1\r\nHost: a\r\n\r\n").await;
     assert!(one_answer(&mut stream).await.starts_with("HTTP/1.1 500 "));
-    stream
-        .write_all(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
-        .await
-        .unwrap();
+    stream.write_all(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n").await.unwrap();
     assert!(one_answer(&mut stream).await.ends_with("hello"));
 }

@@ -13,11 +13,7 @@ use crate::http::observe;
 use crate::metrics::{Metrics, TokenOutcome, Window};
 
 async fn ask(router: &Router, method: &str, path: &str) -> (u16, String) {
-    let request = Request::builder()
-        .method(method)
-        .uri(path)
-        .body(Body::empty())
-        .unwrap();
+    let request = Request::builder().method(method).uri(path).body(Body::empty()).unwrap();
     let answer = router.clone().oneshot(request).await.unwrap();
     let status = answer.status().as_u16();
     let body = answer.into_body().collect().await.unwrap().to_bytes();
@@ -31,20 +27,14 @@ async fn readiness_follows_the_servers_life() {
     let readyz = async || ask(&router, "GET", "/readyz").await;
     assert_eq!(readyz().await, (503, "starting\n".to_owned()));
     ready.set(Phase::Starting("opening the data folder"));
-    assert_eq!(
-        readyz().await,
-        (503, "opening the data folder\n".to_owned())
-    );
+    assert_eq!(readyz().await, (503, "opening the data folder\n".to_owned()));
     ready.set(Phase::Ready);
     assert_eq!(readyz().await, (200, "ok\n".to_owned()));
     ready.set(Phase::Draining);
     assert_eq!(readyz().await, (503, "draining\n".to_owned()));
     ready.set(Phase::Ready);
     assert_eq!(readyz().await, (503, "draining\n".to_owned()));
-    assert_eq!(
-        ask(&router, "GET", "/livez").await,
-        (200, "ok\n".to_owned())
-    );
+    assert_eq!(ask(&router, "GET", "/livez").await, (200, "ok\n".to_owned()));
 }
 
 #[tokio::test]
@@ -52,10 +42,7 @@ async fn metrics_count_by_template_and_never_by_what_a_client_writes() {
     let metrics = Metrics::new();
     let api = Router::new()
         .route("/api/files/{id}/machines", get(async || "[]"))
-        .route(
-            "/api/busy",
-            get(async || hyper::StatusCode::SERVICE_UNAVAILABLE),
-        );
+        .route("/api/busy", get(async || hyper::StatusCode::SERVICE_UNAVAILABLE));
     let api = observe::wrap(api, metrics.clone(), AccessLog::All);
     ask(&api, "GET", "/api/files/aaaa/machines").await;
     ask(&api, "GET", "/api/files/bbbb/machines").await;
@@ -86,10 +73,7 @@ async fn metrics_count_by_template_and_never_by_what_a_client_writes() {
         &build,
         "# EOF",
     ] {
-        assert!(
-            text.lines().any(|there| there == line),
-            "{line} is not in\n{text}"
-        );
+        assert!(text.lines().any(|there| there == line), "{line} is not in\n{text}");
     }
     assert!(!text.contains("coffee") && !text.contains("BREW") && !text.contains("aaaa"));
 }

@@ -32,9 +32,7 @@ fn certificate(serial: u64) -> CertifiedKey<KeyPair> {
 }
 
 async fn start(certificate: Arc<Certificate>, limits: Limits) -> Running {
-    let listener = Listener::bind("127.0.0.1:0".parse().unwrap())
-        .await
-        .unwrap();
+    let listener = Listener::bind("127.0.0.1:0".parse().unwrap()).await.unwrap();
     start_with(listener.with_tls(certificate), limits).await
 }
 
@@ -54,10 +52,7 @@ async fn connect(
     config.alpn_protocols = vec![alpn.as_bytes().to_vec()];
     let stream = TcpStream::connect(address).await.unwrap();
     let name = ServerName::try_from(NAME).unwrap();
-    TlsConnector::from(Arc::new(config))
-        .connect(name, stream)
-        .await
-        .unwrap()
+    TlsConnector::from(Arc::new(config)).connect(name, stream).await.unwrap()
 }
 
 #[tokio::test]
@@ -69,15 +64,9 @@ async fn http2_over_tls_works_and_says_so() {
     let stream = connect(running.address, &[pair.cert.der().clone()], "h2").await;
     assert_eq!(stream.get_ref().1.alpn_protocol(), Some(&b"h2"[..]));
     let (mut client, connection) =
-        hyper::client::conn::http2::handshake(TokioExecutor::new(), TokioIo::new(stream))
-            .await
-            .unwrap();
+        hyper::client::conn::http2::handshake(TokioExecutor::new(), TokioIo::new(stream)).await.unwrap();
     tokio::spawn(connection);
-    let request = |path: &str| {
-        Request::get(format!("https://{NAME}{path}"))
-            .body(Body::empty())
-            .unwrap()
-    };
+    let request = |path: &str| Request::get(format!("https://{NAME}{path}")).body(Body::empty()).unwrap();
     let answer = client.send_request(request("/ends")).await.unwrap();
     assert_eq!(answer.version(), Version::HTTP_2);
     let body = answer.into_body().collect().await.unwrap().to_bytes();
@@ -96,14 +85,7 @@ async fn a_client_silent_before_the_handshake_is_cut() {
     let pair = certificate(1);
     let pem = (pair.cert.pem(), pair.signing_key.serialize_pem());
     let server = Certificate::from_pem(pem.0.as_bytes(), pem.1.as_bytes()).unwrap();
-    let running = start(
-        Arc::new(server),
-        Limits {
-            handshake_timeout: ms(100),
-            ..generous()
-        },
-    )
-    .await;
+    let running = start(Arc::new(server), Limits { handshake_timeout: ms(100), ..generous() }).await;
     let mut stream = TcpStream::connect(running.address).await.unwrap();
     assert_eq!(rest(&mut stream).await, "");
 }
@@ -113,14 +95,7 @@ async fn a_client_silent_after_the_handshake_is_cut() {
     let pair = certificate(1);
     let pem = (pair.cert.pem(), pair.signing_key.serialize_pem());
     let server = Certificate::from_pem(pem.0.as_bytes(), pem.1.as_bytes()).unwrap();
-    let running = start(
-        Arc::new(server),
-        Limits {
-            header_timeout: ms(100),
-            ..generous()
-        },
-    )
-    .await;
+    let running = start(Arc::new(server), Limits { header_timeout: ms(100), ..generous() }).await;
     let mut stream = connect(running.address, &[pair.cert.der().clone()], "http/1.1").await;
     assert_eq!(rest(&mut stream).await, "");
 }
@@ -132,10 +107,7 @@ fn write(folder: &Path, pair: &CertifiedKey<KeyPair>) {
 
 fn read(folder: &Path) -> Result<Certificate, crate::http::tls::TlsError> {
     let (certificate, key) = (folder.join("certificate.pem"), folder.join("key.pem"));
-    Certificate::from_files(Tls {
-        certificate: &certificate,
-        key: &key,
-    })
+    Certificate::from_files(Tls { certificate: &certificate, key: &key })
 }
 
 #[tokio::test]
@@ -146,8 +118,7 @@ async fn a_certificate_is_replaced_while_connections_go_on() {
     write(folder.path(), &old);
     let server = Arc::new(read(folder.path()).unwrap());
     let running = start(Arc::clone(&server), generous()).await;
-    let shown =
-        |stream: &TlsStream<TcpStream>| stream.get_ref().1.peer_certificates().unwrap()[0].clone();
+    let shown = |stream: &TlsStream<TcpStream>| stream.get_ref().1.peer_certificates().unwrap()[0].clone();
     let mut before = connect(running.address, &trusted, "http/1.1").await;
     assert_eq!(&shown(&before), old.cert.der());
 
@@ -155,10 +126,7 @@ async fn a_certificate_is_replaced_while_connections_go_on() {
     server.reload().unwrap();
     let after = connect(running.address, &trusted, "http/1.1").await;
     assert_eq!(&shown(&after), new.cert.der());
-    before
-        .write_all(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
-        .await
-        .unwrap();
+    before.write_all(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n").await.unwrap();
     assert!(one_answer(&mut before).await.ends_with("hello"));
 
     std::fs::write(folder.path().join("key.pem"), "").unwrap();
@@ -177,15 +145,9 @@ fn what_is_wrong_with_the_files_is_said() {
     assert!(said().starts_with(&format!("cannot read {}: ", path("certificate.pem"))));
     write(folder.path(), &one);
     assert!(read(folder.path()).is_ok());
-    std::fs::write(
-        folder.path().join("key.pem"),
-        other.signing_key.serialize_pem(),
-    )
-    .unwrap();
+    std::fs::write(folder.path().join("key.pem"), other.signing_key.serialize_pem()).unwrap();
     let (key, certificate) = (path("key.pem"), path("certificate.pem"));
-    assert!(said().starts_with(&format!(
-        "{key} is not the key of the certificate in {certificate}"
-    )));
+    assert!(said().starts_with(&format!("{key} is not the key of the certificate in {certificate}")));
     std::fs::write(folder.path().join("key.pem"), one.cert.pem()).unwrap();
     assert!(said().starts_with(&format!("{key} holds no private key")));
     std::fs::write(folder.path().join("certificate.pem"), "garbage").unwrap();
