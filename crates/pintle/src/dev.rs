@@ -5,6 +5,7 @@ pub mod ca;
 pub mod generator;
 pub mod hosts;
 
+use std::ops::ControlFlow;
 use std::path::Path;
 
 use pintle_model::TenantId;
@@ -21,7 +22,8 @@ pub const FIXED_TENANT: TenantId =
     TenantId::from_bytes([0xd0, 0xc0, 0xff, 0xee, 0, 0, 0x40, 0, 0x80, 0, 0, 0, 0, 0, 0, 1]);
 
 /// The client id of `pintle dev --fixed`: `d0c0ffee-0000-4000-8000-000000000002`. Stable for ever.
-pub const FIXED_CLIENT: Uuid = Uuid::from_bytes([0xd0, 0xc0, 0xff, 0xee, 0, 0, 0x40, 0, 0x80, 0, 0, 0, 0, 0, 0, 2]);
+pub const FIXED_CLIENT: Uuid =
+    Uuid::from_bytes([0xd0, 0xc0, 0xff, 0xee, 0, 0, 0x40, 0, 0x80, 0, 0, 0, 0, 0, 0, 2]);
 
 /// The secret of `pintle dev --fixed`. Known to everybody, so it must never guard real data.
 pub const FIXED_SECRET: &str = "pintle-dev-known-to-everybody";
@@ -52,7 +54,11 @@ pub fn prepare(folder: &Path, fixed: bool) -> Result<(), crate::auth::Error> {
 
 /// Registers the demo application in place of an earlier run's, and says how to use it. It may
 /// read everything and send telemetry.
-pub fn register(control: &Control, fixed: bool, now: pintle_model::Time) -> Result<Credentials, control::Error> {
+pub fn register(
+    control: &Control,
+    fixed: bool,
+    now: pintle_model::Time,
+) -> Result<Credentials, control::Error> {
     let tenant = if fixed { fixed_tenant(control)? } else { default_tenant(control)? };
     let earlier = control.applications().into_iter();
     for application in earlier.filter(|application| application.name == APPLICATION) {
@@ -88,17 +94,19 @@ fn permissions() -> Permissions {
     Permission::ALL.iter().copied().filter(reads).chain([Permission::EventWrite]).collect()
 }
 
-/// Puts the demo's telemetry in. Calls `progress` with the days done, of how many.
+/// Puts the demo's telemetry in. Calls `progress` with the days done, of how many; it may end it.
 pub fn populate(
     store: &Store,
     tenant: TenantId,
     mut telemetry: Generator,
-    progress: &mut dyn FnMut(i64, i64),
+    progress: &mut dyn FnMut(i64, i64) -> ControlFlow<()>,
 ) -> Result<(), pintle_store::Error> {
     while let Some(records) = telemetry.next() {
         store.append(Batch { tenant, source: SOURCE.to_owned(), records, rejects: Vec::new() })?;
         let (done, all) = telemetry.progress();
-        progress(done, all);
+        if progress(done, all).is_break() {
+            break;
+        }
     }
     Ok(())
 }

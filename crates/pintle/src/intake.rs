@@ -47,7 +47,10 @@ pub(crate) fn take(
     });
     match read {
         Ok(summary) => last = summary,
-        Err(error) => report.error = Some(error.to_string()),
+        Err(error) => report.error = Some(reason(error, source)),
+    }
+    if let Some(format) = last.format {
+        instance.metrics.ingested(format, last.records, last.bytes, last.rejects());
     }
     report.format = last.format.map(str::to_owned);
     report.records = last.records;
@@ -56,4 +59,16 @@ pub(crate) fn take(
     report.ignored = last.ignored.iter().map(|(reason, number)| ((*reason).to_owned(), *number)).collect();
     report.kept_aside = last.rejects_by_reason;
     report
+}
+
+/// Why reading stopped, for a list in which the input's name stands already.
+fn reason(error: pintle_ingest::Error, source: &str) -> String {
+    match error {
+        pintle_ingest::Error::Unrecognised(_) => "of no known format; --format names one".to_owned(),
+        pintle_ingest::Error::Read(_, error) => format!("cannot be read: {error}"),
+        error => {
+            let text = error.to_string();
+            text.strip_prefix(source).map_or(text.clone(), |rest| rest.trim_start().to_owned())
+        }
+    }
 }

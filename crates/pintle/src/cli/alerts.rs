@@ -31,7 +31,14 @@ fn rows(alerts: &[Value]) -> Table {
             "-" => text("machineId"),
             name => name,
         };
-        table.row([text("id"), text("lastUpdateTime"), text("severity"), text("status"), machine, text("title")]);
+        table.row([
+            text("id"),
+            text("lastUpdateTime"),
+            text("severity"),
+            text("status"),
+            machine,
+            text("title"),
+        ]);
     }
     table
 }

@@ -114,7 +114,8 @@ pub async fn run(args: Args) -> Result<ExitCode, Failure> {
         }
         What::Delete { id, place } => {
             let session = place.find().await?;
-            let () = session.client.call(Method::DELETE, &format!("/applications/{id}"), &Value::Null).await?;
+            let () =
+                session.client.call(Method::DELETE, &format!("/applications/{id}"), &Value::Null).await?;
             session.end().await;
         }
     }
@@ -171,7 +172,10 @@ mod tests {
             tenant_id: "t".into(),
             name: "so\x1bar".into(),
             enabled: true,
-            permissions: vec![wire::Permission { value: "File.Read.All".into(), display_name: "Read all file profiles".into() }],
+            permissions: vec![wire::Permission {
+                value: "File.Read.All".into(),
+                display_name: "Read all file profiles".into(),
+            }],
             secret: Some("s3cret".into()),
         };
         let once = shown_once(&application);

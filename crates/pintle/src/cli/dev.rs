@@ -5,8 +5,10 @@ mod guide;
 
 use std::io;
 use std::net::SocketAddr;
+use std::ops::ControlFlow;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
+use std::pin::pin;
 use std::process::ExitCode;
 use std::sync::Arc;
 
@@ -27,7 +29,8 @@ use guide::Guide;
 
 /// Run a complete local instance with invented data, to write integrations against
 #[derive(Debug, clap::Args)]
-#[command(after_long_help = "The demo is a company of 25 machines over the last 30 days. Everything is on this \
+#[command(
+    after_long_help = "The demo is a company of 25 machines over the last 30 days. Everything is on this \
 computer and, unless --data names a folder, gone afterwards. Quotas are off. The https side answers under all \
 names that clients have built in, with a certificate by a throwaway CA: what is printed says how to make a client \
 go there.
@@ -40,7 +43,8 @@ and the same machines, files and alerts, with times that end now.
 
 Examples:
   pintle dev
-  pintle dev --fixed --json --http 127.0.0.1:0 --https 127.0.0.1:0")]
+  pintle dev --fixed --json --http 127.0.0.1:0 --https 127.0.0.1:0"
+)]
 pub struct Args {
     /// Use the well-known tenant, client id and secret, for scripts and CI
     #[arg(long)]
@@ -75,7 +79,8 @@ pub struct Args {
 }
 
 fn loopback(text: &str) -> Result<SocketAddr, String> {
-    let address: SocketAddr = text.parse().map_err(|_| "an address and a port, such as 127.0.0.1:4280".to_owned())?;
+    let address: SocketAddr =
+        text.parse().map_err(|_| "an address and a port, such as 127.0.0.1:4280".to_owned())?;
     match address.ip().is_loopback() {
         true => Ok(address),
         false => Err("only loopback addresses: the demo's secret may be known to everybody".to_owned()),
@@ -94,7 +99,11 @@ impl Folder {
             Some(folder) => std::fs::create_dir_all(&folder).map(|()| Folder::Kept(folder)),
             None => {
                 let private = std::fs::Permissions::from_mode(0o700);
-                tempfile::Builder::new().prefix("pintle-dev-").permissions(private).tempdir().map(Folder::Temporary)
+                tempfile::Builder::new()
+                    .prefix("pintle-dev-")
+                    .permissions(private)
+                    .tempdir()
+                    .map(Folder::Temporary)
             }
         }
     }
@@ -117,23 +126,32 @@ pub async fn run(args: Args) -> Result<ExitCode, Failure> {
 
     let identity = ca::make(jiff::Timestamp::now()).map_err(|error| failed("the certificates", error))?;
     let authority = folder.path().join("ca.pem");
-    private_file::replace(&authority, identity.authority.as_bytes()).map_err(|error| failed("the CA", error))?;
+    private_file::replace(&authority, identity.authority.as_bytes())
+        .map_err(|error| failed("the CA", error))?;
     let certificate = Certificate::from_pem(identity.certificate.as_bytes(), identity.key.as_bytes());
     let certificate = certificate.map_err(|error| failed("the certificate", error))?;
 
     let config = config(http_address, https_address, args.mde_limits)?;
-    let opening = open(folder.path().to_owned(), config.clone(), &args);
+    let enough = CancellationToken::new();
+    let mut opening = pin!(open(folder.path().to_owned(), config.clone(), &args, enough.clone()));
     let (instance, credentials, example) = tokio::select! {
-        opened = opening => opened?,
-        () = stop.asked() => return Ok(ExitCode::SUCCESS),
+        opened = &mut opening => opened?,
+        () = stop.asked() => {
+            // The folder can only go once nobody writes to it.
+            enough.cancel();
+            opening.await?;
+            return Ok(ExitCode::SUCCESS);
+        }
     };
-    let listening = socket::listen(Arc::clone(&instance)).map_err(|error| Failure::Failed(error.to_string()))?;
+    let listening =
+        socket::listen(Arc::clone(&instance)).map_err(|error| Failure::Failed(error.to_string()))?;
     let keeping = tokio::spawn(Arc::clone(&instance).keep_quotas());
 
     let shutdown = CancellationToken::new();
     let router = compress::wrap(routes::router(Arc::clone(&instance)));
     let listeners = vec![http, https.with_tls(Arc::new(certificate))];
-    let serving = tokio::spawn(serve(router, listeners, Policy::new(&config, Metrics::new()), shutdown.clone()));
+    let serving =
+        tokio::spawn(serve(router, listeners, Policy::new(&config, Metrics::new()), shutdown.clone()));
     let guide = Guide {
         http: http_address,
         https: https_address,
@@ -165,9 +183,10 @@ fn failed(what: &str, error: impl std::fmt::Display) -> Failure {
 
 async fn bind(address: SocketAddr, flag: &str) -> Result<Listener, Failure> {
     Listener::bind(address).await.map_err(|error| match error.kind() {
-        io::ErrorKind::AddrInUse => {
-            Failure::Failed(format!("{address} is taken by another process: name another with {flag}, such as {flag} {}:0", address.ip()))
-        }
+        io::ErrorKind::AddrInUse => Failure::Failed(format!(
+            "{address} is taken by another process: name another with {flag}, such as {flag} {}:0",
+            address.ip()
+        )),
         _ => Failure::Failed(format!("cannot listen on {address}: {error}")),
     })
 }
@@ -185,7 +204,8 @@ fn config(http: SocketAddr, https: SocketAddr, limits: bool) -> Result<Config, F
     // Many clients ask for a token for the base URL that they were given.
     for (scheme, address) in [("http", http), ("https", https)] {
         for host in [format!("localhost:{}", address.port()), address.to_string()] {
-            let audience = format!("{scheme}://{host}").parse().map_err(|error| failed("an audience", error))?;
+            let audience =
+                format!("{scheme}://{host}").parse().map_err(|error| failed("an audience", error))?;
             config.issuer.accepted_audiences.push(audience);
         }
     }
@@ -198,8 +218,9 @@ async fn open(
     folder: PathBuf,
     config: Config,
     args: &Args,
+    enough: CancellationToken,
 ) -> Result<(Arc<Instance>, Credentials, Option<Example>), Failure> {
-    let fixed = args.fixed;
+    let (fixed, alerts) = (args.fixed, args.alerts);
     let clock = pintle_store::Options::default().clock;
     let law = Law {
         machines: usize::try_from(args.machines).unwrap_or(usize::MAX),
@@ -212,15 +233,19 @@ async fn open(
         let said = |error: &dyn std::fmt::Display| Failure::Failed(error.to_string());
         dev::prepare(&folder, fixed).map_err(|error| said(&error))?;
         let instance = Instance::open(&folder, config, clock).map_err(|error| said(&error))?.for_dev();
-        let credentials = dev::register(&instance.control, fixed, instance.now()).map_err(|error| said(&error))?;
+        let credentials =
+            dev::register(&instance.control, fixed, instance.now()).map_err(|error| said(&error))?;
         let telemetry = Generator::new(law);
         let example = telemetry.example();
         let scope = pintle_store::Scope::whole(credentials.tenant);
-        if instance.store.totals(&scope).map_err(|error| said(&error))?.machines == 0 {
+        // A folder that was used before has all this already, unless that run was cut short.
+        let held = instance.store.totals(&scope).map_err(|error| said(&error))?;
+        if held.machines == 0 || held.alerts < alerts {
             let bar = progress_bar();
             let mut progress = |done: i64, all: i64| {
                 bar.set_length(all.unsigned_abs());
                 bar.set_position(done.unsigned_abs());
+                if enough.is_cancelled() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
             };
             let populated = dev::populate(&instance.store, credentials.tenant, telemetry, &mut progress);
             bar.finish_and_clear();

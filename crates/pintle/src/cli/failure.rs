@@ -38,7 +38,9 @@ impl Failure {
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Failure::Usage(message) | Failure::Failed(message) | Failure::With(_, message) => f.write_str(message),
+            Failure::Usage(message) | Failure::Failed(message) | Failure::With(_, message) => {
+                f.write_str(message)
+            }
             Failure::Closed => f.write_str("the output was closed"),
         }
     }
@@ -46,7 +48,11 @@ impl fmt::Display for Failure {
 
 impl From<io::Error> for Failure {
     fn from(error: io::Error) -> Failure {
-        if error.kind() == io::ErrorKind::BrokenPipe { Failure::Closed } else { Failure::Failed(error.to_string()) }
+        if error.kind() == io::ErrorKind::BrokenPipe {
+            Failure::Closed
+        } else {
+            Failure::Failed(error.to_string())
+        }
     }
 }
 

@@ -23,8 +23,7 @@ use progress::Progress;
 
 /// Put telemetry in: files, folders, standard input
 #[derive(Debug, clap::Args)]
-#[command(
-    after_long_help = "Exit codes:
+#[command(after_long_help = "Exit codes:
   0    everything went in
   1    nothing could be done
   2    the command line is wrong
@@ -33,8 +32,7 @@ use progress::Progress;
 
 Examples:
   pintle ingest /var/log/export/
-  zcat sysmon.json.gz | pintle ingest - --format sysmon-json --json"
-)]
+  zcat sysmon.json.gz | pintle ingest - --format sysmon-json --json")]
 pub struct Args {
     /// Files and folders, or `-` for standard input. Folders are gone through in the order of
     /// their names; hidden files and `__MACOSX` are left out. gzip and zstd are unpacked

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::serve::{Opened, OpenError, Opening};
+use super::serve::{OpenError, Opened, Opening};
 use crate::http::routes;
 use crate::instance::Instance;
 use crate::socket;
@@ -10,7 +10,8 @@ use crate::socket;
 /// Opens the data folder.
 pub(super) fn open(opening: Opening) -> Result<Opened, OpenError> {
     let clock = pintle_store::Options::default().clock;
-    let instance = Arc::new(Instance::open(&opening.folder, opening.config, clock)?.counting_in(opening.metrics));
+    let instance =
+        Arc::new(Instance::open(&opening.folder, opening.config, clock)?.counting_in(opening.metrics));
     let listening = socket::listen(Arc::clone(&instance))?;
     let keeping = tokio::spawn(Arc::clone(&instance).keep_quotas());
     let router = routes::router(Arc::clone(&instance));

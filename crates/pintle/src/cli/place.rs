@@ -67,4 +67,3 @@ impl Place {
         wire::OfTenant { tenant: self.tenant.clone() }
     }
 }
-

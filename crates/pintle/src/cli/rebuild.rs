@@ -14,12 +14,14 @@ use crate::socket::Client;
 
 /// Make the base again from the archive; answers are the same afterwards
 #[derive(Debug, clap::Args)]
-#[command(after_long_help = "The base is what answers are read from. It is derived from the archive of accepted \
+#[command(
+    after_long_help = "The base is what answers are read from. It is derived from the archive of accepted \
 batches, so it can be made again whenever it is damaged or a newer pintle wants another form. No server may be \
 running on the data folder.
 
 Example:
-  pintle rebuild --data /var/lib/pintle")]
+  pintle rebuild --data /var/lib/pintle"
+)]
 pub struct Args {
     #[command(flatten)]
     folder: Folder,
@@ -29,7 +31,10 @@ pub struct Args {
 pub async fn run(args: Args) -> Result<ExitCode, Failure> {
     let (config, folder) = args.folder.resolve()?;
     if !folder.exists() {
-        return Err(Failure::Failed(format!("there is no data in {}: --data names another folder", folder.display())));
+        return Err(Failure::Failed(format!(
+            "there is no data in {}: --data names another folder",
+            folder.display()
+        )));
     }
     if Client::connect(&folder).await.is_ok() {
         return Err(Failure::Failed(format!("a server is running on {}: stop it first", folder.display())));

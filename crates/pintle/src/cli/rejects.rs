@@ -12,12 +12,14 @@ const SHOWN: usize = 60;
 
 /// List records that were kept aside: where they were, why, and how they begin
 #[derive(Debug, clap::Args)]
-#[command(after_long_help = "The offset is in bytes of the unpacked input; for Windows event logs it is the number \
+#[command(
+    after_long_help = "The offset is in bytes of the unpacked input; for Windows event logs it is the number \
 of the record.
 
 Examples:
   pintle rejects --top 20
-  pintle rejects --json | jq -r '.[].reason' | sort | uniq -c")]
+  pintle rejects --json | jq -r '.[].reason' | sort | uniq -c"
+)]
 pub struct Args {
     #[command(flatten)]
     listing: Listing,

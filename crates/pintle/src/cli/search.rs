@@ -59,7 +59,8 @@ pub async fn run(args: Args) -> Result<ExitCode, Failure> {
 async fn ask(args: &Args, hashes: Vec<String>) -> Result<ExitCode, Failure> {
     let session = args.place.find().await?;
     if args.conflicts {
-        let conflicts: Vec<wire::Conflict> = session.client.get("/conflicts", &args.place.of_tenant()).await?;
+        let conflicts: Vec<wire::Conflict> =
+            session.client.get("/conflicts", &args.place.of_tenant()).await?;
         session.end().await;
         super::print(&if args.json { super::json(&conflicts)? } else { listed(&conflicts) })?;
         return Ok(ExitCode::SUCCESS);
@@ -120,7 +121,14 @@ fn described(found: &wire::Found) -> String {
     }
     let mut table = Table::new("<<<<<<");
     if !machines.is_empty() {
-        table.row(["  machine", "id", "first as target", "last as target", "first in any role", "last in any role"]);
+        table.row([
+            "  machine",
+            "id",
+            "first as target",
+            "last as target",
+            "first in any role",
+            "last in any role",
+        ]);
     }
     for machine in machines {
         let [first, last] = times(machine.as_target.as_ref());

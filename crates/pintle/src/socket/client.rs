@@ -58,7 +58,9 @@ impl Client {
         match UnixStream::connect(&address.path).await {
             Ok(stream) => Ok(stream),
             // No socket, or one whose process is dead.
-            Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused) => {
+            Err(error)
+                if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused) =>
+            {
                 Err(nobody())
             }
             Err(error) => Err(self.broken(error)),

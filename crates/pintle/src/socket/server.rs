@@ -208,7 +208,8 @@ fn found(
     hash: FileHash,
     sightings: Option<(Vec<pintle_store::Sighting>, pintle_store::FileMachines)>,
 ) -> wire::Found {
-    let between = |span: Span| wire::Between { first_seen: span.first.to_string(), last_seen: span.last.to_string() };
+    let between =
+        |span: Span| wire::Between { first_seen: span.first.to_string(), last_seen: span.last.to_string() };
     let found = sightings.is_some();
     let (sightings, machines) = sightings.unwrap_or_default();
     wire::Found {
@@ -254,7 +255,10 @@ fn entities(body: Vec<u8>) -> Result<Response, Refused> {
     Ok(([("content-type", "application/json")], body).into_response())
 }
 
-async fn rejects(State(instance): Owner, Query(part): Query<wire::Part>) -> Result<Json<Vec<wire::Reject>>, Refused> {
+async fn rejects(
+    State(instance): Owner,
+    Query(part): Query<wire::Part>,
+) -> Result<Json<Vec<wire::Reject>>, Refused> {
     let scope = scope(&instance, &part.tenant)?;
     let limit = part.skip.saturating_add(part.top);
     let rejects = ask(&instance, move |store| store.rejects(&scope, limit)).await?;
@@ -280,7 +284,10 @@ async fn conflicts(
     Ok(Json(conflicts.collect()))
 }
 
-async fn totals(State(instance): Owner, Query(of): Query<wire::OfTenant>) -> Result<Json<wire::Held>, Refused> {
+async fn totals(
+    State(instance): Owner,
+    Query(of): Query<wire::OfTenant>,
+) -> Result<Json<wire::Held>, Refused> {
     let scope = scope(&instance, &of.tenant)?;
     Ok(Json(ask(&instance, move |store| store.totals(&scope)).await?.into()))
 }
@@ -317,7 +324,9 @@ async fn create_application(
     let permissions: Permissions = new
         .permissions
         .iter()
-        .map(|name| Permission::named(name).ok_or_else(|| unusable(format!("`{name}` is no permission of the API"))))
+        .map(|name| {
+            Permission::named(name).ok_or_else(|| unusable(format!("`{name}` is no permission of the API")))
+        })
         .collect::<Result<_, _>>()?;
     let now = (instance.clock)();
     let (application, secret) = instance.control.create_application(tenant, &new.name, permissions, now)?;

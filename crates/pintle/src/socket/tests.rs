@@ -47,7 +47,8 @@ async fn what_one_command_puts_in_another_finds() {
     // A second command, while the first owns the folder.
     let other = open(folder.path()).await;
     let mut answers = Vec::new();
-    let asked = wire::Search { tenant: "DEFAULT".into(), hashes: vec![SHA256.into(), "00".repeat(15) + "01"] };
+    let asked =
+        wire::Search { tenant: "DEFAULT".into(), hashes: vec![SHA256.into(), "00".repeat(15) + "01"] };
     let mut take = |found| {
         answers.push(found);
         Ok(())
@@ -58,7 +59,10 @@ async fn what_one_command_puts_in_another_finds() {
     let names: Vec<_> = known.machines.iter().map(|machine| machine.name.as_deref().unwrap()).collect();
     assert_eq!(names, ["ws-01.corp.example", "ws-02.corp.example"]);
     let target = known.machines[0].as_target.as_ref().unwrap();
-    assert_eq!((target.first_seen.as_str(), target.first_seen.as_str()), ("2026-01-15T09:01:12.5Z", "2026-01-15T09:01:12.5Z"));
+    assert_eq!(
+        (target.first_seen.as_str(), target.first_seen.as_str()),
+        ("2026-01-15T09:01:12.5Z", "2026-01-15T09:01:12.5Z")
+    );
 
     let tenant = wire::OfTenant { tenant: "default".into() };
     let held: wire::Held = other.client.get("/totals", &tenant).await.unwrap();
@@ -95,7 +99,8 @@ async fn the_socket_is_its_owners_alone_and_a_dead_one_is_replaced() {
 #[tokio::test]
 async fn a_deep_folder_has_a_socket_too() {
     let top = tempfile::tempdir().unwrap();
-    let deep: PathBuf = [top.path().to_owned()].into_iter().chain((0..12).map(|_| "a-long-folder-name".into())).collect();
+    let deep: PathBuf =
+        [top.path().to_owned()].into_iter().chain((0..12).map(|_| "a-long-folder-name".into())).collect();
     std::fs::create_dir_all(&deep).unwrap();
     let session = open(&deep).await;
     let tenants: Vec<wire::Tenant> = session.client.get("/tenants", &Value::Null).await.unwrap();
@@ -123,8 +128,15 @@ async fn what_makes_no_sense_is_refused_in_words() {
     };
     let nobody = wire::OfTenant { tenant: "nobody".into() };
     assert_eq!(refused(client.get("/totals", &nobody).await), "no tenant `nobody`: there is default");
-    let new = wire::NewApplication { tenant: "default".into(), name: "x".into(), permissions: vec!["Fly.All".into()] };
-    assert_eq!(refused(client.call(Method::POST, "/applications", &new).await), "`Fly.All` is no permission of the API");
+    let new = wire::NewApplication {
+        tenant: "default".into(),
+        name: "x".into(),
+        permissions: vec!["Fly.All".into()],
+    };
+    assert_eq!(
+        refused(client.call(Method::POST, "/applications", &new).await),
+        "`Fly.All` is no permission of the API"
+    );
     let id = "00000000-0000-4000-8000-000000000009";
     let gone = refused(client.call(Method::DELETE, &format!("/applications/{id}"), &Value::Null).await);
     assert!(gone.contains(id), "{gone}");
@@ -147,7 +159,8 @@ async fn an_application_is_made_renewed_and_removed() {
     let made: wire::Application = client.call(Method::POST, "/applications", &new).await.unwrap();
     assert_eq!(made.permissions[0].display_name, "Read all machine profiles");
     let path = format!("/applications/{}", made.client_id);
-    let renewed: wire::Application = client.call(Method::POST, &format!("{path}/secret"), &Value::Null).await.unwrap();
+    let renewed: wire::Application =
+        client.call(Method::POST, &format!("{path}/secret"), &Value::Null).await.unwrap();
     assert!(made.secret.is_some() && renewed.secret.is_some() && made.secret != renewed.secret);
     let listed: Vec<wire::Application> = client.get("/applications", &Value::Null).await.unwrap();
     assert_eq!((listed.len(), &listed[0].secret), (1, &None));
@@ -160,7 +173,8 @@ async fn an_application_is_made_renewed_and_removed() {
 #[tokio::test]
 async fn what_was_reported_stays_when_an_input_breaks_off() {
     let folder = tempfile::tempdir().unwrap();
-    let instance = Instance::open(folder.path(), Config::default(), pintle_store::Options::default().clock).unwrap();
+    let instance =
+        Instance::open(folder.path(), Config::default(), pintle_store::Options::default().clock).unwrap();
     let listening = listen(Arc::new(instance)).unwrap();
     let client = Client::connect(folder.path()).await.unwrap();
 
@@ -184,7 +198,8 @@ async fn what_was_reported_stays_when_an_input_breaks_off() {
     listening.close().await;
 
     let again = open(folder.path()).await;
-    let held: wire::Held = again.client.get("/totals", &wire::OfTenant { tenant: "default".into() }).await.unwrap();
+    let held: wire::Held =
+        again.client.get("/totals", &wire::OfTenant { tenant: "default".into() }).await.unwrap();
     assert!(held.files >= durable, "{held:?}");
     again.end().await;
 }

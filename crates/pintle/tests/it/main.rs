@@ -2,8 +2,11 @@
 //! answers, played against a router of its own with a folder and a clock of its own.
 
 // Clippy's leave for tests does not reach their helpers.
-#![allow(clippy::unwrap_used, clippy::indexing_slicing)]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic)]
 
+mod command;
+mod commands;
+mod dev;
 mod ingest;
 mod origin;
 mod scenario;

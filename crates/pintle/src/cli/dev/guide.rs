@@ -82,7 +82,9 @@ impl Guide<'_> {
         line("The same from the command line, as long as this runs:");
         line(&format!("pintle alerts --data {}", quoted(self.folder)));
         line("");
-        line("For clients whose hosts are built in, send these names here (in /etc/hosts, for as long as you test) and");
+        line(
+            "For clients whose hosts are built in, send these names here (in /etc/hosts, for as long as you test) and",
+        );
         line(&format!("port 443 to {}:", self.https.port()));
         for host in hosts::lines() {
             line(&host);
@@ -137,7 +139,9 @@ mod tests {
 
     #[test]
     fn any_path_is_one_word_of_a_shell() {
-        for (path, word) in [("/tmp/a-b_c.d", "/tmp/a-b_c.d"), ("/tmp/a b", "'/tmp/a b'"), ("/it's", "'/it'\\''s'")] {
+        for (path, word) in
+            [("/tmp/a-b_c.d", "/tmp/a-b_c.d"), ("/tmp/a b", "'/tmp/a b'"), ("/it's", "'/it'\\''s'")]
+        {
             assert_eq!(quoted(Path::new(path)), word);
         }
     }

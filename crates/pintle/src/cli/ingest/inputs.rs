@@ -96,7 +96,10 @@ mod tests {
 
         std::fs::remove_file(folder.path().join("b/loop")).unwrap();
         let (inputs, outcome) = find(&[folder.path().to_owned()]);
-        let names: Vec<_> = inputs.iter().map(|input| input.name().replace(&folder.path().display().to_string(), "")).collect();
+        let names: Vec<_> = inputs
+            .iter()
+            .map(|input| input.name().replace(&folder.path().display().to_string(), ""))
+            .collect();
         assert_eq!(names, ["/a.json", "/b/1.json", "/b/2.json"]);
         assert_eq!(outcome, Outcome::default());
     }

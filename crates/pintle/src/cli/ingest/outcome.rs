@@ -43,9 +43,7 @@ impl Outcome {
         sum.new.machines += report.new.machines;
         sum.new.files += report.new.files;
         sum.new.pairs += report.new.pairs;
-        for (counts, more) in
-            [(&mut sum.kept_aside, report.kept_aside), (&mut sum.ignored, report.ignored)]
-        {
+        for (counts, more) in [(&mut sum.kept_aside, report.kept_aside), (&mut sum.ignored, report.ignored)] {
             for (reason, number) in more {
                 *counts.entry(reason).or_default() += number;
             }
@@ -112,7 +110,8 @@ impl Outcome {
         let sum = &self.sum;
         let total: fn(&BTreeMap<String, u64>) -> u64 = |counts| counts.values().sum();
         let mut table = Table::new("<><");
-        let formats: Vec<String> = self.formats.iter().map(|(name, inputs)| format!("{inputs} {name}")).collect();
+        let formats: Vec<String> =
+            self.formats.iter().map(|(name, inputs)| format!("{inputs} {name}")).collect();
         table.row(["inputs", &count(self.inputs), &formats.join(", ")]);
         let seconds = took.as_secs_f64();
         let rate = (sum.records as f64 / seconds.max(0.001)) as u64;
@@ -203,11 +202,18 @@ mod tests {
         let outcome = outcome([report(1_200, 2, None), report(5, 0, Some("broke off"))]);
         let held = wire::Held { machines: 2, files: 300, pairs: 400, alerts: 0 };
         let table = outcome.printed(&held, Duration::from_secs(2), false);
-        for part in ["records             1,205  in 2.0 s, 602 a second", "kept aside", "  not JSON", "failed: 1", "a\\u{1b}[2J.json: broke off"] {
+        for part in [
+            "records             1,205  in 2.0 s, 602 a second",
+            "kept aside",
+            "  not JSON",
+            "failed: 1",
+            "a\\u{1b}[2J.json: broke off",
+        ] {
             assert!(table.contains(part), "{part} in\n{table}");
         }
         assert!(!table.contains('\x1b'));
-        let json: Value = serde_json::from_str(&outcome.printed(&held, Duration::from_secs(2), true)).unwrap();
+        let json: Value =
+            serde_json::from_str(&outcome.printed(&held, Duration::from_secs(2), true)).unwrap();
         assert_eq!((&json["records"], &json["kept_aside"]["not JSON"]), (&json!(1205), &json!(2)));
         assert_eq!(json["machines"], json!({ "total": 2, "new": 0 }));
     }

@@ -20,7 +20,9 @@ impl Progress {
             Some(bytes) => (ProgressBar::new(bytes), "{bar:30}  {msg}  {bytes}/{total_bytes}  {eta} left"),
             None => (ProgressBar::no_length(), "{spinner}  {msg}  {bytes}  {elapsed}"),
         };
-        bar.set_style(ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar()));
+        bar.set_style(
+            ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar()),
+        );
         let progress = Progress { bar, started: Instant::now() };
         progress.records(0);
         progress

@@ -1,0 +1,249 @@
+//! What the commands print and how they exit.
+
+use std::io::Write;
+use std::process::Stdio;
+use std::time::{Duration, Instant};
+
+use serde_json::json;
+
+use crate::command::{Ran, on, pintle, row, run, run_on, run_with_input, signal, spawn};
+
+const KNOWN: &str = "0f2c4a6e8b1d3f5a7c9e0b2d4f6a8c1e3d5b7f90";
+const UNKNOWN: &str = "ffffffffffffffffffffffffffffffffffffffff";
+
+/// A data folder beside a folder of inputs.
+struct Place {
+    _top: tempfile::TempDir,
+    data: std::path::PathBuf,
+    inputs: std::path::PathBuf,
+}
+
+fn place() -> Place {
+    let top = tempfile::tempdir().unwrap();
+    let (data, inputs) = (top.path().join("data"), top.path().join("inputs"));
+    std::fs::create_dir(&inputs).unwrap();
+    Place { _top: top, data, inputs }
+}
+
+impl Place {
+    fn write(&self, name: &str, text: &str) -> String {
+        let path = self.inputs.join(name);
+        std::fs::write(&path, text).unwrap();
+        path.to_str().unwrap().to_owned()
+    }
+}
+
+#[test]
+fn ingest_tells_all_from_some_from_nothing_by_its_exit_code() {
+    let place = place();
+    let good = place.write("good.json", &(row(1, "ws-01", 1, KNOWN) + &row(2, "ws-02", 2, KNOWN)));
+    let partly = place.write("partly.json", &(row(1, "ws-01", 3, KNOWN) + "{\"cut off\n"));
+    let garbage = place.write("garbage.txt", "neither JSON\nnor anything else\n");
+
+    let all = run_on(&place.data, &["ingest", &good, "--json"]);
+    assert_eq!(all.code, 0, "{}", all.err);
+    let report = all.json();
+    assert_eq!(
+        (&report["records"], &report["with_file_hash"], &report["kept_aside"], &report["formats"]),
+        (&json!(2), &json!(2), &json!({}), &json!({ "mde-hunting": 1 }))
+    );
+    assert_eq!(report["machines"], json!({ "total": 2, "new": 2 }));
+    assert_eq!(report["pairs"]["total"], 4);
+
+    let again = run_on(&place.data, &["ingest", &good, "--json"]).json();
+    assert_eq!((&again["repeated_batches"], &again["pairs"]["new"]), (&json!(1), &json!(0)));
+
+    let some = run_on(&place.data, &["ingest", &partly]);
+    assert_eq!(some.code, 5, "{}", some.err);
+    assert!(some.out.contains("kept aside"), "{}", some.out);
+    let rejects = run_on(&place.data, &["rejects", "--json"]).json();
+    assert_eq!(rejects[0]["source"], partly);
+
+    let folder = place.inputs.to_str().unwrap();
+    assert_eq!(run_on(&place.data, &["ingest", folder]).code, 5);
+    let nothing = run_on(&place.data, &["ingest", &garbage, "/nowhere/at/all"]);
+    assert_eq!(nothing.code, 1, "{}", nothing.out);
+    assert!(nothing.out.contains("/nowhere/at/all: "), "{}", nothing.out);
+    assert_eq!(run_on(&place.data, &["ingest"]).code, 2);
+    assert_eq!(run_on(&place.data, &["ingest", &good, "--format", "runes"]).code, 2);
+    let nobody = run_on(&place.data, &["ingest", &good, "--tenant", "nobody"]);
+    assert_eq!((nobody.code, nobody.err.trim()), (1, "error: no tenant `nobody`: there is default"));
+}
+
+#[test]
+fn standard_input_is_ingested_and_searched_in_any_mix_of_hashes() {
+    let place = place();
+    let rows = row(1, "ws-01", 7, KNOWN) + &row(1, "ws-01", 5, KNOWN);
+    let taken = run_with_input(&place.data, &["ingest", "-", "--format", "mde-hunting", "--json"], &rows);
+    assert_eq!((taken.code, &taken.json()["records"]), (0, &json!(2)), "{}", taken.err);
+
+    let found = run_on(&place.data, &["search", "--json", KNOWN]);
+    assert_eq!(found.code, 0);
+    assert_eq!(
+        found.json(),
+        json!({
+            "kind": "sha1", "hash": KNOWN, "found": true, "ask_instead": [],
+            "machines": [{
+                "id": format!("{:040x}", 1), "name": "ws-01",
+                "as_target": { "first_seen": "2026-01-15T09:05:12.5071301Z", "last_seen": "2026-01-15T09:07:12.5071301Z" },
+                "any_role": { "first_seen": "2026-01-15T09:05:12.5071301Z", "last_seen": "2026-01-15T09:07:12.5071301Z" },
+            }],
+        })
+    );
+    let process =
+        run_on(&place.data, &["search", "--json", "00000000000000000000000000000000000000ee"]).json();
+    assert_eq!(process["machines"][0]["as_target"], json!(null));
+    assert_eq!(process["machines"][0]["any_role"]["first_seen"], "2026-01-15T09:05:12.5071301Z");
+
+    let mixed = format!("{}\n\n {UNKNOWN} {:0>64}\n", KNOWN.to_uppercase(), KNOWN);
+    let lines = run_with_input(&place.data, &["search", "--json"], &mixed);
+    let found: Vec<serde_json::Value> =
+        lines.out.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let found: Vec<_> =
+        found.iter().map(|line| (line["kind"].as_str().unwrap(), line["found"].as_bool().unwrap())).collect();
+    assert_eq!(found, [("sha1", true), ("sha1", false), ("sha256", true)]);
+
+    assert_eq!(run_on(&place.data, &["search", UNKNOWN]).code, 1);
+    let malformed = run_with_input(&place.data, &["search", "-"], &format!("{KNOWN}\n12345\n"));
+    assert_eq!(malformed.code, 2);
+    assert!(malformed.err.contains("standard input, line 2: `12345`: "), "{}", malformed.err);
+    let nowhere = run_on(&place.data.join("missing"), &["search", KNOWN]);
+    assert_eq!(nowhere.code, 3);
+    assert!(!place.data.join("missing").exists());
+}
+
+#[test]
+fn conflicts_are_listed_as_one_array() {
+    let place = place();
+    let mut other: serde_json::Value = serde_json::from_str(&row(1, "ws-01", 1, KNOWN)).unwrap();
+    other["SHA1"] = UNKNOWN.into();
+    let rows = row(1, "ws-01", 1, KNOWN) + &format!("{other}\n");
+    assert_eq!(run_with_input(&place.data, &["ingest", "-"], &rows).code, 0);
+    let conflicts = run_on(&place.data, &["search", "--conflicts", "--json"]);
+    let partners = json!([{ "kind": "sha1", "hash": KNOWN }, { "kind": "sha1", "hash": UNKNOWN }]);
+    assert_eq!(
+        conflicts.json(),
+        json!([{ "kind": "sha256", "hash": format!("{KNOWN:0>64}"), "partners": partners }])
+    );
+}
+
+#[test]
+fn names_from_telemetry_cannot_steer_the_terminal() {
+    let place = place();
+    let hostile = "ws\u{1b}]0;owned\u{7}\u{202e}";
+    run_with_input(&place.data, &["ingest", "-"], &row(1, hostile, 1, KNOWN));
+    for arguments in [&["machines"][..], &["search", KNOWN]] {
+        let ran = run_on(&place.data, arguments);
+        assert!(ran.out.contains("ws\\u{1b}]0;owned\\u{7}\\u{202e}"), "{arguments:?}: {}", ran.out);
+        assert!(!ran.out.contains(['\u{1b}', '\u{7}', '\u{202e}']), "{arguments:?}");
+    }
+    // For machines it is what it is, as JSON escapes it.
+    let json = run_on(&place.data, &["machines", "--json"]);
+    assert_eq!(json.json()[0]["computerDnsName"], hostile);
+    assert!(!json.out.contains('\u{1b}'));
+}
+
+#[test]
+fn a_reader_that_has_seen_enough_is_no_error() {
+    let place = place();
+    run_with_input(&place.data, &["ingest", "-"], &row(1, "ws-01", 1, KNOWN));
+    for arguments in
+        [&["machines"][..], &["machines", "--json"], &["search", KNOWN], &["search", "--json", KNOWN]]
+    {
+        let mut child = spawn(&mut on(&place.data, arguments));
+        drop(child.stdout.take());
+        let ran = Ran::of(child.wait_with_output().unwrap());
+        assert_eq!((ran.code, ran.err.as_str()), (0, ""), "{arguments:?}");
+    }
+}
+
+#[test]
+fn an_interrupted_ingest_says_how_far_it_came_and_keeps_that() {
+    let place = place();
+    let mut child = spawn(on(&place.data, &["ingest", "-"]).stdin(Stdio::piped()));
+    let mut stdin = child.stdin.take().unwrap();
+    // One whole batch and a part of the next, and then nothing for ever.
+    for nth in 0..25_000u32 {
+        stdin.write_all(row(nth % 40, "ws", nth % 60, &format!("{nth:040x}")).as_bytes()).unwrap();
+    }
+    stdin.flush().unwrap();
+    let patience = Instant::now() + Duration::from_secs(120);
+    while run_on(&place.data, &["search", &format!("{:040x}", 19_999)]).code != 0 {
+        assert!(Instant::now() < patience, "the first batch does not come in");
+        std::thread::sleep(Duration::from_millis(100));
+    }
+    signal(&child, rustix::process::Signal::INT);
+    let ran = Ran::of(child.wait_with_output().unwrap());
+    drop(stdin);
+    assert_eq!(ran.code, 130, "{}", ran.err);
+    assert!(ran.err.contains("interrupted in standard input: 20,000 records are in"), "{}", ran.err);
+    assert_eq!(run_on(&place.data, &["search", &format!("{:040x}", 1)]).code, 0);
+}
+
+#[test]
+fn applications_are_registered_from_the_command_line() {
+    let place = place();
+    let created =
+        run_on(&place.data, &["client", "create", "soar", "-p", "Machine.Read.All,File.Read.All", "--json"]);
+    assert_eq!(created.code, 0, "{}", created.err);
+    let created = created.json();
+    assert_eq!(created["permissions"][1]["display_name"], "Read all file profiles");
+    let id = created["client_id"].as_str().unwrap();
+    let list = run_on(&place.data, &["client", "list"]);
+    assert!(
+        list.out.contains("soar, tenant default") && list.out.contains("Read all machine profiles"),
+        "{}",
+        list.out
+    );
+    assert!(!list.out.contains(created["secret"].as_str().unwrap()));
+    let rotated = run_on(&place.data, &["client", "rotate", id]);
+    assert!(rotated.out.contains("shown this once"), "{}", rotated.out);
+    assert_eq!(run_on(&place.data, &["client", "delete", id]).code, 0);
+    assert_eq!(run_on(&place.data, &["client", "delete", id]).code, 1);
+    assert_eq!(run_on(&place.data, &["client", "create", "x", "-p", "Fly.All"]).code, 2);
+}
+
+#[test]
+fn a_rebuild_gives_the_same_answers_and_needs_the_folder_for_itself() {
+    let place = place();
+    run_with_input(&place.data, &["ingest", "-"], &(row(1, "ws-01", 1, KNOWN) + &row(2, "ws-02", 2, KNOWN)));
+    let before = run_on(&place.data, &["search", "--json", KNOWN]).out;
+    let rebuilt = run_on(&place.data, &["rebuild"]);
+    assert_eq!(
+        (rebuilt.code, rebuilt.out.trim()),
+        (0, "2 records in 1 batches were applied again"),
+        "{}",
+        rebuilt.err
+    );
+    assert_eq!(run_on(&place.data, &["search", "--json", KNOWN]).out, before);
+
+    let mut owner = spawn(on(&place.data, &["ingest", "-"]).stdin(Stdio::piped()));
+    let socket = place.data.join("pintle.sock");
+    let patience = Instant::now() + Duration::from_secs(60);
+    while !socket.exists() {
+        assert!(Instant::now() < patience, "nobody listens");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    let refused = run_on(&place.data, &["rebuild"]);
+    assert_eq!(refused.code, 1);
+    assert!(refused.err.contains("stop it first"), "{}", refused.err);
+    // Meanwhile others go through the owner.
+    assert_eq!(run_on(&place.data, &["search", "--json", KNOWN]).out, before);
+    drop(owner.stdin.take());
+    assert_eq!(Ran::of(owner.wait_with_output().unwrap()).code, 0);
+}
+
+#[test]
+fn every_command_explains_itself_with_an_example() {
+    for command in ["dev", "serve", "ingest", "search", "alerts", "machines", "rejects", "client", "rebuild"]
+    {
+        let help = run(&[command, "--help"]);
+        assert_eq!(help.code, 0);
+        assert!(
+            command == "serve" || help.out.contains(&format!("\n  pintle {command}")),
+            "{command}: {}",
+            help.out
+        );
+    }
+    assert_eq!(Ran::of(pintle(&["dev", "--http", "192.0.2.1:80"]).output().unwrap()).code, 2);
+}

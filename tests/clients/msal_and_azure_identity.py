@@ -1,0 +1,219 @@
+"""Asks a running `pintle dev --fixed` the two questions as a Python client of the real thing does.
+
+MSAL's ConfidentialClientApplication and azure-identity's ClientSecretCredential are used with
+their default settings: https://login.microsoftonline.com as the authority, instance discovery and
+certificate verification on. Only two things stand in for the machine's set-up: name resolution is
+replaced in this process (for the hosts file and port 443), and the throwaway CA is trusted through
+the variables REQUESTS_CA_BUNDLE and SSL_CERT_FILE.
+
+    pip install -r requirements.txt
+    python msal_and_azure_identity.py path/to/pintle
+
+Prints what it checked and `N passed, N failed`; exits with 1 if anything failed.
+"""
+
+import json
+import os
+import socket
+import ssl
+import subprocess
+import sys
+import urllib.request
+
+API = "https://api.securitycenter.microsoft.com"
+SCOPE = API + "/.default"
+
+
+class Names:
+    """Sends the service's host names to the dev server, and nothing else anywhere."""
+
+    def __init__(self, hosts, port):
+        self.hosts = set(hosts)
+        self.port = port
+        self.asked = set()
+        self.real_getaddrinfo = socket.getaddrinfo
+        socket.getaddrinfo = self.getaddrinfo
+
+    def getaddrinfo(self, host, port, *args, **kwargs):
+        if isinstance(host, bytes):
+            host = host.decode("ascii")
+        if host in self.hosts and port in (443, "443", "https"):
+            self.asked.add(host)
+            return self.real_getaddrinfo("127.0.0.1", self.port, *args, **kwargs)
+        if host in ("127.0.0.1", "localhost"):
+            return self.real_getaddrinfo(host, port, *args, **kwargs)
+        raise OSError(f"this test looks up no other host: {host!r}, port {port!r}")
+
+
+class Checks:
+    def __init__(self):
+        self.passed = 0
+        self.failed = 0
+
+    def check(self, what, action):
+        """Runs an action that raises when it is not as it should be."""
+        try:
+            said = action()
+        except Exception as error:
+            self.failed += 1
+            print(f"FAILED  {what}: {type(error).__name__}: {error}", flush=True)
+            return None
+        self.passed += 1
+        print(f"ok      {what}", flush=True)
+        return said
+
+
+def expect(condition, message):
+    if not condition:
+        raise AssertionError(message)
+
+
+def ask_both_questions(checks, client, dev, token):
+    """Calls both endpoints with `requests`, as most scripts do."""
+    import requests
+
+    headers = {"Authorization": "Bearer " + token}
+
+    def machines():
+        answer = requests.get(f"{API}/api/files/{dev['file_sha1']}/machines", headers=headers, timeout=30)
+        expect(answer.status_code == 200, f"{answer.status_code} {answer.text[:300]}")
+        body = answer.json()
+        expect(body["@odata.context"] == f"{API}/api/$metadata#Machines", body["@odata.context"])
+        expect(len(body["value"]) >= 2, f"{len(body['value'])} machines")
+        expect(all(machine["id"] and machine["computerDnsName"] for machine in body["value"]), "a machine without a name")
+
+    def files():
+        answer = requests.get(f"{API}/api/alerts/{dev['alert_id']}/files", headers=headers, timeout=30)
+        expect(answer.status_code == 200, f"{answer.status_code} {answer.text[:300]}")
+        hashes = [file["sha1"] for file in answer.json()["value"]]
+        expect(dev["file_sha1"] in hashes, f"{dev['file_sha1']} is not among {hashes}")
+
+    checks.check(f"{client}: GET /api/files/{{id}}/machines", machines)
+    checks.check(f"{client}: GET /api/alerts/{{id}}/files", files)
+
+
+def with_msal(checks, dev):
+    import msal
+
+    def application(secret):
+        return msal.ConfidentialClientApplication(
+            dev["client_id"],
+            authority="https://login.microsoftonline.com/" + dev["tenant_id"],
+            client_credential=secret,
+        )
+
+    def token():
+        answer = application(dev["client_secret"]).acquire_token_for_client(scopes=[SCOPE])
+        expect("access_token" in answer, answer)
+        expect(3000 < answer["expires_in"] <= 3600, f"expires_in {answer['expires_in']}")
+        return answer["access_token"]
+
+    def cached():
+        client = application(dev["client_secret"])
+        first = client.acquire_token_for_client(scopes=[SCOPE])
+        again = client.acquire_token_for_client(scopes=[SCOPE])
+        expect(again["token_source"] == "cache" and again["access_token"] == first["access_token"], again)
+
+    def refused():
+        answer = application("wrong").acquire_token_for_client(scopes=[SCOPE])
+        expect(answer.get("error") == "invalid_client", answer)
+        expect(7000215 in answer.get("error_codes", []), answer)
+
+    got = checks.check("msal: a token with default settings", token)
+    if got:
+        ask_both_questions(checks, "msal", dev, got)
+    checks.check("msal: the second token comes from its cache", cached)
+    checks.check("msal: a wrong secret is invalid_client", refused)
+
+
+def with_azure_identity(checks, dev):
+    from azure.core.exceptions import ClientAuthenticationError
+    from azure.identity import ClientSecretCredential
+
+    def token():
+        credential = ClientSecretCredential(dev["tenant_id"], dev["client_id"], dev["client_secret"])
+        return credential.get_token(SCOPE).token
+
+    def refused():
+        try:
+            ClientSecretCredential(dev["tenant_id"], dev["client_id"], "wrong").get_token(SCOPE)
+        except ClientAuthenticationError as error:
+            expect("invalid_client" in str(error) or "7000215" in str(error), str(error))
+        else:
+            raise AssertionError("a token for a wrong secret")
+
+    got = checks.check("azure-identity: a token with default settings", token)
+    if got:
+        ask_both_questions(checks, "azure-identity", dev, got)
+    checks.check("azure-identity: a wrong secret is an authentication error", refused)
+
+
+def with_strict_ssl(checks, dev):
+    """The standard library, with the strictest verification there is."""
+
+    def connect(host):
+        context = ssl.create_default_context(cafile=dev["ca"])
+        context.verify_flags |= ssl.VERIFY_X509_STRICT
+        with socket.create_connection((host, 443), timeout=30) as plain:
+            with context.wrap_socket(plain, server_hostname=host) as secure:
+                return secure.version()
+
+    def every_name():
+        for host in dev["hosts"]:
+            connect(host)
+
+    def untrusted():
+        try:
+            with socket.create_connection(("login.microsoftonline.com", 443), timeout=30) as plain:
+                # Not through SSL_CERT_FILE, which trusts the CA.
+                context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+                context.wrap_socket(plain, server_hostname="login.microsoftonline.com")
+        except ssl.SSLCertVerificationError:
+            return
+        raise AssertionError("accepted without the CA")
+
+    checks.check(f"ssl: strict verification of all {len(dev['hosts'])} names", every_name)
+    checks.check("ssl: who does not trust the CA is not let in", untrusted)
+
+    def standard_library():
+        with urllib.request.urlopen(
+            "https://login.microsoftonline.com/common/discovery/instance?api-version=1.1", timeout=30
+        ) as answer:
+            expect(json.load(answer)["metadata"], "no metadata")
+
+    checks.check("urllib: trusts SSL_CERT_FILE", standard_library)
+
+
+def main(pintle):
+    command = [pintle, "dev", "--fixed", "--json", "--http", "127.0.0.1:0", "--https", "127.0.0.1:0"]
+    server = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True)
+    checks = Checks()
+    try:
+        line = server.stdout.readline()
+        if not line:
+            print(f"{' '.join(command)} did not start", file=sys.stderr)
+            return 1
+        dev = json.loads(line)
+        os.environ["REQUESTS_CA_BUNDLE"] = os.environ["SSL_CERT_FILE"] = dev["ca"]
+        # What an environment of ours might have set must not get in between.
+        for name in ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "http_proxy", "https_proxy", "all_proxy", "AZURE_AUTHORITY_HOST"):
+            os.environ.pop(name, None)
+        names = Names(dev["hosts"], int(dev["https"].rsplit(":", 1)[1]))
+        with_msal(checks, dev)
+        with_azure_identity(checks, dev)
+        checks.check(
+            "both went to the built-in hosts",
+            lambda: expect({"login.microsoftonline.com", "api.securitycenter.microsoft.com"} <= names.asked, names.asked),
+        )
+        with_strict_ssl(checks, dev)
+    finally:
+        server.terminate()
+        checks.check("pintle dev ends cleanly", lambda: expect(server.wait(timeout=60) == 0, server.returncode))
+    print(f"{checks.passed} passed, {checks.failed} failed")
+    return 0 if checks.failed == 0 and checks.passed > 0 else 1
+
+
+if __name__ == "__main__":
+    if len(sys.argv) != 2:
+        sys.exit("usage: msal_and_azure_identity.py path/to/pintle")
+    sys.exit(main(sys.argv[1]))
