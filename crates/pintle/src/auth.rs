@@ -38,10 +38,7 @@ impl Error {
     }
 
     fn damaged(file: &std::path::Path, reason: impl std::fmt::Display) -> Error {
-        Error::Damaged {
-            file: file.to_owned(),
-            reason: reason.to_string(),
-        }
+        Error::Damaged { file: file.to_owned(), reason: reason.to_string() }
     }
 }
 

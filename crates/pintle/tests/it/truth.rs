@@ -156,7 +156,13 @@ async fn each_alert_gives_exactly_its_files() {
             let (status, body) = asked.get(&format!("/api/alerts/{id}")).await;
             assert_eq!(status, 200, "{id}");
             let named: Value = serde_json::from_str(&body).unwrap();
-            let evidence: Names = named["evidence"].as_array().unwrap().iter().filter_map(|piece| piece["fileName"].as_str()).map(str::to_owned).collect();
+            let evidence: Names = named["evidence"]
+                .as_array()
+                .unwrap()
+                .iter()
+                .filter_map(|piece| piece["fileName"].as_str())
+                .map(str::to_owned)
+                .collect();
             assert_eq!(evidence, names(&alert["names"]), "{id}");
         }
     }
@@ -229,7 +235,11 @@ fn questions(combined: &Value) -> BTreeMap<String, Names> {
     questions
 }
 
-async fn every_answer(asked: &Asked, questions: &BTreeMap<String, Names>, alerts: &Names) -> BTreeMap<String, String> {
+async fn every_answer(
+    asked: &Asked,
+    questions: &BTreeMap<String, Names>,
+    alerts: &Names,
+) -> BTreeMap<String, String> {
     let mut paths = vec!["/api/machines".to_owned(), "/api/alerts".to_owned()];
     for hash in questions.keys() {
         paths.push(format!("/api/files/{hash}"));
