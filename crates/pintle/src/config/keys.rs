@@ -94,7 +94,7 @@ macro_rules! key {
 pub static KEYS: &[Key] = &[
     Key {
         name: "data.folder",
-        flag: Some("data-folder"),
+        flag: Some("data"),
         hint: "PATH",
         help: "Folder for everything the server keeps. Default: /var/lib/pintle for root, else \
                ~/.local/state/pintle.",
