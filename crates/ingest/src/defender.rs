@@ -3,7 +3,7 @@
 
 use pintle_model::{AlertId, ColumnType, MachineId, Record, Row, Table, Time, tables};
 
-use crate::formats::{Decoded, Problem};
+use crate::format::{Decoded, Problem};
 use crate::json::{self, Object};
 use crate::machine;
 

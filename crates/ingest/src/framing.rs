@@ -10,7 +10,7 @@ use std::io::Read;
 
 use encoding_rs_io::DecodeReaderBytesBuilder;
 
-use crate::read::Stop;
+use crate::error::Stop;
 
 /// The largest record read; a larger one is kept aside and passed over without being held.
 pub const MAX_RECORD: usize = 16 * 1024 * 1024;

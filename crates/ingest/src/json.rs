@@ -7,7 +7,7 @@ use std::fmt;
 use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
-use crate::formats::Problem;
+use crate::format::Problem;
 
 /// An object's members in the order they came.
 pub struct Object<'a> {

@@ -10,6 +10,8 @@
 //! tables as Defender writes them).
 
 mod defender;
+mod error;
+mod format;
 mod formats;
 mod framing;
 mod json;
@@ -19,5 +21,7 @@ mod sysmon;
 mod unpack;
 mod windows;
 
-pub use formats::{Decoded, FORMATS, Format, Problem};
-pub use read::{DeliverError, Error, Summary, read};
+pub use error::{DeliverError, Error};
+pub use format::{Decoded, Format, Problem};
+pub use formats::FORMATS;
+pub use read::{Summary, read};

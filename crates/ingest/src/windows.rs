@@ -7,7 +7,7 @@ use std::borrow::Cow;
 use pintle_model::tables::{device_events, device_logon_events};
 use pintle_model::{Cell, ColumnId, Hashes, Record, Row, Table, Time};
 
-use crate::formats::{Decoded, Problem};
+use crate::format::{Decoded, Problem};
 use crate::json::{self, Json};
 use crate::{machine, sysmon};
 

@@ -5,7 +5,7 @@ use std::borrow::Cow;
 
 use pintle_model::Time;
 
-use super::{Decoded, Format, Problem};
+use crate::format::{Decoded, Format, Problem};
 use crate::json::{self, Object};
 use crate::windows::{Datum, WindowsEvent};
 

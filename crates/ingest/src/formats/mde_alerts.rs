@@ -5,7 +5,7 @@ use pintle_model::shapes::{alert, evidence};
 use pintle_model::{Alert, AlertId, Evidence, Facts, Kind, MachineId, Record, Shape, Time};
 use serde_json::Value;
 
-use super::{Decoded, Format, Problem};
+use crate::format::{Decoded, Format, Problem};
 use crate::json::{Json, Object};
 use crate::machine;
 

@@ -13,8 +13,8 @@ use std::sync::LazyLock;
 use pintle_model::tables::{self, alert_evidence, alert_info, device_events};
 use pintle_model::{Table, TableId};
 
-use super::{Decoded, Format, Problem};
 use crate::defender;
+use crate::format::{Decoded, Format, Problem};
 use crate::json::{Json, Object};
 
 pub static FORMAT: Format = Format {

@@ -4,8 +4,8 @@
 
 use pintle_model::Table;
 
-use super::{Decoded, Format, Problem};
 use crate::defender;
+use crate::format::{Decoded, Format, Problem};
 use crate::json::{Json, Object};
 
 pub static FORMAT: Format = Format {

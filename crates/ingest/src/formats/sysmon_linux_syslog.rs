@@ -10,7 +10,7 @@ use quick_xml::escape::resolve_xml_entity;
 use quick_xml::events::{BytesRef, BytesStart, Event};
 use quick_xml::{Reader, XmlVersion};
 
-use super::{Decoded, Format, Problem};
+use crate::format::{Decoded, Format, Problem};
 use crate::json::{self, Object};
 use crate::machine;
 use crate::windows::{Datum, WindowsEvent};

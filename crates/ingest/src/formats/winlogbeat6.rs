@@ -3,7 +3,7 @@
 
 use pintle_model::Time;
 
-use super::{Decoded, Format, Problem};
+use crate::format::{Decoded, Format, Problem};
 use crate::json::{self, Json, Object};
 use crate::windows::{Datum, WindowsEvent};
 

@@ -4,7 +4,7 @@
 use pintle_model::Time;
 
 use super::winlogbeat6::{number, take_data};
-use super::{Decoded, Format, Problem};
+use crate::format::{Decoded, Format, Problem};
 use crate::json::{Json, Object};
 use crate::windows::WindowsEvent;
 

@@ -8,7 +8,7 @@ use evtx::{EvtxParser, ParserSettings};
 
 use super::{Piece, Sink};
 use crate::Error;
-use crate::read::Stop;
+use crate::error::Stop;
 
 /// The first bytes of an event log.
 pub const MAGIC: &[u8] = b"ElfFile\0";

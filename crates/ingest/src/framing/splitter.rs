@@ -9,7 +9,7 @@ use memchr::{memchr, memrchr};
 use super::nesting::{Fed, Nesting};
 use super::window::Window;
 use super::{MAX_RECORD, Piece, Sink};
-use crate::read::Stop;
+use crate::error::Stop;
 
 /// How much of an input is looked at to tell lines from documents.
 const HEAD: usize = 1024 * 1024;
