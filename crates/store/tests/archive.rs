@@ -62,6 +62,20 @@ fn a_batch_torn_at_any_byte_is_set_aside_and_what_was_acknowledged_stays() {
 }
 
 #[test]
+fn a_segment_that_was_just_being_made_is_made_anew() {
+    for length in [0, 5, 11] {
+        let folder = tempfile::tempdir().unwrap();
+        append(&open(folder.path()), seen_on("m1"));
+        let header = fs::read(segment(folder.path())).unwrap()[..length].to_vec();
+        fs::write(folder.path().join("archive/00000002.seg"), header).unwrap();
+        append(&open(folder.path()), seen_on("m2"));
+        without_base(folder.path());
+        let store = open(folder.path());
+        assert_eq!(machine_ids(&store, &whole(), SHA1_A), Some(vec!["m1".into(), "m2".into()]), "{length}");
+    }
+}
+
+#[test]
 fn damage_to_what_was_applied_is_found_by_a_rebuild_and_named() {
     let folder = tempfile::tempdir().unwrap();
     let store = open(folder.path());
