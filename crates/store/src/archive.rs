@@ -172,8 +172,12 @@ fn replay_segment(
 ) -> Result<(), Error> {
     let name = path(folder, segment);
     let mut file = File::open(&name).map_err(Error::io(format!("opening {}", name.display())))?;
-    check_header(&mut file, &name)?;
     let length = file.metadata().map_err(Error::io(format!("reading {}", name.display())))?.len();
+    if length < HEADER_BYTES && torn_after <= (Position { segment, offset: HEADER_BYTES }) {
+        // The process stopped while it made the segment; opening the archive makes it again.
+        return Ok(());
+    }
+    check_header(&mut file, &name)?;
     file.seek(SeekFrom::Start(start)).map_err(Error::io(format!("reading {}", name.display())))?;
     let mut reader = std::io::BufReader::with_capacity(1 << 20, file);
     let mut offset = start;

@@ -62,6 +62,27 @@ fn a_batch_torn_at_any_byte_is_set_aside_and_what_was_acknowledged_stays() {
 }
 
 #[test]
+fn a_segment_that_was_being_made_is_made_again() {
+    for length in [0, 5, 8, 11] {
+        let folder = tempfile::tempdir().unwrap();
+        append(&open(folder.path()), seen_on("m1"));
+        let header = fs::read(segment(folder.path())).unwrap()[..12].to_vec();
+        fs::write(folder.path().join("archive/00000002.seg"), &header[..length]).unwrap();
+        append(&open(folder.path()), seen_on("m2"));
+        drop(Store::rebuild(folder.path(), options(), &mut |_| {}).unwrap());
+        let both = Some(vec!["m1".into(), "m2".into()]);
+        assert_eq!(machine_ids(&open(folder.path()), &whole(), SHA1_A), both, "{length} bytes");
+
+        // The very first one.
+        let folder = tempfile::tempdir().unwrap();
+        fs::create_dir(folder.path().join("archive")).unwrap();
+        fs::write(segment(folder.path()), &header[..length]).unwrap();
+        append(&open(folder.path()), seen_on("m1"));
+        assert_eq!(machine_ids(&open(folder.path()), &whole(), SHA1_A), Some(vec!["m1".into()]));
+    }
+}
+
+#[test]
 fn damage_to_what_was_applied_is_found_by_a_rebuild_and_named() {
     let folder = tempfile::tempdir().unwrap();
     let store = open(folder.path());
