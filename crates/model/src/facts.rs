@@ -88,6 +88,20 @@ impl Facts {
         }
     }
 
+    /// Bounds what hostile telemetry can make a thing take: a text longer than `most` bytes is cut,
+    /// any other value as long is left out.
+    pub fn bound(&mut self, most: usize) {
+        self.0.retain(|_, fact| {
+            if fact.json.len() <= most {
+                return true;
+            }
+            let Ok(text) = serde_json::from_str::<String>(&fact.json) else { return false };
+            let cut = text.get(..text.floor_char_boundary(most)).unwrap_or_default();
+            fact.json = serde_json::Value::from(cut).to_string().into();
+            true
+        });
+    }
+
     /// The JSON text of a member, if a source gave one (it may be `null`).
     pub fn json(&self, member: MemberId) -> Option<&str> {
         self.0.get(&member.0).map(|fact| &*fact.json)
@@ -135,6 +149,18 @@ impl Facts {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_too_long_is_cut_or_left_out() {
+        let mut facts = Facts::default();
+        facts.note_text(MemberId(0), Time::MIN, Some(&"ü".repeat(30)));
+        facts.note(MemberId(1), Time::MIN, format!("[{}1]", "1,".repeat(30)));
+        facts.note_text(MemberId(2), Time::MIN, Some("short"));
+        facts.bound(21);
+        assert_eq!(facts.text(MemberId(0)), Some("ü".repeat(10)));
+        assert_eq!(facts.json(MemberId(1)), None);
+        assert_eq!(facts.text(MemberId(2)).as_deref(), Some("short"));
+    }
 
     #[test]
     fn merging_is_the_same_in_any_order_newest_then_smaller_bytes() {

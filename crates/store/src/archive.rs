@@ -18,7 +18,7 @@ use crate::ArchiveCaps;
 use crate::Error;
 use crate::folders::sync_folder;
 
-pub(crate) use frame::{ArchivedBatch, BatchId};
+pub(crate) use frame::{ArchivedBatch, BatchId, Frame};
 
 /// A segment is closed once it is larger.
 const SEGMENT_BYTES: u64 = 128 << 20;
@@ -67,19 +67,18 @@ impl Archive {
         self.end
     }
 
-    /// Appends a batch. It is not durable before the next sync.
-    pub(crate) fn append(&mut self, batch: &ArchivedBatch) -> Result<(), Error> {
+    /// Appends a batch's frame. It is not durable before the next sync.
+    pub(crate) fn append(&mut self, frame: &Frame) -> Result<(), Error> {
         if self.end.offset > SEGMENT_BYTES {
             self.syncer()?.sync()?;
             let next = self.end.segment + 1;
             self.file = create(&self.folder, next)?;
             self.end = Position { segment: next, offset: HEADER_BYTES };
         }
-        let frame = frame::encode(batch)?;
         self.file
-            .write_all(&frame)
+            .write_all(&frame.0)
             .map_err(Error::io(format!("writing {}", path(&self.folder, self.end.segment).display())))?;
-        self.end.offset += frame.len() as u64;
+        self.end.offset += frame.0.len() as u64;
         Ok(())
     }
 
@@ -128,9 +127,27 @@ impl Syncer {
     }
 }
 
-/// Whether nothing was ever dropped, so that a rebuild would miss nothing.
-pub(crate) fn is_complete(folder: &Path) -> Result<bool, Error> {
-    Ok(segments(folder)?.first().is_none_or(|first| *first == 1))
+/// Whether everything that the base has applied is still there, so that a rebuild misses nothing:
+/// every segment from the first to the one last applied, and that one as long as it was.
+pub(crate) fn is_complete(folder: &Path, applied: Position) -> Result<bool, Error> {
+    if applied == Position::START {
+        return Ok(true);
+    }
+    let there = segments(folder)?;
+    let last = path(folder, applied.segment);
+    let length = last.metadata().map_or(0, |about| about.len());
+    Ok((1..=applied.segment).all(|segment| there.contains(&segment)) && length >= applied.offset)
+}
+
+/// Makes durable what a process that was killed had written and not synced: what is read back from
+/// the system's memory after a restart counts as known, and must not be lost to a power cut then.
+pub(crate) fn sync_last(folder: &Path) -> Result<(), Error> {
+    if let Some(last) = segments(folder)?.pop() {
+        let name = path(folder, last);
+        let what = format!("syncing {}", name.display());
+        File::open(&name).and_then(|file| file.sync_all()).map_err(Error::io(what))?;
+    }
+    sync_folder(folder)
 }
 
 /// Bytes of all segments from `from` on.
@@ -143,25 +160,27 @@ pub(crate) fn size_from(folder: &Path, from: Position) -> Result<u64, Error> {
     Ok(total)
 }
 
-/// Reads the batches from a position on, each with the position after it and its size in bytes. What does not read
-/// before `applied` is damage. What does not read in the last segment after it is the torn end of
-/// batches that were being written when everything stopped (a power cut may keep any pages of
-/// those): it is moved to a file of its own and cut off.
+/// Reads the batches from a position on, each with the position after it and its size in bytes.
+///
+/// What does not read before `applied` is damage. What does not read in the last segment after it
+/// is the torn end of batches that were being written when everything stopped (a power cut may keep
+/// any pages of those): it is moved to a file of its own, whose path is returned, and cut off.
 pub(crate) fn replay(
     folder: &Path,
     from: Position,
     applied: Position,
     each: &mut dyn FnMut(ArchivedBatch, Position, u64) -> Result<(), Error>,
-) -> Result<(), Error> {
+) -> Result<Option<PathBuf>, Error> {
     let segments = segments(folder)?;
     let last = segments.last().copied();
+    let mut torn = None;
     for segment in segments.into_iter().filter(|segment| *segment >= from.segment) {
         let start = if segment == from.segment { from.offset } else { HEADER_BYTES };
         let torn_after =
             if Some(segment) == last { applied } else { Position { segment: u32::MAX, offset: 0 } };
-        replay_segment(folder, Position { segment, offset: start }, torn_after, each)?;
+        torn = replay_segment(folder, Position { segment, offset: start }, torn_after, each)?;
     }
-    Ok(())
+    Ok(torn)
 }
 
 fn replay_segment(
@@ -169,13 +188,13 @@ fn replay_segment(
     Position { segment, offset: start }: Position,
     torn_after: Position,
     each: &mut dyn FnMut(ArchivedBatch, Position, u64) -> Result<(), Error>,
-) -> Result<(), Error> {
+) -> Result<Option<PathBuf>, Error> {
     let name = path(folder, segment);
     let mut file = File::open(&name).map_err(Error::io(format!("opening {}", name.display())))?;
     let length = file.metadata().map_err(Error::io(format!("reading {}", name.display())))?.len();
     if length < HEADER_BYTES && torn_after.segment <= segment {
         // Everything stopped while the segment was being made; opening it for appending heals it.
-        return Ok(());
+        return Ok(None);
     }
     check_header(&mut file, &name)?;
     file.seek(SeekFrom::Start(start)).map_err(Error::io(format!("reading {}", name.display())))?;
@@ -191,29 +210,32 @@ fn replay_segment(
                 return Err(Error::Io { what: format!("reading {}", name.display()), source });
             }
             Err(frame::Problem::Broken(reason)) if (Position { segment, offset }) >= torn_after => {
-                return set_torn_end_aside(folder, segment, offset, reason);
+                return set_torn_end_aside(folder, segment, offset, reason).map(Some);
             }
             Err(frame::Problem::Broken(reason)) => {
                 return Err(Error::Damaged { file: name, offset, reason: reason.into() });
             }
         }
     }
-    Ok(())
+    Ok(None)
 }
 
 /// Keeps the bytes of a batch that was being written when the process or the machine stopped. It
 /// was never acknowledged, so dropping it from the archive breaks no promise.
-fn set_torn_end_aside(folder: &Path, segment: u32, offset: u64, reason: &str) -> Result<(), Error> {
+fn set_torn_end_aside(folder: &Path, segment: u32, offset: u64, reason: &str) -> Result<PathBuf, Error> {
     let name = path(folder, segment);
     let what = || format!("setting the torn end of {} aside ({reason})", name.display());
     let mut file = OpenOptions::new().read(true).write(true).open(&name).map_err(Error::io(what()))?;
     file.seek(SeekFrom::Start(offset)).map_err(Error::io(what()))?;
     let mut torn = Vec::new();
     file.read_to_end(&mut torn).map_err(Error::io(what()))?;
-    fs::write(folder.join(format!("{segment:08}-{offset}.torn")), torn).map_err(Error::io(what()))?;
+    let aside = folder.join(format!("{segment:08}-{offset}.torn"));
+    let mut kept = File::create(&aside).map_err(Error::io(what()))?;
+    kept.write_all(&torn).and_then(|()| kept.sync_all()).map_err(Error::io(what()))?;
     file.set_len(offset).map_err(Error::io(what()))?;
     file.sync_all().map_err(Error::io(what()))?;
-    sync_folder(folder)
+    sync_folder(folder)?;
+    Ok(aside)
 }
 
 fn path(folder: &Path, segment: u32) -> PathBuf {

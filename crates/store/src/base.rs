@@ -47,7 +47,7 @@ pub(crate) mod most {
     /// Names and paths of a file.
     pub(crate) const PATHS: usize = 64;
     /// Pieces of evidence of an alert.
-    pub(crate) const EVIDENCE: usize = 2000;
+    pub(crate) const EVIDENCE: usize = 1000;
 }
 
 /// A machine that a batch changed.

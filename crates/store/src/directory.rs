@@ -89,27 +89,33 @@ impl Directory {
         let machine = Machine::new(id, entity);
         let Ok(place) = usize::try_from(ordinal) else { return };
         if let Some(known) = self.by_ordinal.get_mut(place) {
-            if known.name != machine.name {
-                let names = [(known.name.clone(), false), (machine.name.clone(), true)];
-                *known = machine;
-                for (name, is_new) in names {
-                    let Some(name) = name else { continue };
-                    let ordinals = self.by_name.entry(name.to_lowercase()).or_default();
-                    ordinals.retain(|other| *other != ordinal);
-                    if is_new {
-                        ordinals.push(ordinal);
-                    }
-                }
-            } else {
-                *known = machine;
+            let old = std::mem::replace(known, machine);
+            let (old, new) = (old.name, known.name.clone());
+            if old != new {
+                self.forget_name(old, ordinal);
+                self.learn_name(new, ordinal);
             }
             return;
         }
-        if let Some(name) = &machine.name {
-            self.by_name.entry(name.to_lowercase()).or_default().push(ordinal);
-        }
+        self.learn_name(machine.name.clone(), ordinal);
         self.by_id.insert(machine.id.clone(), ordinal);
         self.by_ordinal.push(machine);
+    }
+
+    fn learn_name(&mut self, name: Option<String>, ordinal: u32) {
+        if let Some(name) = name {
+            self.by_name.entry(name.to_lowercase()).or_default().push(ordinal);
+        }
+    }
+
+    fn forget_name(&mut self, name: Option<String>, ordinal: u32) {
+        let Some(name) = name.map(|name| name.to_lowercase()) else { return };
+        if let Some(ordinals) = self.by_name.get_mut(&name) {
+            ordinals.retain(|other| *other != ordinal);
+            if ordinals.is_empty() {
+                self.by_name.remove(&name);
+            }
+        }
     }
 
     /// To be called after machines were put and before the directory is read again.

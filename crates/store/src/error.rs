@@ -31,8 +31,8 @@ pub enum Error {
         /// What is wrong.
         reason: String,
     },
-    /// Parts of the archive were dropped by its caps: keep the base.
-    #[error("the archive {} does not go back to the beginning (its caps dropped the oldest part), so a rebuild would forget what that part held; the base stays as it is", .0.display())]
+    /// Parts of the archive are gone: keep the base.
+    #[error("the archive {} no longer holds all that the base has (its caps dropped the oldest part, or files are missing), so a rebuild would forget it; the base stays as it is", .0.display())]
     ArchiveIncomplete(PathBuf),
     /// A write or a sync failed before, so nothing is accepted any more: see to the disk, restart.
     #[error("the store accepts no more writes since an earlier one failed: {0}")]

@@ -37,6 +37,8 @@ pub struct FileMachines {
     /// carry only these could not be counted to the asked file, so machines may be missing. Ask
     /// for these to see them.
     pub ask_instead: Vec<FileHash>,
+    /// The hash stands beside more others than are looked at (1,000), so machines may be missing.
+    pub cut_short: bool,
 }
 
 /// A machine on which a file was seen.

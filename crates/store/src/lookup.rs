@@ -16,7 +16,7 @@ use crate::{Conflict, Error};
 /// The most sets of hashes looked at for one hash. Real conflicts have tens of partners; without
 /// a bound, telemetry that pairs one MD5 with a million SHA-256 would make every question about
 /// it as large.
-const MAX_SETS: usize = 10_000;
+const MAX_SETS: usize = 1000;
 /// The most partners of a hash that are listed.
 const MAX_PARTNERS: usize = 1000;
 
@@ -29,6 +29,8 @@ pub(crate) struct Resolved {
     /// Hashes beside it that stand beside others of its kind as well, so that records that carry
     /// only these stayed out.
     pub(crate) ask_instead: Vec<FileHash>,
+    /// There are more sets than are looked at, so machines may be missing.
+    pub(crate) cut_short: bool,
 }
 
 impl Resolved {
@@ -68,7 +70,8 @@ pub(crate) fn resolve(base: &Base, tenant: TenantId, hash: &FileHash) -> Result<
     }
     let beside: BTreeSet<FileHash> =
         carrying.iter().flat_map(|set| set.iter()).filter(|other| other.kind() != kind).collect();
-    let mut resolved = Resolved { carrying, meaning: Vec::new(), ask_instead: Vec::new() };
+    let cut_short = carrying.len() >= MAX_SETS;
+    let mut resolved = Resolved { carrying, meaning: Vec::new(), ask_instead: Vec::new(), cut_short };
     for other in beside {
         let sets = base.files_with(tenant, &other, MAX_SETS)?;
         let mut lacking = sets

@@ -7,7 +7,10 @@ mod devices;
 
 use std::collections::{BTreeMap, HashMap};
 
-use pintle_model::{Alert, AlertId, Evidence, Fact, Hashes, MachineId, Record, Row, Time, shapes};
+use pintle_model::{
+    Alert, AlertId, Evidence, Fact, Facts, Hashes, MachineId, Record, Row, Sha256, Time, shapes,
+};
+use sha2::Digest;
 
 use crate::archive::ArchivedBatch;
 use crate::base::{Entity, Pair, most};
@@ -15,6 +18,12 @@ use columns::{FileColumns, TableColumns};
 
 /// Text longer than this is cut: names, paths and the like.
 const MAX_TEXT_BYTES: usize = 1024;
+/// A member of an alert is bounded to this; descriptions run to some thousand bytes.
+const MAX_ALERT_MEMBER_BYTES: usize = 32 * 1024;
+/// The same for members of evidence: command lines are the longest.
+const MAX_EVIDENCE_MEMBER_BYTES: usize = 4 * 1024;
+/// A piece of evidence that is larger has all its members cut short.
+const MAX_EVIDENCE_BYTES: usize = 16 * 1024;
 
 /// What one batch says. Machines and files are numbered by their place here, and pairs go by
 /// these numbers, so that a repeated sighting costs no copy of either.
@@ -54,12 +63,12 @@ impl Observed {
             entity.facts.note_text(
                 shapes::machine::COMPUTER_DNS_NAME,
                 told,
-                columns.device_name.and_then(|c| row.text(c)),
+                columns.device_name.and_then(|c| row.text(c)).map(cut),
             );
             entity.facts.note_text(
                 shapes::machine::RBAC_GROUP_NAME,
                 told,
-                columns.machine_group.and_then(|c| row.text(c)),
+                columns.machine_group.and_then(|c| row.text(c)).map(cut),
             );
             devices::note(entity, row, told);
         }
@@ -105,14 +114,16 @@ impl Observed {
         if let Some((_, entity)) = machine.and_then(|machine| self.machines.get_mut(place(machine))) {
             entity.note_event(at);
             let name = facts.text(shapes::alert::COMPUTER_DNS_NAME);
-            entity.facts.note_text(shapes::machine::COMPUTER_DNS_NAME, told, name.as_deref());
+            entity.facts.note_text(shapes::machine::COMPUTER_DNS_NAME, told, name.as_deref().map(cut));
             let group = facts.text(shapes::alert::RBAC_GROUP_NAME);
-            entity.facts.note_text(shapes::machine::RBAC_GROUP_NAME, told, group.as_deref());
+            entity.facts.note_text(shapes::machine::RBAC_GROUP_NAME, told, group.as_deref().map(cut));
         }
 
         let mut seen = Entity { facts: facts.clone(), ..Entity::default() };
         seen.facts.distrust(|time| time.is_plausible(received));
+        seen.facts.bound(MAX_ALERT_MEMBER_BYTES);
         seen.note_event(at);
+        let updated = facts.time(shapes::alert::LAST_UPDATE_TIME).filter(|time| time.is_plausible(received));
         for evidence in &alert.evidence {
             let hashes = evidence.hashes();
             if !hashes.is_empty() {
@@ -124,7 +135,7 @@ impl Observed {
                 }
                 self.sighting(file, machine, Pair::seen(true, at));
             }
-            note_evidence(&mut seen, evidence, told);
+            note_evidence(&mut seen, evidence, updated.unwrap_or(told));
         }
         self.alerts.entry(alert.id.clone()).or_default().merge(seen, most::EVIDENCE);
     }
@@ -165,18 +176,27 @@ fn place(number: u32) -> usize {
 }
 
 /// Keeps a piece of evidence once, however often it is told: what tells two apart is everything
-/// but the time of attaching and the detection status.
+/// but the time of attaching and the detection status. What was told last of it stays.
 fn note_evidence(alert: &mut Entity, evidence: &Evidence, told: Time) {
     use shapes::evidence as e;
+    let mut facts = evidence.0.clone();
+    facts.bound(MAX_EVIDENCE_MEMBER_BYTES);
+    let write = |facts: &Facts| {
+        let mut json = String::from("{");
+        facts.write_members(&e::SHAPE, &mut json, |_| None);
+        json + "}"
+    };
+    let mut json = write(&facts);
+    if json.len() > MAX_EVIDENCE_BYTES {
+        facts.bound(MAX_EVIDENCE_BYTES / e::SHAPE.members.len());
+        json = write(&facts);
+    }
     let mut identity = String::new();
-    evidence.0.write_members(&e::SHAPE, &mut identity, |member| {
+    facts.write_members(&e::SHAPE, &mut identity, |member| {
         matches!(member, e::EVIDENCE_CREATION_TIME | e::DETECTION_STATUS).then(|| "null".into())
     });
-    let mut json = String::from("{");
-    evidence.0.write_members(&e::SHAPE, &mut json, |_| None);
-    json.push('}');
-    let at = evidence.created().unwrap_or(told);
-    alert.note_part(identity.into(), Fact { at, json: json.into() }, most::EVIDENCE);
+    let name = Sha256(sha2::Sha256::digest(identity).into()).to_string();
+    alert.note_part(name.into(), Fact { at: told, json: json.into() }, most::EVIDENCE);
 }
 
 /// Cuts a text at a character boundary.

@@ -1,6 +1,7 @@
 //! The questions. Each takes a [`Scope`] and blocks only for reads of the base.
 
-use std::collections::BTreeMap;
+use std::collections::hash_map::Entry;
+use std::collections::{BTreeMap, HashMap};
 
 use pintle_model::{AlertId, FileHash, Hashes, shapes};
 
@@ -64,7 +65,7 @@ impl Store {
         let now = self.now();
         let written =
             self.directory(scope, |directory| directory.write_some(scope, now, pairs.into_keys(), page, out));
-        Ok(Some(FileMachines { written, ask_instead: resolved.ask_instead }))
+        Ok(Some(FileMachines { written, ask_instead: resolved.ask_instead, cut_short: resolved.cut_short }))
     }
 
     /// The same with times, for people.
@@ -87,7 +88,11 @@ impl Store {
             };
             order.into_iter().filter_map(sighting).collect()
         });
-        let found = FileMachines { written: sightings.len(), ask_instead: resolved.ask_instead };
+        let found = FileMachines {
+            written: sightings.len(),
+            ask_instead: resolved.ask_instead,
+            cut_short: resolved.cut_short,
+        };
         Ok(Some((sightings, found)))
     }
 
@@ -171,18 +176,21 @@ impl Store {
     ) -> Result<Option<usize>, Error> {
         let Some(alert) = self.visible_alert(scope, id)? else { return Ok(None) };
         let mut list = List::new(out);
+        // Many pieces of evidence may name one file.
+        let mut asked = HashMap::new();
         for hashes in render::evidence_files(&alert).into_iter().skip(page.skip).take(page.top) {
-            list.push(&self.evidence_file(scope, &hashes)?);
+            let Some(hash) = hashes.iter().next() else { continue };
+            let seen = match asked.entry(hash) {
+                Entry::Occupied(known) => known.into_mut(),
+                Entry::Vacant(new) => new.insert(self.seen(scope, &hash)?),
+            };
+            list.push(&self.evidence_file(scope, &hashes, seen.as_ref())?);
         }
         Ok(Some(list.written))
     }
 
     /// What is known of a file that evidence names. Its own hashes stand, whatever else is known.
-    fn evidence_file(&self, scope: &Scope, named: &Hashes) -> Result<String, Error> {
-        let seen = match named.iter().next() {
-            Some(hash) => self.seen(scope, &hash)?,
-            None => None,
-        };
+    fn evidence_file(&self, scope: &Scope, named: &Hashes, seen: Option<&Seen>) -> Result<String, Error> {
         let Some(seen) = seen else { return Ok(render::render_file(named, 0, None, &Entity::default())) };
         let known = seen.resolved.hashes();
         let hashes = Hashes {
@@ -190,7 +198,7 @@ impl Store {
             sha256: named.sha256.or(known.sha256),
             md5: named.md5.or(known.md5),
         };
-        self.render_file(scope, &hashes, &seen)
+        self.render_file(scope, &hashes, seen)
     }
 
     /// A machine by id, else by name without regard to case: the members of one `machine` object.

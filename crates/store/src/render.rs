@@ -122,7 +122,11 @@ pub(crate) fn render_alert(of: TenantId, id: &str, entity: &Entity, with_evidenc
 
 /// The evidence in the order in which it was attached, then by its bytes.
 fn evidence_list(entity: &Entity) -> String {
-    let mut evidence: Vec<_> = entity.parts.values().map(|fact| (fact.at, &*fact.json)).collect();
+    let created = |json: &str| {
+        let evidence: Value = serde_json::from_str(json).ok()?;
+        Time::parse(evidence.get("evidenceCreationTime")?.as_str()?)
+    };
+    let mut evidence: Vec<_> = entity.parts.values().map(|fact| (created(&fact.json), &*fact.json)).collect();
     evidence.sort_unstable();
     let objects: Vec<&str> = evidence.into_iter().map(|(_, json)| json).collect();
     format!("[{}]", objects.join(","))

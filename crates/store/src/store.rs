@@ -8,7 +8,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard};
 use pintle_model::tables::alert_info;
 use pintle_model::{Record, TenantId, Time, shapes};
 
-use crate::archive::{self, Archive, ArchivedBatch, BatchId, Position};
+use crate::archive::{self, Archive, ArchivedBatch, BatchId, Frame, Position};
 use crate::base::Base;
 use crate::directory::Directory;
 use crate::observe::Observed;
@@ -38,6 +38,7 @@ pub struct Store {
     queue: Mutex<Queue>,
     /// Held by the one that syncs and applies for all who wait.
     commit: Mutex<Committed>,
+    set_aside: Option<PathBuf>,
     /// Kept for its lock on the folder.
     _lock: File,
 }
@@ -61,6 +62,22 @@ struct Committed {
     unpersisted: u64,
     /// The segment in which the last batch ended.
     segment: u32,
+}
+
+const STOPPED_HALF_WAY: &str = "a commit stopped half-way";
+
+/// Closes the store to writes when dropped with a reason, also on the way out of a panic.
+struct CloseUnlessDone<'q> {
+    queue: &'q Mutex<Queue>,
+    reason: Option<String>,
+}
+
+impl Drop for CloseUnlessDone<'_> {
+    fn drop(&mut self) {
+        if let Some(reason) = self.reason.take() {
+            hold(self.queue).failed.get_or_insert(reason);
+        }
+    }
 }
 
 enum Enqueued {
@@ -95,12 +112,10 @@ impl Store {
         let lock = folders::lock(folder)?;
         folders::recover_interrupted_rebuild(folder)?;
         let archived = folders::archive(folder);
-        if !archive::is_complete(&archived)? {
+        let applied = Base::open(&folders::base(folder))?.applied()?;
+        if !archive::is_complete(&archived, applied)? {
             return Err(Error::ArchiveIncomplete(archived));
         }
-        let old = Base::open(&folders::base(folder))?;
-        let applied = old.applied()?;
-        drop(old);
         let new = folders::start_rebuild(folder)?;
         let base = Base::open(&new)?;
         let directories = RwLock::default();
@@ -123,11 +138,16 @@ impl Store {
         let directories = RwLock::new(base.directories()?);
         let archived = folders::archive(folder);
         fs::create_dir_all(&archived).map_err(Error::io(format!("making {}", archived.display())))?;
+        archive::sync_last(&archived)?;
         let applied = base.applied()?;
         let mut caught_up =
             Rebuilt { bytes_total: archive::size_from(&archived, applied)?, ..Rebuilt::default() };
-        replay(&archived, applied, applied, &base, &directories, &mut caught_up, progress)?;
+        let set_aside = replay(&archived, applied, applied, &base, &directories, &mut caught_up, progress)?;
         let archive = Archive::open(&archived, options.archive)?;
+        if caught_up.batches > 0 {
+            // Before the caps may drop what was applied just now.
+            base.persist()?;
+        }
         archive.enforce_caps(base.applied()?, (options.clock)())?;
         let segment = archive.end().segment;
         let queue = Queue { archive, waiting: Vec::new(), ids: HashMap::new(), next_ticket: 0, failed: None };
@@ -139,6 +159,7 @@ impl Store {
             directories,
             queue: Mutex::new(queue),
             commit: Mutex::new(committed),
+            set_aside,
             _lock: lock,
         })
     }
@@ -146,6 +167,12 @@ impl Store {
     /// The folder.
     pub fn folder(&self) -> &Path {
         &self.folder
+    }
+
+    /// Where opening put the torn end of the archive, if it had one: batches that were being
+    /// written when everything stopped and were never acknowledged.
+    pub fn set_aside(&self) -> Option<&Path> {
+        self.set_aside.as_deref()
     }
 
     /// Takes a batch. Returns when it is durable and can be read.
@@ -162,9 +189,9 @@ impl Store {
         }
         let batch = ArchivedBatch::new(batch, (self.options.clock)())?;
         let outside = self.alerts_outside_retention(&batch);
-        let repeated = |_| Receipt { repeated: true, ..Receipt::default() };
+        let repeated = Receipt { repeated: true, ..Receipt::default() };
         let (ticket, is_mine) = match self.enqueue(batch)? {
-            Enqueued::Known => return Ok(repeated(())),
+            Enqueued::Known => return Ok(repeated),
             Enqueued::Waiting(ticket) => (ticket, false),
             Enqueued::Mine(ticket) => (ticket, true),
         };
@@ -172,13 +199,20 @@ impl Store {
         if committed.next_ticket <= ticket {
             self.commit(&mut committed)?;
         }
-        match committed.receipts.remove(&ticket).filter(|_| is_mine) {
+        if !is_mine {
+            return Ok(repeated);
+        }
+        match committed.receipts.remove(&ticket) {
             Some(receipt) => Ok(Receipt { alerts_outside_retention: outside, ..receipt }),
-            None => Ok(repeated(())),
+            None => Err(Error::ReadOnly(STOPPED_HALF_WAY.into())),
         }
     }
 
     fn enqueue(&self, batch: ArchivedBatch) -> Result<Enqueued, Error> {
+        if self.base.knows(&batch.id)? {
+            return Ok(Enqueued::Known);
+        }
+        let frame = Frame::of(&batch)?;
         let mut queue = hold(&self.queue);
         if let Some(failed) = &queue.failed {
             return Err(Error::ReadOnly(failed.clone()));
@@ -186,10 +220,11 @@ impl Store {
         if let Some(ticket) = queue.ids.get(&batch.id) {
             return Ok(Enqueued::Waiting(*ticket));
         }
+        // Once more: it may have been applied while the frame was made.
         if self.base.knows(&batch.id)? {
             return Ok(Enqueued::Known);
         }
-        if let Err(error) = queue.archive.append(&batch) {
+        if let Err(error) = queue.archive.append(&frame) {
             queue.failed = Some(error.to_string());
             return Err(error);
         }
@@ -202,12 +237,12 @@ impl Store {
     }
 
     /// Syncs the archive and applies every batch that waits. A failure closes the store to
-    /// writes: after a failed sync nobody knows what is on the disk.
+    /// writes, since nobody knows then what is on the disk; and so does a panic, since the batches
+    /// taken from the queue would never be applied.
     fn commit(&self, committed: &mut Committed) -> Result<(), Error> {
+        let mut guard = CloseUnlessDone { queue: &self.queue, reason: Some(STOPPED_HALF_WAY.into()) };
         let result = self.commit_waiting(committed);
-        if let Err(error) = &result {
-            hold(&self.queue).failed.get_or_insert(error.to_string());
-        }
+        guard.reason = result.as_ref().err().map(ToString::to_string);
         result
     }
 
@@ -296,7 +331,7 @@ fn replay(
     directories: &Directories,
     so_far: &mut Rebuilt,
     progress: &mut dyn FnMut(Rebuilt),
-) -> Result<(), Error> {
+) -> Result<Option<PathBuf>, Error> {
     archive::replay(archived, from, applied, &mut |batch, after, bytes| {
         apply(base, directories, &batch, after)?;
         so_far.batches += 1;
@@ -307,7 +342,8 @@ fn replay(
     })
 }
 
-/// The data behind these locks is whole after any panic: it is replaced, never half-changed.
+/// A panic leaves the data behind these locks usable: the store is closed to writes by then
+/// ([`CloseUnlessDone`]), and reads see what was there.
 fn hold<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -53,7 +53,9 @@ fn a_batch_torn_at_any_byte_is_set_aside_and_what_was_acknowledged_stays() {
         let store = open(torn.path());
         assert_eq!(machine_ids(&store, &whole(), SHA1_A), Some(vec!["m1".into()]), "cut at {length}");
         assert_eq!(fs::metadata(segment(torn.path())).unwrap().len(), whole_length);
-        assert!(torn.path().join(format!("archive/00000001-{whole_length}.torn")).exists());
+        let aside = torn.path().join(format!("archive/00000001-{whole_length}.torn"));
+        assert_eq!(store.set_aside(), Some(aside.as_path()));
+        assert_eq!(fs::read(aside).unwrap(), &bytes[usize::try_from(whole_length).unwrap()..length]);
         append(&store, seen_on("m3"));
         drop(store);
         without_base(torn.path());
@@ -138,6 +140,29 @@ fn caps_drop_the_oldest_closed_segments_answers_stay_and_a_rebuild_is_refused() 
     let error = Store::rebuild(folder.path(), options(), &mut |_| {}).err().unwrap();
     assert!(matches!(error, Error::ArchiveIncomplete(_)), "{error}");
     assert_eq!(machine_ids(&open(folder.path()), &whole(), SHA1_A), Some(vec!["m1".into(), "m2".into()]));
+}
+
+#[test]
+fn a_rebuild_from_an_archive_that_lost_files_is_refused_and_the_base_stays() {
+    for lose in ["the first segment", "everything", "an end"] {
+        let folder = tempfile::tempdir().unwrap();
+        append(&open(folder.path()), seen_on("m1"));
+        let header = fs::read(segment(folder.path())).unwrap()[..12].to_vec();
+        fs::write(folder.path().join("archive/00000002.seg"), &header).unwrap();
+        append(&open(folder.path()), seen_on("m2"));
+        let second = folder.path().join("archive/00000002.seg");
+        match lose {
+            "the first segment" => fs::remove_file(segment(folder.path())).unwrap(),
+            "an end" => fs::write(&second, &header).unwrap(),
+            _ => {
+                fs::remove_file(segment(folder.path())).unwrap();
+                fs::remove_file(&second).unwrap();
+            }
+        }
+        let error = Store::rebuild(folder.path(), options(), &mut |_| {}).err().unwrap();
+        assert!(matches!(error, Error::ArchiveIncomplete(_)), "{lose}: {error}");
+        assert!(folder.path().join("base").exists(), "{lose}");
+    }
 }
 
 #[test]

@@ -12,6 +12,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
+use pintle_model::shapes::{alert as a, evidence as e};
 use pintle_model::{Record, Time};
 use pintle_store::{Error, Options, Page, Retention, Scope, Store};
 use support::{
@@ -326,6 +327,60 @@ fn an_alert_s_evidence_is_united_and_its_newest_update_wins() {
     assert_eq!(alert["evidence"].as_array().unwrap().len(), 3);
     let mut out = Vec::new();
     assert_eq!(store.alert_files(&whole(), &"a1".parse().unwrap(), Page::ALL, &mut out).unwrap(), Some(3));
+}
+
+#[test]
+fn an_update_of_evidence_wins_by_the_alert_s_last_update_and_keeps_it_one_piece() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = open(folder.path());
+    for (at, status) in [("2026-06-02T00:00:00Z", "Prevented"), ("2026-06-01T00:00:00Z", "Detected")] {
+        let Record::Alert(mut update) = alert("a1", "m1", at, SHA1_A) else { unreachable!() };
+        let evidence = &mut update.evidence[0].0;
+        evidence.note_time(e::EVIDENCE_CREATION_TIME, Time::MIN, Some(support::time("2026-05-31T00:00:00Z")));
+        evidence.note_text(e::DETECTION_STATUS, Time::MIN, Some(status));
+        append(&store, vec![Record::Alert(update)]);
+    }
+    let text = store.alert(&whole(), &"a1".parse().unwrap()).unwrap().unwrap();
+    let alert: serde_json::Value = serde_json::from_str(&format!("{{{text}}}")).unwrap();
+    assert_eq!(alert["evidence"].as_array().unwrap().len(), 1);
+    assert_eq!(alert["evidence"][0]["detectionStatus"], "Prevented");
+}
+
+#[test]
+fn hostile_lengths_are_cut_so_that_no_answer_and_no_memory_grows_with_them() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = open(folder.path());
+    let long = "x".repeat(4 << 20);
+    let Record::Alert(mut hostile) = alert("a1", "m1", "2026-06-01T00:00:00Z", SHA1_A) else {
+        unreachable!()
+    };
+    hostile.facts.note_text(a::DESCRIPTION, support::time("2026-06-01T00:00:00Z"), Some(&long));
+    for member in [e::PROCESS_COMMAND_LINE, e::FILE_PATH, e::URL, e::REGISTRY_VALUE, e::ACCOUNT_NAME] {
+        hostile.evidence[0].0.note_text(member, Time::MIN, Some(&long));
+    }
+    append(&store, vec![support::named("m1", &long, "2026-01-01T00:00:00Z"), Record::Alert(hostile)]);
+    append(&store, vec![in_group("m2", &long, SHA1_A)]);
+    let mut out = Vec::new();
+    store.machines(&whole(), Page::ALL, &mut out).unwrap();
+    assert!(out.len() < 10_000, "{}", out.len());
+    let alert = store.alert(&whole(), &"a1".parse().unwrap()).unwrap().unwrap();
+    assert!(alert.len() < 100_000, "{}", alert.len());
+    assert_eq!(machine_ids(&store, &whole(), SHA1_A), Some(vec!["m1".into(), "m2".into()]));
+}
+
+#[test]
+fn an_answer_that_looked_at_only_some_of_too_many_partners_says_so() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = open(folder.path());
+    let records =
+        (0..1100).map(|n| file_seen("m1", "2026-01-01T00:00:00Z", SHA1_A, &format!("{n:064x}"), ""));
+    append(&store, records.skip(1).collect());
+    append(&store, vec![file_seen("m1", "2026-01-01T00:00:00Z", SHA1_B, SHA256_B, "")]);
+    let cut_short = |text| {
+        store.file_machines(&whole(), &hash(text), Page::ALL, &mut Vec::new()).unwrap().unwrap().cut_short
+    };
+    assert!(cut_short(SHA1_A));
+    assert!(!cut_short(SHA1_B));
 }
 
 #[test]

@@ -53,19 +53,25 @@ pub(super) enum Problem {
     Broken(&'static str),
 }
 
-pub(super) fn encode(batch: &ArchivedBatch) -> Result<Vec<u8>, Error> {
-    let plain =
-        postcard::to_allocvec(batch).map_err(|error| Error::Engine(format!("encoding a batch: {error}")))?;
-    if plain.len() > MAX_PLAIN_BYTES {
-        return Err(Error::TooLarge { what: "bytes", found: plain.len(), limit: MAX_PLAIN_BYTES });
+/// A batch as it is appended.
+pub(crate) struct Frame(pub(super) Vec<u8>);
+
+impl Frame {
+    /// Encodes a batch.
+    pub(crate) fn of(batch: &ArchivedBatch) -> Result<Frame, Error> {
+        let plain = postcard::to_allocvec(batch)
+            .map_err(|error| Error::Engine(format!("encoding a batch: {error}")))?;
+        if plain.len() > MAX_PLAIN_BYTES {
+            return Err(Error::TooLarge { what: "bytes", found: plain.len(), limit: MAX_PLAIN_BYTES });
+        }
+        let block = lz4_flex::block::compress(&plain);
+        let mut frame = Vec::with_capacity(HEADER_BYTES + block.len());
+        frame.extend_from_slice(&length(block.len()));
+        frame.extend_from_slice(&length(plain.len()));
+        frame.extend_from_slice(&checksum(&frame, &block).to_le_bytes());
+        frame.extend_from_slice(&block);
+        Ok(Frame(frame))
     }
-    let block = lz4_flex::block::compress(&plain);
-    let mut frame = Vec::with_capacity(HEADER_BYTES + block.len());
-    frame.extend_from_slice(&length(block.len()));
-    frame.extend_from_slice(&length(plain.len()));
-    frame.extend_from_slice(&checksum(&frame, &block).to_le_bytes());
-    frame.extend_from_slice(&block);
-    Ok(frame)
 }
 
 /// Reads the next frame of a file that has `left` bytes more. Returns the batch and the frame's

@@ -6,6 +6,11 @@ use serde_json::{Value, json};
 use super::cut;
 use crate::base::{Entity, most};
 
+/// The longest address in text, with a zone, is not longer.
+const MAX_ADDRESS_BYTES: usize = 64;
+/// Addresses of one adapter.
+const MAX_ADDRESSES: usize = 32;
+
 /// Notes what the row says, if its table is one of the two.
 pub(super) fn note(machine: &mut Entity, row: &Row, told: Time) {
     if row.table_id() == tables::device_info::TABLE.id {
@@ -58,15 +63,20 @@ fn note_info(machine: &mut Entity, row: &Row, told: Time) {
 fn tags(row: &Row) -> Vec<String> {
     use tables::device_info as d;
     let mut tags: Vec<String> =
-        row.text(d::REGISTRY_DEVICE_TAG).map(|tag| cut(tag).to_owned()).into_iter().collect();
+        row.text(d::REGISTRY_DEVICE_TAG).map(|tag| cut_tag(tag).to_owned()).into_iter().collect();
     for column in [d::DEVICE_MANUAL_TAGS, d::DEVICE_DYNAMIC_TAGS] {
         let listed: Vec<String> =
             row.text(column).and_then(|text| serde_json::from_str(text).ok()).unwrap_or_default();
-        tags.extend(listed.into_iter().take(100).map(|tag| cut(&tag).to_owned()));
+        tags.extend(listed.into_iter().take(100).map(|tag| cut_tag(&tag).to_owned()));
     }
     tags.sort();
     tags.dedup();
     tags
+}
+
+/// The API's tags have at most 200 characters.
+fn cut_tag(tag: &str) -> &str {
+    tag.char_indices().nth(200).and_then(|(end, _)| tag.get(..end)).unwrap_or(tag)
 }
 
 /// One row is one adapter; the newest report of each adapter counts.
@@ -80,10 +90,11 @@ fn note_adapter(machine: &mut Entity, row: &Row, told: Time) {
     let entries: Vec<Value> = addresses
         .iter()
         .filter_map(|address| address.get("IPAddress")?.as_str())
-        .take(100)
+        .filter(|address| address.len() <= MAX_ADDRESS_BYTES)
+        .take(MAX_ADDRESSES)
         .map(|address| {
             json!({
-                "ipAddress": cut(address),
+                "ipAddress": address,
                 "macAddress": mac,
                 "type": text(d::NETWORK_ADAPTER_TYPE),
                 "operationalStatus": text(d::NETWORK_ADAPTER_STATUS),
