@@ -28,9 +28,9 @@ pub static FORMATS: &[&Format] = &[
 ];
 
 impl Format {
-    /// The format of that name.
+    /// The format of that name, compared without case.
     pub fn named(name: &str) -> Option<&'static Format> {
-        FORMATS.iter().copied().find(|format| format.name == name)
+        FORMATS.iter().copied().find(|format| format.name.eq_ignore_ascii_case(name))
     }
 
     /// The format of the records of an event log.

@@ -1,14 +1,14 @@
 //! Telemetry on its way in, whoever brings it: an input is read batch by batch, each batch is
 //! appended, and what came of it is counted.
 
-use std::io::Read;
+use std::cell::Cell;
+use std::io::{self, Read};
 
 use pintle_ingest::{Format, Summary};
 use pintle_model::TenantId;
-use pintle_store::Batch;
+use pintle_store::{Batch, Receipt};
 
 use crate::instance::Instance;
-use crate::socket::wire::Report;
 
 /// A format's name that there is no format of.
 #[derive(Debug, thiserror::Error)]
@@ -19,56 +19,204 @@ fn names() -> String {
     pintle_ingest::FORMATS.iter().map(|format| format.name).collect::<Vec<_>>().join(", ")
 }
 
-/// The format of that name.
+/// The format of that name, compared without case.
 pub(crate) fn format(name: &str) -> Result<&'static Format, UnknownFormat> {
     Format::named(name).ok_or_else(|| UnknownFormat(name.to_owned()))
 }
 
-/// Takes an input in. Calls `progress` with the number of records that are durable after every
-/// batch. What ended it early stands in the report, beside what was durable by then.
-pub(crate) fn take(
-    instance: &Instance,
-    tenant: TenantId,
-    source: &str,
-    format: Option<&'static Format>,
-    input: impl Read,
-    progress: &mut dyn FnMut(u64),
-) -> Report {
-    let mut report = Report { source: source.to_owned(), ..Report::default() };
-    let mut last = Summary::default();
-    let mut deliver = |records, rejects| {
-        let batch = Batch { tenant, source: source.to_owned(), records, rejects };
-        report.add(&instance.store.append(batch)?);
-        Ok(())
-    };
-    let read = pintle_ingest::read(input, source, format, &mut deliver, &mut |summary| {
-        last = summary.clone();
-        progress(summary.records);
-    });
-    match read {
-        Ok(summary) => last = summary,
-        Err(error) => report.error = Some(reason(error, source)),
-    }
-    if let Some(format) = last.format {
-        instance.metrics.ingested(format, last.records, last.bytes, last.rejects());
-    }
-    report.format = last.format.map(str::to_owned);
-    report.records = last.records;
-    report.with_file_hash = last.with_file_hash;
-    report.bytes = last.bytes;
-    report.ignored = last.ignored.iter().map(|(reason, number)| ((*reason).to_owned(), *number)).collect();
-    report.kept_aside = last.rejects_by_reason;
-    report
+/// An input to take in.
+pub(crate) struct Input<'a> {
+    pub(crate) tenant: TenantId,
+    /// Its name, in what is kept aside.
+    pub(crate) source: &'a str,
+    /// Told from the content if there is none.
+    pub(crate) format: Option<&'static Format>,
+    /// How many bytes it may have, packed or unpacked.
+    pub(crate) limit: Option<u64>,
 }
 
-/// Why reading stopped, for a list in which the input's name stands already.
-fn reason(error: pintle_ingest::Error, source: &str) -> String {
-    match error {
-        pintle_ingest::Error::Unrecognised(_) => "of no known format; --format names one".to_owned(),
-        pintle_ingest::Error::Read(_, error) => format!("cannot be read: {error}"),
-        error => {
-            let text = error.to_string();
-            text.strip_prefix(source).map_or(text.clone(), |rest| rest.trim_start().to_owned())
+/// What came of an input. All of it is durable and stays, also if reading stopped early: the same
+/// input again changes nothing.
+#[derive(Debug, Default)]
+pub(crate) struct Taken {
+    /// What was read.
+    pub(crate) summary: Summary,
+    /// Batches accepted.
+    pub(crate) batches: u64,
+    /// Of these, how many were here already.
+    pub(crate) repeated_batches: u64,
+    /// What the batches changed, together.
+    pub(crate) receipt: Receipt,
+    /// Why reading stopped before the end, if it did.
+    pub(crate) stopped: Option<Stopped>,
+}
+
+/// Why an input was not read to its end.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Stopped {
+    /// It is larger than this many bytes.
+    #[error("it is larger than {0} bytes")]
+    TooLarge(u64),
+    /// Reading or keeping it failed.
+    #[error(transparent)]
+    Failed(pintle_ingest::Error),
+}
+
+/// Takes an input in. Calls `progress` with the number of records that are durable after every
+/// batch.
+pub(crate) fn take(
+    instance: &Instance,
+    input: Input<'_>,
+    bytes: impl Read,
+    progress: &mut dyn FnMut(u64),
+) -> Taken {
+    let Input { tenant, source, format, limit } = input;
+    let limit = limit.unwrap_or(u64::MAX);
+    let mut taken = Taken::default();
+    let unpacked = Cell::new(0);
+    let mut deliver = |records, rejects| {
+        if unpacked.get() > limit {
+            return Err(Beyond.into());
         }
+        let batch = Batch { tenant, source: source.to_owned(), records, rejects };
+        let receipt = instance.store.append(batch)?;
+        taken.batches += 1;
+        taken.repeated_batches += u64::from(receipt.repeated);
+        taken.receipt += receipt;
+        Ok(())
+    };
+    let mut durable = Summary::default();
+    let mut progress = |summary: &Summary| {
+        unpacked.set(summary.bytes);
+        durable.clone_from(summary);
+        progress(summary.records);
+    };
+    let bytes = Limited { bytes, left: limit };
+    let ended = pintle_ingest::read(bytes, source, format, &mut deliver, &mut progress);
+    (taken.summary, taken.stopped) = match ended {
+        Ok(summary) if summary.bytes > limit => (summary, Some(Stopped::TooLarge(limit))),
+        Ok(summary) => (summary, None),
+        Err(error) if is_beyond(&error) => (durable, Some(Stopped::TooLarge(limit))),
+        Err(error) => (durable, Some(Stopped::Failed(error))),
+    };
+    if let Some(format) = taken.summary.format {
+        let Summary { records, bytes, .. } = taken.summary;
+        instance.metrics.ingested(format, records, bytes, taken.summary.rejects());
+    }
+    taken
+}
+
+/// The input has more bytes than it may.
+#[derive(Debug, thiserror::Error)]
+#[error("the input is too large")]
+struct Beyond;
+
+/// The limit is found while reading or while delivering, and comes back as an error of that.
+fn is_beyond(error: &pintle_ingest::Error) -> bool {
+    match error {
+        pintle_ingest::Error::Read(_, error) => error.get_ref().is_some_and(|inner| inner.is::<Beyond>()),
+        pintle_ingest::Error::Deliver(inner) => inner.is::<Beyond>(),
+        _ => false,
+    }
+}
+
+/// Bytes that fail once more than the limit has been read of them, as they came.
+struct Limited<R> {
+    bytes: R,
+    left: u64,
+}
+
+impl<R: Read> Read for Limited<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let read = self.bytes.read(buffer)?;
+        let length = u64::try_from(read).unwrap_or(u64::MAX);
+        self.left = self.left.checked_sub(length).ok_or_else(|| io::Error::other(Beyond))?;
+        Ok(read)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Config;
+
+    /// Rows of an advanced hunting query, a machine and a file each.
+    fn rows(count: usize) -> String {
+        let row = |n: usize| {
+            format!(
+                r#"{{"Timestamp":"2026-01-15T09:00:00Z","DeviceId":"{:040x}","ActionType":"FileCreated","FileName":"a.exe","SHA1":"{:040x}","ReportId":{n}}}"#,
+                n + 1,
+                n + 1
+            )
+        };
+        (0..count).map(row).collect::<Vec<_>>().join("\n")
+    }
+
+    fn take_within(instance: &Instance, limit: Option<u64>, bytes: impl Read) -> Taken {
+        let tenant = instance.control.tenant("default").unwrap().id;
+        take(instance, Input { tenant, source: "rows", format: None, limit }, bytes, &mut |_| {})
+    }
+
+    #[test]
+    fn batches_are_summed_and_repeated_ones_told() {
+        let folder = tempfile::tempdir().unwrap();
+        let clock = pintle_store::Options::default().clock;
+        let instance = Instance::open(folder.path(), Config::default(), clock).unwrap();
+        // A batch ends after 20,000 records.
+        let rows = rows(20_001);
+        let first = take_within(&instance, None, rows.as_bytes());
+        assert_eq!((first.summary.records, first.batches, first.repeated_batches), (20_001, 2, 0));
+        assert_eq!((first.receipt.new_machines, first.receipt.new_pairs), (20_001, 20_001));
+        assert!(first.stopped.is_none() && !first.receipt.repeated);
+        let again = take_within(&instance, None, rows.as_bytes());
+        assert_eq!((again.batches, again.repeated_batches, again.receipt.new_files), (2, 2, 0));
+        assert!(again.receipt.repeated);
+    }
+
+    #[test]
+    fn an_input_may_have_as_many_bytes_as_the_limit_says_and_no_more() {
+        let folder = tempfile::tempdir().unwrap();
+        let clock = pintle_store::Options::default().clock;
+        let instance = Instance::open(folder.path(), Config::default(), clock).unwrap();
+        let rows = rows(100);
+        let length = rows.len() as u64;
+        let mut packed = Vec::new();
+        flate2::read::GzEncoder::new(rows.as_bytes(), flate2::Compression::best())
+            .read_to_end(&mut packed)
+            .unwrap();
+        assert!((packed.len() as u64) < length - 1);
+        for bytes in [rows.as_bytes(), &packed] {
+            let stopped = take_within(&instance, Some(length - 1), bytes).stopped;
+            assert!(matches!(stopped, Some(Stopped::TooLarge(limit)) if limit == length - 1), "{stopped:?}");
+            assert!(take_within(&instance, Some(length), bytes).stopped.is_none());
+        }
+    }
+
+    #[test]
+    fn what_was_durable_before_an_input_broke_off_is_told() {
+        struct Broken;
+        impl Read for Broken {
+            fn read(&mut self, _: &mut [u8]) -> io::Result<usize> {
+                Err(io::Error::other("gone"))
+            }
+        }
+        let folder = tempfile::tempdir().unwrap();
+        let clock = pintle_store::Options::default().clock;
+        let instance = Instance::open(folder.path(), Config::default(), clock).unwrap();
+        let taken = take_within(&instance, None, rows(20_001).as_bytes().chain(Broken));
+        assert!(
+            matches!(taken.stopped, Some(Stopped::Failed(pintle_ingest::Error::Read(..)))),
+            "{:?}",
+            taken.stopped
+        );
+        assert_eq!((taken.summary.records, taken.receipt.new_machines), (20_000, 20_000));
+        assert!(instance.metrics.encode().contains("20000"), "{}", instance.metrics.encode());
+    }
+
+    #[test]
+    fn a_format_is_named_in_any_case_and_an_unknown_one_answered_with_those_there_are() {
+        assert_eq!(format("MDE-Hunting").unwrap().name, "mde-hunting");
+        let unknown = format("runes").err().unwrap().to_string();
+        assert!(unknown.starts_with("no format `runes`: there is ") && unknown.contains("mde-hunting"));
     }
 }

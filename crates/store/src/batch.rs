@@ -1,5 +1,7 @@
 //! What is written: batches in, receipts out.
 
+use std::ops::AddAssign;
+
 use pintle_model::{Record, TenantId};
 use serde::{Deserialize, Serialize};
 
@@ -34,10 +36,11 @@ pub struct Reject {
     pub bytes: Vec<u8>,
 }
 
-/// What a batch changed. Returned only once the batch is durable and can be read.
+/// What a batch changed. Returned only once the batch is durable and can be read. Those of several
+/// batches add up, beginning with the default.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Receipt {
-    /// The same batch was here already; nothing was kept again.
+    /// The same batch was here already and nothing was kept again; of a sum: any of them was.
     pub repeated: bool,
     /// Machines not seen before.
     pub new_machines: u64,
@@ -50,6 +53,25 @@ pub struct Receipt {
     pub implausible_times: u64,
     /// Alerts that lie outside the configured retention already.
     pub alerts_outside_retention: u64,
+}
+
+impl AddAssign for Receipt {
+    fn add_assign(&mut self, other: Receipt) {
+        let Receipt {
+            repeated,
+            new_machines,
+            new_files,
+            new_pairs,
+            implausible_times,
+            alerts_outside_retention,
+        } = other;
+        self.repeated |= repeated;
+        self.new_machines += new_machines;
+        self.new_files += new_files;
+        self.new_pairs += new_pairs;
+        self.implausible_times += implausible_times;
+        self.alerts_outside_retention += alerts_outside_retention;
+    }
 }
 
 /// How much a tenant holds.

@@ -28,7 +28,7 @@ use super::wire;
 use crate::auth::control;
 use crate::auth::permission::{Permission, Permissions};
 use crate::instance::Instance;
-use crate::intake;
+use crate::intake::{self, Input, Stopped, Taken};
 
 /// What keeps the socket from being opened.
 #[derive(Debug, thiserror::Error)]
@@ -165,13 +165,48 @@ async fn ingest(
     let input = StreamReader::new(body.into_data_stream().map_err(io::Error::other));
     tokio::task::spawn_blocking(move || {
         let input = SyncIoBridge::new(input);
-        let report = intake::take(&instance, tenant, &asked.source, format, input, &mut |records| {
+        // Who owns the folder may put in as much as there is.
+        let asked_for = Input { tenant, source: &asked.source, format, limit: None };
+        let taken = intake::take(&instance, asked_for, input, &mut |records| {
             // A line that finds the channel full is left out: the next one says more.
             let _ = line(&wire::IngestLine::Progress { records }).map(|line| lines.try_send(Ok(line)));
         });
-        let _ = line(&wire::IngestLine::Report(Box::new(report))).map(|line| lines.blocking_send(Ok(line)));
+        let report = Box::new(report(asked.source, taken));
+        let _ = line(&wire::IngestLine::Report(report)).map(|line| lines.blocking_send(Ok(line)));
     });
     Ok(Body::from_stream(ReceiverStream::new(answer)).into_response())
+}
+
+fn report(source: String, taken: Taken) -> wire::Report {
+    let Taken { summary, receipt, repeated_batches, stopped, .. } = taken;
+    wire::Report {
+        error: stopped.map(|stopped| reason(&stopped, &source)),
+        source,
+        format: summary.format.map(str::to_owned),
+        records: summary.records,
+        with_file_hash: summary.with_file_hash,
+        ignored: summary.ignored.into_iter().map(|(reason, number)| (reason.to_owned(), number)).collect(),
+        kept_aside: summary.rejects_by_reason,
+        bytes: summary.bytes,
+        repeated_batches,
+        new: wire::New { machines: receipt.new_machines, files: receipt.new_files, pairs: receipt.new_pairs },
+        implausible_times: receipt.implausible_times,
+        alerts_outside_retention: receipt.alerts_outside_retention,
+    }
+}
+
+/// Why reading stopped, for a list in which the input's name stands already.
+fn reason(stopped: &Stopped, source: &str) -> String {
+    match stopped {
+        Stopped::Failed(pintle_ingest::Error::Unrecognised(_)) => {
+            "of no known format; --format names one".to_owned()
+        }
+        Stopped::Failed(pintle_ingest::Error::Read(_, error)) => format!("cannot be read: {error}"),
+        stopped => {
+            let text = stopped.to_string();
+            text.strip_prefix(source).map_or(text.clone(), |rest| rest.trim_start().to_owned())
+        }
+    }
 }
 
 fn line(value: &impl serde::Serialize) -> Result<Bytes, serde_json::Error> {

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use pintle_store::{Receipt, Totals};
+use pintle_store::Totals;
 use serde::{Deserialize, Serialize};
 
 /// A refusal's body.
@@ -77,18 +77,6 @@ pub(crate) struct New {
     pub(crate) machines: u64,
     pub(crate) files: u64,
     pub(crate) pairs: u64,
-}
-
-impl Report {
-    /// Counts a durable batch in.
-    pub(crate) fn add(&mut self, receipt: &Receipt) {
-        self.repeated_batches += u64::from(receipt.repeated);
-        self.new.machines += receipt.new_machines;
-        self.new.files += receipt.new_files;
-        self.new.pairs += receipt.new_pairs;
-        self.implausible_times += receipt.implausible_times;
-        self.alerts_outside_retention += receipt.alerts_outside_retention;
-    }
 }
 
 /// The hashes asked for.

@@ -1,8 +1,8 @@
 //! Telemetry over HTTP, in every format that files may have. Ours: the API has no such endpoint,
 //! but a permission for it.
 
-use std::cell::Cell;
-use std::io::{self, Read};
+use std::collections::BTreeMap;
+use std::io;
 use std::sync::Arc;
 
 use axum::body::Body;
@@ -11,9 +11,7 @@ use axum::http::HeaderMap;
 use axum::http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE};
 use axum::response::{IntoResponse, Response};
 use futures_util::TryStreamExt as _;
-use pintle_ingest::{FORMATS, Format, Summary};
-use pintle_model::TenantId;
-use pintle_store::{Batch, Receipt, Scope, Store, Totals};
+use pintle_store::{Scope, Totals};
 use serde::Serialize;
 use tokio_util::io::{StreamReader, SyncIoBridge};
 
@@ -22,6 +20,7 @@ use crate::http::caller::Caller;
 use crate::http::error::Failure;
 use crate::http::form;
 use crate::instance::Instance;
+use crate::intake::{self, Input, Stopped, Taken};
 
 /// `POST /api/ingest?source=…&format=…`: takes records, gzip or zstd or plain, for the token's
 /// tenant. 200 means that all of them are durable and can be read; records that could not be read
@@ -43,7 +42,8 @@ pub async fn ingest(
         return Err(Failure::too_large(limit));
     }
     let query = query.unwrap_or_default();
-    let format = form::value(&query, "format").as_deref().map(format_named).transpose()?;
+    let format = form::value(&query, "format").as_deref().map(intake::format).transpose();
+    let format = format.map_err(|unknown| Failure::input(unknown.to_string()))?;
     let source = source_name(form::value(&query, "source").as_deref())?;
     let tenant = caller.scope.tenant();
 
@@ -53,15 +53,16 @@ pub async fn ingest(
     let body = SyncIoBridge::new(Box::pin(body));
     let report = blocking(move || {
         let _slot = slot;
-        let (summary, taken) = Taking { store: &instance.store, tenant, source, limit }.all(body, format)?;
-        if summary.records == 0 {
+        let input = Input { tenant, source: &source, format, limit: Some(limit) };
+        let mut taken = intake::take(&instance, input, body, &mut |_| {});
+        if let Some(stopped) = taken.stopped.take() {
+            return Err(failure(stopped));
+        }
+        if taken.summary.records == 0 {
             return Err(Failure::request_body("Request body holds no records"));
         }
-        if let Some(format) = summary.format {
-            instance.metrics.ingested(format, summary.records, summary.bytes, summary.rejects());
-        }
         let totals = instance.store.totals(&Scope::whole(tenant))?;
-        serde_json::to_vec(&Report::new(&summary, &taken, totals)).map_err(Failure::internal)
+        serde_json::to_vec(&Report::new(&taken, totals)).map_err(Failure::internal)
     })
     .await?;
     Ok(([(CONTENT_TYPE, "application/json; charset=utf-8")], report).into_response())
@@ -86,13 +87,6 @@ fn announced_length(headers: &HeaderMap) -> Option<u64> {
     headers.get(CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
 }
 
-fn format_named(name: &str) -> Result<&'static Format, Failure> {
-    FORMATS.iter().copied().find(|format| format.name.eq_ignore_ascii_case(name)).ok_or_else(|| {
-        let names: Vec<&str> = FORMATS.iter().map(|format| format.name).collect();
-        Failure::input(format!("Format '{name}' is not known: use one of {}, or none", names.join(", ")))
-    })
-}
-
 fn source_name(source: Option<&str>) -> Result<String, Failure> {
     let source = source.unwrap_or("http").trim();
     if source.is_empty() || source.len() > 256 || source.chars().any(char::is_control) {
@@ -101,88 +95,15 @@ fn source_name(source: Option<&str>) -> Result<String, Failure> {
     Ok(source.to_owned())
 }
 
-/// One body being taken in.
-struct Taking<'a> {
-    store: &'a Store,
-    tenant: TenantId,
-    source: String,
-    /// Bytes, packed or not.
-    limit: u64,
-}
-
-/// What the batches of a body changed, summed.
-#[derive(Default)]
-struct Taken {
-    batches: u64,
-    repeated: u64,
-    receipt: Receipt,
-}
-
-/// The body is larger than allowed.
-#[derive(Debug, thiserror::Error)]
-#[error("the body is too large")]
-struct TooLarge;
-
-impl Taking<'_> {
-    fn all(&self, body: impl Read, format: Option<&'static Format>) -> Result<(Summary, Taken), Failure> {
-        let mut taken = Taken::default();
-        let unpacked = Cell::new(0);
-        let mut deliver = |records, rejects| {
-            if unpacked.get() > self.limit {
-                return Err(TooLarge.into());
-            }
-            let batch = Batch { tenant: self.tenant, source: self.source.clone(), records, rejects };
-            taken.add(self.store.append(batch)?);
-            Ok(())
-        };
-        let mut progress = |summary: &Summary| unpacked.set(summary.bytes);
-        let body = Limited { body, left: self.limit };
-        match pintle_ingest::read(body, &self.source, format, &mut deliver, &mut progress) {
-            Ok(summary) if summary.bytes > self.limit => Err(Failure::too_large(self.limit)),
-            Ok(summary) => Ok((summary, taken)),
-            Err(error) => Err(self.failure(error)),
-        }
-    }
-
-    fn failure(&self, error: pintle_ingest::Error) -> Failure {
-        use pintle_ingest::Error;
-        match error {
-            Error::Read(_, error) if error.get_ref().is_some_and(|inner| inner.is::<TooLarge>()) => {
-                Failure::too_large(self.limit)
-            }
-            Error::Read(..) => Failure::body_broke_off(),
-            Error::Limit(limit) => Failure::beyond(limit),
-            Error::Unrecognised(_) => Failure::request_body(error.to_string()),
-            Error::Deliver(inner) if inner.is::<TooLarge>() => Failure::too_large(self.limit),
-            Error::Deliver(inner) => Failure::unavailable(&*inner),
-        }
-    }
-}
-
-impl Taken {
-    fn add(&mut self, receipt: Receipt) {
-        self.batches += 1;
-        self.repeated += u64::from(receipt.repeated);
-        self.receipt.new_machines += receipt.new_machines;
-        self.receipt.new_files += receipt.new_files;
-        self.receipt.new_pairs += receipt.new_pairs;
-        self.receipt.implausible_times += receipt.implausible_times;
-        self.receipt.alerts_outside_retention += receipt.alerts_outside_retention;
-    }
-}
-
-/// A body that fails once more than the limit has been read of it, as it came.
-struct Limited<R> {
-    body: R,
-    left: u64,
-}
-
-impl<R: Read> Read for Limited<R> {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let read = self.body.read(buffer)?;
-        let length = u64::try_from(read).unwrap_or(u64::MAX);
-        self.left = self.left.checked_sub(length).ok_or_else(|| io::Error::other(TooLarge))?;
-        Ok(read)
+/// Why a body was not taken in whole.
+fn failure(stopped: Stopped) -> Failure {
+    use pintle_ingest::Error;
+    match stopped {
+        Stopped::TooLarge(limit) => Failure::too_large(limit),
+        Stopped::Failed(Error::Read(..)) => Failure::body_broke_off(),
+        Stopped::Failed(Error::Limit(limit)) => Failure::beyond(limit),
+        Stopped::Failed(error @ Error::Unrecognised(_)) => Failure::request_body(error.to_string()),
+        Stopped::Failed(Error::Deliver(inner)) => Failure::unavailable(&*inner),
     }
 }
 
@@ -194,8 +115,8 @@ struct Report<'a> {
     records: u64,
     with_file_hash: u64,
     rejected: u64,
-    rejected_by_reason: &'a std::collections::BTreeMap<String, u64>,
-    ignored: &'a std::collections::BTreeMap<&'static str, u64>,
+    rejected_by_reason: &'a BTreeMap<String, u64>,
+    ignored: &'a BTreeMap<&'static str, u64>,
     bytes: u64,
     packed_bytes: u64,
     batches: u64,
@@ -209,7 +130,8 @@ struct Report<'a> {
 }
 
 impl<'a> Report<'a> {
-    fn new(summary: &'a Summary, taken: &Taken, totals: Totals) -> Report<'a> {
+    fn new(taken: &'a Taken, totals: Totals) -> Report<'a> {
+        let Taken { summary, receipt, .. } = taken;
         Report {
             format: summary.format,
             records: summary.records,
@@ -220,12 +142,12 @@ impl<'a> Report<'a> {
             bytes: summary.bytes,
             packed_bytes: summary.packed_bytes,
             batches: taken.batches,
-            repeated_batches: taken.repeated,
-            new_machines: taken.receipt.new_machines,
-            new_files: taken.receipt.new_files,
-            new_pairs: taken.receipt.new_pairs,
-            implausible_times: taken.receipt.implausible_times,
-            alerts_outside_retention: taken.receipt.alerts_outside_retention,
+            repeated_batches: taken.repeated_batches,
+            new_machines: receipt.new_machines,
+            new_files: receipt.new_files,
+            new_pairs: receipt.new_pairs,
+            implausible_times: receipt.implausible_times,
+            alerts_outside_retention: receipt.alerts_outside_retention,
             totals,
         }
     }
