@@ -237,10 +237,7 @@ async fn nothing_acknowledged_is_missing_after_any_number_of_kills() {
     // No batch is in the archive twice.
     let digits = |text: &str| text.replace(',', "");
     let records = held * u64::from(MACHINES * FILES);
-    assert_eq!(
-        digits(rebuilt.out.trim()),
-        format!("{records} records in {held} batches were applied again")
-    );
+    assert_eq!(digits(rebuilt.out.trim()), format!("{records} records in {held} batches were applied again"));
     let mut server = place.serve();
     let address = server.ready();
     let mut asked = Asked::of(&address, &application.token(&address).await).await;
