@@ -1,51 +1,17 @@
 //! Real recordings through the whole server, against an independently computed truth
 //! (`expected.json` beside them): for every hash exactly the machines that have it, for every alert
 //! exactly its files; the same bytes after everything came twice, in another order, and after a
-//! rebuild. Skipped, with a notice, where the recordings are absent.
+//! rebuild.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::path::PathBuf;
+use std::collections::{BTreeMap, HashMap};
 
 use axum::body::Body;
 use axum::http::Request;
 use pintle::config::Config;
 use serde_json::Value;
 
+use crate::recordings::{Names, Recordings, known_as, names};
 use crate::world::World;
-
-type Names = BTreeSet<String>;
-
-/// The recordings and what is true of them.
-struct Recordings {
-    folder: PathBuf,
-    expected: Value,
-}
-
-impl Recordings {
-    fn find() -> Option<Recordings> {
-        let folder = std::env::var_os("PINTLE_SHARED_DATA").map_or_else(
-            || PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../../../shared/data")),
-            PathBuf::from,
-        );
-        let Ok(expected) = std::fs::read_to_string(folder.join("expected.json")) else {
-            let required = std::env::var_os("PINTLE_REQUIRE_RECORDINGS").is_some();
-            assert!(!required, "there are no recordings in {}", folder.display());
-            println!("skipped: no recordings in {}", folder.display());
-            return None;
-        };
-        Some(Recordings { folder, expected: serde_json::from_str(&expected).unwrap() })
-    }
-
-    /// The files in the formats that are read.
-    fn files(&self) -> Vec<&str> {
-        self.expected["main_files"].as_array().unwrap().iter().map(|file| file.as_str().unwrap()).collect()
-    }
-
-    /// What is true of one file alone.
-    fn of(&self, file: &str) -> &Value {
-        &self.expected["files"][file]
-    }
-}
 
 /// A server with a token for everything that is asked here.
 struct Asked {
@@ -73,7 +39,7 @@ impl Asked {
     }
 
     async fn take_in(&self, recordings: &Recordings, file: &str) -> Value {
-        let body = std::fs::read(recordings.folder.join(file)).unwrap();
+        let body = std::fs::read(recordings.path(file)).unwrap();
         let name = file.replace('/', "%2F");
         let request = Request::post(format!("/api/ingest?source={name}"))
             .header("Authorization", format!("Bearer {}", self.token));
@@ -90,21 +56,15 @@ impl Asked {
         }
         assert_eq!(status, 200, "{hash}: {body}");
         let answer: Value = serde_json::from_str(&body).unwrap();
-        Some(answer["value"].as_array().unwrap().iter().map(|machine| known_as(machine, known)).collect())
+        Some(
+            answer["value"]
+                .as_array()
+                .unwrap()
+                .iter()
+                .map(|machine| known_as(machine, "computerDnsName", known))
+                .collect(),
+        )
     }
-}
-
-/// Machines of Defender go by their id, others by their name.
-fn known_as(machine: &Value, known: &Names) -> String {
-    let id = machine["id"].as_str().unwrap().to_lowercase();
-    if known.contains(&id) {
-        return id;
-    }
-    machine["computerDnsName"].as_str().unwrap_or_default().to_lowercase()
-}
-
-fn names(list: &Value) -> Names {
-    list.as_array().into_iter().flatten().map(|name| name.as_str().unwrap().to_owned()).collect()
 }
 
 /// Per SHA-1 the machines in any role.

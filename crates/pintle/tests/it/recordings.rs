@@ -1,0 +1,62 @@
+//! Real recordings, and an independently computed truth (`expected.json` beside them). What tests
+//! them is skipped, with a notice, where they are absent.
+
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+
+use serde_json::Value;
+
+/// Names or ids of machines and files, in order.
+pub type Names = BTreeSet<String>;
+
+/// The recordings and what is true of them.
+pub struct Recordings {
+    folder: PathBuf,
+    pub expected: Value,
+}
+
+impl Recordings {
+    /// `None`, with a notice, where they are absent.
+    pub fn find() -> Option<Recordings> {
+        let folder = std::env::var_os("PINTLE_SHARED_DATA").map_or_else(
+            || PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../../../shared/data")),
+            PathBuf::from,
+        );
+        let Ok(expected) = std::fs::read_to_string(folder.join("expected.json")) else {
+            let required = std::env::var_os("PINTLE_REQUIRE_RECORDINGS").is_some();
+            assert!(!required, "there are no recordings in {}", folder.display());
+            println!("skipped: no recordings in {}", folder.display());
+            return None;
+        };
+        Some(Recordings { folder, expected: serde_json::from_str(&expected).unwrap() })
+    }
+
+    /// The files in the formats that are read.
+    pub fn files(&self) -> Vec<&str> {
+        self.expected["main_files"].as_array().unwrap().iter().map(|file| file.as_str().unwrap()).collect()
+    }
+
+    /// Where such a file lies.
+    pub fn path(&self, file: &str) -> PathBuf {
+        self.folder.join(file)
+    }
+
+    /// What is true of one file alone.
+    pub fn of(&self, file: &str) -> &Value {
+        &self.expected["files"][file]
+    }
+}
+
+/// Machines of Defender go by their id, others by their name, which is the member `name`.
+pub fn known_as(machine: &Value, name: &str, known: &Names) -> String {
+    let id = machine["id"].as_str().unwrap().to_lowercase();
+    if known.contains(&id) {
+        return id;
+    }
+    machine[name].as_str().unwrap_or_default().to_lowercase()
+}
+
+/// A list of names.
+pub fn names(list: &Value) -> Names {
+    list.as_array().into_iter().flatten().map(|name| name.as_str().unwrap().to_owned()).collect()
+}
