@@ -171,7 +171,7 @@ fn append(input: &[u8], folder: &Path) -> Result<u64, Failure> {
 /// What the base needs of a streaming record, borrowed from it: about the least that a decoder
 /// could do which keeps no columns.
 #[derive(Deserialize)]
-#[expect(dead_code, reason = "it is only there to be parsed into")]
+#[allow(dead_code, reason = "it is only there to be parsed into")]
 struct Envelope<'a> {
     #[serde(borrow)]
     category: Text<'a>,
@@ -181,12 +181,16 @@ struct Envelope<'a> {
 
 /// A text, borrowed unless it has escapes.
 #[derive(Deserialize)]
-struct Text<'a>(#[serde(borrow)] Cow<'a, str>);
+struct Text<'a>(
+    #[allow(dead_code, reason = "it is only there to be parsed into")]
+    #[serde(borrow)]
+    Cow<'a, str>,
+);
 
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase", default)]
 #[derive(Default)]
-#[expect(dead_code, reason = "it is only there to be parsed into")]
+#[allow(dead_code, reason = "it is only there to be parsed into")]
 struct Properties<'a> {
     #[serde(borrow)]
     timestamp: Option<Text<'a>>,

@@ -51,7 +51,8 @@ pub(crate) fn render_machine(id: &MachineId, entity: &Entity) -> RenderedMachine
             m::LAST_SEEN => Some(time_or_null(entity.span.map(|span| span.last))),
             m::HEALTH_STATUS => Some(HEALTH_GOES_HERE.into()),
             m::IS_POTENTIAL_DUPLICATION | m::IS_EXCLUDED if known.is_none() => Some("false".into()),
-            m::RBAC_GROUP_ID if known.is_none() => Some("0".into()),
+            // 0 is "in no group"; the number of a group that a source only names is unknown.
+            m::RBAC_GROUP_ID if known.is_none() && is_in_no_group(entity) => Some("0".into()),
             m::MACHINE_TAGS if known.is_none() => Some("[]".into()),
             m::ONBOARDING_STATUS if known.is_none() => Some("\"Onboarded\"".into()),
             m::IP_ADDRESSES => Some(addresses.list.clone().into()),
@@ -68,6 +69,12 @@ pub(crate) fn render_machine(id: &MachineId, entity: &Entity) -> RenderedMachine
             .map(Into::into),
         after_health: after.into(),
     }
+}
+
+/// Defender writes the name of the default group for a machine in none.
+fn is_in_no_group(machine: &Entity) -> bool {
+    let group = machine.facts.text(shapes::machine::RBAC_GROUP_NAME);
+    group.is_none_or(|group| group == "UnassignedGroup")
 }
 
 struct Addresses {

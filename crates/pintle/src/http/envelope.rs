@@ -4,7 +4,7 @@
 use axum::http::header::{CONTENT_TYPE, HeaderName};
 use axum::http::{HeaderMap, HeaderValue};
 use axum::response::{IntoResponse, Response};
-use pintle_model::FileHash;
+use pintle_store::FileMachines;
 use serde_json::Value;
 
 use crate::http::origin::Origin;
@@ -12,7 +12,7 @@ use crate::http::origin::Origin;
 const JSON: &str = "application/json; odata.metadata=minimal; odata.streaming=true; charset=utf-8";
 const ODATA_VERSION: HeaderName = HeaderName::from_static("odata-version");
 
-/// Ours: why an answer may lack rows. Its only value so far is `conflict`.
+/// Ours: why an answer may lack rows: `conflict`, or `too many partners`.
 const INCOMPLETE: HeaderName = HeaderName::from_static("pintle-incomplete");
 /// Ours: the hashes to ask about instead, as `sha256:…`, separated by commas.
 const ASK_INSTEAD: HeaderName = HeaderName::from_static("pintle-ask-instead");
@@ -37,8 +37,12 @@ impl Collection {
 
     /// Says that machines may be missing, because these hashes stand beside several of the asked
     /// kind, and names them.
-    pub fn ask_instead(&mut self, hashes: &[FileHash]) {
+    pub fn tell_gaps(&mut self, found: &FileMachines) {
+        let hashes = &found.ask_instead;
         if hashes.is_empty() {
+            if found.cut_short {
+                self.headers.insert(INCOMPLETE, HeaderValue::from_static("too many partners"));
+            }
             return;
         }
         let named: Vec<String> =

@@ -47,7 +47,7 @@ pub async fn machines(
         let page = Page { skip: rows.skip, top: rows.top.unwrap_or(usize::MAX) };
         let mut machines = Collection::of("Machines", &origin);
         match instance.store.file_machines(&caller.scope, &hash, page, &mut machines.body)? {
-            Some(found) => machines.ask_instead(&found.ask_instead),
+            Some(found) => machines.tell_gaps(&found),
             None if instance.config.api.profile == Profile::Today => {}
             None => return Err(Failure::not_found("File", &id)),
         }
