@@ -21,6 +21,7 @@ mod store;
 
 pub use batch::{Batch, Receipt, Reject, Totals};
 pub use error::Error;
+pub use folders::Folder;
 pub use found::{Conflict, FileMachines, Page, Sighting, Span};
 pub use options::{ArchiveCaps, Clock, Options, Retention};
 pub use scope::Scope;

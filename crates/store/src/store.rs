@@ -1,8 +1,8 @@
 //! The store: one folder, one writer at a time, any number of readers.
 
 use std::collections::{BTreeSet, HashMap};
-use std::fs::{self, File};
-use std::path::{Path, PathBuf};
+use std::fs;
+use std::path::Path;
 use std::sync::{Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard};
 
 use pintle_model::tables::alert_info;
@@ -12,7 +12,7 @@ use crate::archive::{self, Archive, ArchivedBatch, BatchId, Position};
 use crate::base::Base;
 use crate::directory::Directory;
 use crate::observe::Observed;
-use crate::{Batch, Error, Options, Receipt, Retention, folders};
+use crate::{Batch, Error, Folder, Options, Receipt, Retention};
 
 /// What a rebuild went through.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -30,7 +30,7 @@ pub struct Rebuilt {
 /// The store. Cheap to share behind an `Arc`; all methods block, so async callers use a blocking
 /// thread for [`Store::append`].
 pub struct Store {
-    folder: PathBuf,
+    folder: Folder,
     options: Options,
     pub(crate) base: Base,
     pub(crate) directories: Directories,
@@ -38,8 +38,6 @@ pub struct Store {
     queue: Mutex<Queue>,
     /// Held by the one that syncs and applies for all who wait.
     commit: Mutex<Committed>,
-    /// Kept for its lock on the folder.
-    _lock: File,
 }
 
 struct Queue {
@@ -77,75 +75,68 @@ enum Enqueued {
 const PERSIST_EVERY: u64 = 500_000;
 
 impl Store {
-    /// Opens the folder, making it if it is not there, and applies what the archive holds beyond
-    /// the base. Fails with [`Error::InUse`] if another process has it.
-    pub fn open(folder: &Path, options: Options) -> Result<Store, Error> {
-        let lock = folders::lock(folder)?;
-        folders::recover_interrupted_rebuild(folder)?;
-        Store::open_locked(folder, options, lock, &mut |_| {})
+    /// Opens the folder at `path` as [`Store::open_in`] does, making it if it is not there. Fails with
+    /// [`Error::InUse`] if another process has it.
+    pub fn open(path: &Path, options: Options) -> Result<Store, Error> {
+        Store::open_in(Folder::lock(path)?, options)
     }
 
-    /// Makes the base again from the archive, in place. Calls `progress` after every batch. Fails
-    /// if the caps have dropped a part of the archive: a rebuild would forget what it held.
-    pub fn rebuild(
-        folder: &Path,
-        options: Options,
-        progress: &mut dyn FnMut(Rebuilt),
-    ) -> Result<Store, Error> {
-        let lock = folders::lock(folder)?;
-        folders::recover_interrupted_rebuild(folder)?;
-        let archived = folders::archive(folder);
-        if !archive::is_complete(&archived)? {
-            return Err(Error::ArchiveIncomplete(archived));
-        }
-        let old = Base::open(&folders::base(folder))?;
-        let applied = old.applied()?;
-        drop(old);
-        let new = folders::start_rebuild(folder)?;
-        let base = Base::open(&new)?;
-        let directories = RwLock::default();
-        let mut rebuilt =
-            Rebuilt { bytes_total: archive::size_from(&archived, Position::START)?, ..Rebuilt::default() };
-        replay(&archived, Position::START, applied, &base, &directories, &mut rebuilt, progress)?;
-        base.persist()?;
-        drop(base);
-        folders::finish_rebuild(folder)?;
-        Store::open_locked(folder, options, lock, &mut |_| {})
-    }
-
-    fn open_locked(
-        folder: &Path,
-        options: Options,
-        lock: File,
-        progress: &mut dyn FnMut(Rebuilt),
-    ) -> Result<Store, Error> {
-        let base = Base::open(&folders::base(folder))?;
+    /// Opens the store of a folder, making one if there is none, and applies what the archive holds
+    /// beyond the base.
+    pub fn open_in(folder: Folder, options: Options) -> Result<Store, Error> {
+        folder.recover_interrupted_rebuild()?;
+        let base = Base::open(&folder.base())?;
         let directories = RwLock::new(base.directories()?);
-        let archived = folders::archive(folder);
+        let archived = folder.archive();
         fs::create_dir_all(&archived).map_err(Error::io(format!("making {}", archived.display())))?;
         let applied = base.applied()?;
         let mut caught_up =
             Rebuilt { bytes_total: archive::size_from(&archived, applied)?, ..Rebuilt::default() };
-        replay(&archived, applied, applied, &base, &directories, &mut caught_up, progress)?;
+        replay(&archived, applied, applied, &base, &directories, &mut caught_up, &mut |_| {})?;
         let archive = Archive::open(&archived, options.archive)?;
         archive.enforce_caps(base.applied()?, (options.clock)())?;
         let segment = archive.end().segment;
         let queue = Queue { archive, waiting: Vec::new(), ids: HashMap::new(), next_ticket: 0, failed: None };
         let committed = Committed { segment, ..Committed::default() };
         Ok(Store {
-            folder: folder.to_owned(),
+            folder,
             options,
             base,
             directories,
             queue: Mutex::new(queue),
             commit: Mutex::new(committed),
-            _lock: lock,
         })
+    }
+
+    /// Makes the base again from the archive, in place. Calls `progress` after every batch. Fails
+    /// if the caps have dropped a part of the archive: a rebuild would forget what it held.
+    pub fn rebuild(
+        folder: Folder,
+        options: Options,
+        progress: &mut dyn FnMut(Rebuilt),
+    ) -> Result<Store, Error> {
+        folder.recover_interrupted_rebuild()?;
+        let archived = folder.archive();
+        if !archive::is_complete(&archived)? {
+            return Err(Error::ArchiveIncomplete(archived));
+        }
+        let old = Base::open(&folder.base())?;
+        let applied = old.applied()?;
+        drop(old);
+        let base = Base::open(&folder.start_rebuild()?)?;
+        let directories = RwLock::default();
+        let mut rebuilt =
+            Rebuilt { bytes_total: archive::size_from(&archived, Position::START)?, ..Rebuilt::default() };
+        replay(&archived, Position::START, applied, &base, &directories, &mut rebuilt, progress)?;
+        base.persist()?;
+        drop(base);
+        folder.finish_rebuild()?;
+        Store::open_in(folder, options)
     }
 
     /// The folder.
     pub fn folder(&self) -> &Path {
-        &self.folder
+        self.folder.path()
     }
 
     /// Takes a batch. Returns when it is durable and can be read.

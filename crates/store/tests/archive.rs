@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use pintle_model::Record;
-use pintle_store::{ArchiveCaps, Error, Options, Store};
+use pintle_store::{ArchiveCaps, Error, Folder, Options, Store};
 use support::{SHA1_A, append, file_seen, machine_ids, open, options, whole};
 
 fn segment(folder: &Path) -> PathBuf {
@@ -74,8 +74,9 @@ fn damage_to_what_was_applied_is_found_by_a_rebuild_and_named() {
         let mut bytes = sound.clone();
         bytes[place] ^= 0x10;
         fs::write(segment(folder.path()), bytes).unwrap();
-        let error =
-            Store::rebuild(folder.path(), options(), &mut |_| {}).err().expect("the flipped bit is found");
+        let error = Store::rebuild(Folder::lock(folder.path()).unwrap(), options(), &mut |_| {})
+            .err()
+            .expect("the flipped bit is found");
         assert!(matches!(error, Error::Damaged { .. }), "{error}");
         assert!(error.to_string().contains("00000001.seg"), "{error}");
         let store = open(folder.path());
@@ -121,7 +122,7 @@ fn caps_drop_the_oldest_closed_segments_answers_stay_and_a_rebuild_is_refused() 
     assert!(folder.path().join("archive/00000002.seg").exists(), "the open segment is never dropped");
     assert_eq!(machine_ids(&store, &whole(), SHA1_A), Some(vec!["m1".into(), "m2".into()]));
     drop(store);
-    let error = Store::rebuild(folder.path(), options(), &mut |_| {}).err().unwrap();
+    let error = Store::rebuild(Folder::lock(folder.path()).unwrap(), options(), &mut |_| {}).err().unwrap();
     assert!(matches!(error, Error::ArchiveIncomplete(_)), "{error}");
     assert_eq!(machine_ids(&open(folder.path()), &whole(), SHA1_A), Some(vec!["m1".into(), "m2".into()]));
 }

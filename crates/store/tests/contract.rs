@@ -13,7 +13,7 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
 use pintle_model::{Record, Time};
-use pintle_store::{Error, Options, Page, Retention, Scope, Store};
+use pintle_store::{Error, Folder, Options, Page, Retention, Scope, Store};
 use support::{
     MD5_A, MD5_B, SHA1_A, SHA1_B, SHA256_A, SHA256_B, TENANT, alert, answers, append, batch, evidence_row,
     file_seen, hash, in_group, machine_ids, open, sighting_of, whole,
@@ -123,7 +123,8 @@ fn answers_do_not_depend_on_order_repetition_or_rebuild() {
         assert_eq!(*expected.get_or_insert(found.clone()), found, "order {seed}");
         let totals = store.totals(&whole()).unwrap();
         drop(store);
-        let store = Store::rebuild(folder.path(), support::options(), &mut |_| {}).unwrap();
+        let store =
+            Store::rebuild(Folder::lock(folder.path()).unwrap(), support::options(), &mut |_| {}).unwrap();
         assert_eq!(answers(&store, &records), found, "rebuilt, order {seed}");
         assert_eq!(store.totals(&whole()).unwrap(), totals);
         drop(store);

@@ -44,7 +44,9 @@ pub async fn run(args: Args) -> Result<ExitCode, Failure> {
     bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
     let shown = bar.clone();
     let rebuilt = tokio::task::spawn_blocking(move || {
-        let control = Control::open(&folder).map_err(|error| Failure::Failed(error.to_string()))?;
+        let said = |error: &dyn std::fmt::Display| Failure::Failed(error.to_string());
+        let folder = pintle_store::Folder::lock(&folder).map_err(|error| said(&error))?;
+        let control = Control::open(folder.path()).map_err(|error| said(&error))?;
         let clock = Arc::clone(&pintle_store::Options::default().clock);
         let options = instance::store_options(&config, &control, clock);
         let mut last = Rebuilt::default();
@@ -54,8 +56,8 @@ pub async fn run(args: Args) -> Result<ExitCode, Failure> {
             shown.set_message(format!("{} records", count(rebuilt.records)));
             last = rebuilt;
         };
-        let rebuilt = Store::rebuild(&folder, options, &mut progress);
-        rebuilt.map(|_| last).map_err(|error| Failure::Failed(error.to_string()))
+        let rebuilt = Store::rebuild(folder, options, &mut progress);
+        rebuilt.map(|_| last).map_err(|error| said(&error))
     });
     let rebuilt = match rebuilt.await {
         Ok(rebuilt) => rebuilt?,

@@ -7,6 +7,7 @@
 mod command;
 mod commands;
 mod dev;
+mod folder;
 mod ingest;
 mod origin;
 mod scenario;
