@@ -91,7 +91,7 @@ impl Folder {
 }
 
 /// Makes a folder that is not there for its owner alone. One that is there stays as it is.
-fn make_private(folder: &Path) -> Result<(), Error> {
+pub(crate) fn make_private(folder: &Path) -> Result<(), Error> {
     let made = DirBuilder::new().recursive(true).mode(0o700).create(folder);
     made.map_err(Error::io(format!("making {}", folder.display())))
 }

@@ -1,7 +1,6 @@
 //! The store: one folder, one writer at a time, any number of readers.
 
 use std::collections::{BTreeSet, HashMap};
-use std::fs;
 use std::path::Path;
 use std::sync::{Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard};
 
@@ -12,7 +11,7 @@ use crate::archive::{self, Archive, ArchivedBatch, BatchId, Position};
 use crate::base::Base;
 use crate::directory::Directory;
 use crate::observe::Observed;
-use crate::{Batch, Error, Folder, Options, Receipt, Retention};
+use crate::{Batch, Error, Folder, Options, Receipt, Retention, folders};
 
 /// What a rebuild went through.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -88,7 +87,9 @@ impl Store {
         let base = Base::open(&folder.base())?;
         let directories = RwLock::new(base.directories()?);
         let archived = folder.archive();
-        fs::create_dir_all(&archived).map_err(Error::io(format!("making {}", archived.display())))?;
+        folders::make_private(&archived)?;
+        // What is synced in the archive is only as durable as the archive's own name.
+        folders::sync_folder(folder.path())?;
         let applied = base.applied()?;
         let mut caught_up =
             Rebuilt { bytes_total: archive::size_from(&archived, applied)?, ..Rebuilt::default() };

@@ -9,6 +9,7 @@
 mod support;
 
 use std::fs;
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -145,4 +146,33 @@ fn a_cap_by_age_goes_by_the_clock() {
         drop(Store::open(folder.path(), capped).unwrap());
         assert_eq!(segment(folder.path()).exists(), stays);
     }
+}
+
+#[test]
+fn what_lies_in_the_data_folder_is_its_owners_alone() {
+    use std::os::unix::fs::PermissionsExt;
+    let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
+    let top = tempfile::tempdir().unwrap();
+    let folder = top.path().join("data");
+    append(&open(&folder), seen_on("m1"));
+    assert_eq!(mode(&folder), 0o700);
+    let torn = fs::metadata(segment(&folder)).unwrap().len();
+    fs::OpenOptions::new().append(true).open(segment(&folder)).unwrap().write_all(b"torn").unwrap();
+    drop(open(&folder));
+    let check = || {
+        assert_eq!(mode(&folder.join("archive")), 0o700);
+        assert_eq!(mode(&folder.join("base")), 0o700);
+        assert_eq!(mode(&segment(&folder)), 0o600);
+        assert_eq!(mode(&folder.join(format!("archive/00000001-{torn}.torn"))), 0o600);
+    };
+    check();
+    drop(Store::rebuild(Folder::lock(&folder).unwrap(), options(), &mut |_| {}).unwrap());
+    check();
+
+    // A folder that was there belongs to whoever made it.
+    let given = top.path().join("given");
+    fs::create_dir(&given).unwrap();
+    fs::set_permissions(&given, fs::Permissions::from_mode(0o755)).unwrap();
+    drop(open(&given));
+    assert_eq!(mode(&given), 0o755);
 }
