@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use pintle_model::Time;
-use pintle_store::{Clock, Folder, Options, Store};
+use pintle_store::{Clock, Folder, Options, Replayed, Store};
 use tokio::sync::Semaphore;
 
 use crate::auth::control::{Control, Tenant};
@@ -75,14 +75,19 @@ impl Instance {
     /// Opens the data folder at `path` as [`Instance::open_in`] does, making it if it is not there. A
     /// second process gets [`pintle_store::Error::InUse`] and has changed nothing by then.
     pub fn open(path: &Path, config: Config, clock: Clock) -> Result<Instance, OpenError> {
-        Instance::open_in(Folder::lock(path)?, config, clock)
+        Instance::open_in(Folder::lock(path)?, config, clock, &mut |_| {})
     }
 
-    /// Opens a data folder, making what is not there.
-    pub fn open_in(folder: Folder, config: Config, clock: Clock) -> Result<Instance, OpenError> {
+    /// Opens a data folder, making what is not there. Calls `progress` as [`Store::open_in`] does.
+    pub fn open_in(
+        folder: Folder,
+        config: Config,
+        clock: Clock,
+        progress: &mut dyn FnMut(Replayed),
+    ) -> Result<Instance, OpenError> {
         let control = Control::open(folder.path())?;
         let options = store_options(&config, &control, Arc::clone(&clock));
-        let store = Arc::new(Store::open_in(folder, options)?);
+        let store = Arc::new(Store::open_in(folder, options, progress)?);
         let folder = store.folder();
         let public_url = config.server.public_url.as_ref().map(|url| url.as_str());
         let issuer = Issuer::open(folder, public_url, config.issuer.token_lifetime)?;

@@ -133,12 +133,14 @@ pub(crate) fn is_complete(folder: &Path) -> Result<bool, Error> {
     Ok(segments(folder)?.first().is_none_or(|first| *first == 1))
 }
 
-/// Bytes of all segments from `from` on.
+/// Bytes from `from` on, to the end of the last segment.
 pub(crate) fn size_from(folder: &Path, from: Position) -> Result<u64, Error> {
     let mut total = 0;
     for segment in segments(folder)?.into_iter().filter(|segment| *segment >= from.segment) {
         let file = path(folder, segment);
-        total += file.metadata().map_err(Error::io(format!("reading {}", file.display())))?.len();
+        let length = file.metadata().map_err(Error::io(format!("reading {}", file.display())))?.len();
+        let before = if segment == from.segment { from.offset } else { 0 };
+        total += length.saturating_sub(before);
     }
     Ok(total)
 }

@@ -25,4 +25,4 @@ pub use folders::Folder;
 pub use found::{Conflict, FileMachines, Page, Sighting, Span};
 pub use options::{ArchiveCaps, Clock, Options, Retention};
 pub use scope::Scope;
-pub use store::{Rebuilt, Store};
+pub use store::{Replayed, Store};

@@ -13,16 +13,16 @@ use crate::directory::Directory;
 use crate::observe::Observed;
 use crate::{Batch, Error, Folder, Options, Receipt, Retention, folders};
 
-/// What a rebuild went through.
+/// How far applying the archive again has come, at opening or in a rebuild.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Rebuilt {
+pub struct Replayed {
     /// Batches applied again.
     pub batches: u64,
     /// Records in them.
     pub records: u64,
-    /// Bytes of archive read, of `bytes_total`.
+    /// Bytes of archive applied, of `bytes_total`.
     pub bytes: u64,
-    /// Bytes of archive in all.
+    /// Bytes of archive to apply in all, the headers of segments included.
     pub bytes_total: u64,
 }
 
@@ -77,12 +77,17 @@ impl Store {
     /// Opens the folder at `path` as [`Store::open_in`] does, making it if it is not there. Fails with
     /// [`Error::InUse`] if another process has it.
     pub fn open(path: &Path, options: Options) -> Result<Store, Error> {
-        Store::open_in(Folder::lock(path)?, options)
+        Store::open_in(Folder::lock(path)?, options, &mut |_| {})
     }
 
     /// Opens the store of a folder, making one if there is none, and applies what the archive holds
-    /// beyond the base.
-    pub fn open_in(folder: Folder, options: Options) -> Result<Store, Error> {
+    /// beyond the base: after a crash a little, without a base all. Calls `progress` after every
+    /// batch of that.
+    pub fn open_in(
+        folder: Folder,
+        options: Options,
+        progress: &mut dyn FnMut(Replayed),
+    ) -> Result<Store, Error> {
         folder.recover_interrupted_rebuild()?;
         let base = Base::open(&folder.base())?;
         let directories = RwLock::new(base.directories()?);
@@ -92,8 +97,8 @@ impl Store {
         folders::sync_folder(folder.path())?;
         let applied = base.applied()?;
         let mut caught_up =
-            Rebuilt { bytes_total: archive::size_from(&archived, applied)?, ..Rebuilt::default() };
-        replay(&archived, applied, applied, &base, &directories, &mut caught_up, &mut |_| {})?;
+            Replayed { bytes_total: archive::size_from(&archived, applied)?, ..Replayed::default() };
+        replay(&archived, applied, applied, &base, &directories, &mut caught_up, progress)?;
         let archive = Archive::open(&archived, options.archive)?;
         archive.enforce_caps(base.applied()?, (options.clock)())?;
         let segment = archive.end().segment;
@@ -114,7 +119,7 @@ impl Store {
     pub fn rebuild(
         folder: Folder,
         options: Options,
-        progress: &mut dyn FnMut(Rebuilt),
+        progress: &mut dyn FnMut(Replayed),
     ) -> Result<Store, Error> {
         folder.recover_interrupted_rebuild()?;
         let archived = folder.archive();
@@ -127,12 +132,12 @@ impl Store {
         let base = Base::open(&folder.start_rebuild()?)?;
         let directories = RwLock::default();
         let mut rebuilt =
-            Rebuilt { bytes_total: archive::size_from(&archived, Position::START)?, ..Rebuilt::default() };
+            Replayed { bytes_total: archive::size_from(&archived, Position::START)?, ..Replayed::default() };
         replay(&archived, Position::START, applied, &base, &directories, &mut rebuilt, progress)?;
         base.persist()?;
         drop(base);
         folder.finish_rebuild()?;
-        Store::open_in(folder, options)
+        Store::open_in(folder, options, &mut |_| {})
     }
 
     /// The folder.
@@ -286,8 +291,8 @@ fn replay(
     applied: Position,
     base: &Base,
     directories: &Directories,
-    so_far: &mut Rebuilt,
-    progress: &mut dyn FnMut(Rebuilt),
+    so_far: &mut Replayed,
+    progress: &mut dyn FnMut(Replayed),
 ) -> Result<(), Error> {
     archive::replay(archived, from, applied, &mut |batch, after, bytes| {
         apply(base, directories, &batch, after)?;

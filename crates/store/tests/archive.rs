@@ -2,6 +2,7 @@
 #![allow(
     clippy::unwrap_used,
     clippy::indexing_slicing,
+    clippy::panic,
     clippy::string_slice,
     reason = "a test that fails says so"
 )]
@@ -34,10 +35,34 @@ fn a_lost_base_is_made_again_from_the_archive() {
     let folder = tempfile::tempdir().unwrap();
     let store = open(folder.path());
     append(&store, support::assorted_records());
+    append(&store, seen_on("m1"));
     let expected = support::answers(&store, &[]);
     drop(store);
     without_base(folder.path());
-    assert_eq!(support::answers(&open(folder.path()), &[]), expected);
+    let mut replayed = Vec::new();
+    let folder = Folder::lock(folder.path()).unwrap();
+    let store = Store::open_in(folder, options(), &mut |so_far| replayed.push(so_far)).unwrap();
+    assert_eq!(support::answers(&store, &[]), expected);
+    let [half, all] = replayed[..] else { panic!("{replayed:?}") };
+    assert!(half.bytes > 0 && half.bytes < half.bytes_total, "{half:?}");
+    assert_eq!((all.batches, all.records), (2, 1 + support::assorted_records().len() as u64));
+    assert_eq!((all.bytes, all.bytes_total), (half.bytes_total, half.bytes_total));
+}
+
+#[test]
+fn opening_applies_only_what_the_base_lacks() {
+    let folder = tempfile::tempdir().unwrap();
+    append(&open(folder.path()), seen_on("m1"));
+    let older = tempfile::tempdir().unwrap();
+    fs::rename(folder.path().join("base"), older.path().join("base")).unwrap();
+    append(&open(folder.path()), seen_on("m2"));
+    without_base(folder.path());
+    fs::rename(older.path().join("base"), folder.path().join("base")).unwrap();
+    let mut replayed = Vec::new();
+    let owned = Folder::lock(folder.path()).unwrap();
+    drop(Store::open_in(owned, options(), &mut |so_far| replayed.push(so_far)).unwrap());
+    assert_eq!((replayed.len(), replayed[0].records), (1, 1));
+    assert_eq!(replayed[0].bytes, replayed[0].bytes_total);
 }
 
 #[test]

@@ -234,7 +234,8 @@ async fn open(
     let opening = tokio::task::spawn_blocking(move || {
         let said = |error: &dyn std::fmt::Display| Failure::Failed(error.to_string());
         dev::prepare(&folder, fixed).map_err(|error| said(&error))?;
-        let instance = Instance::open_in(folder, config, clock).map_err(|error| said(&error))?.for_dev();
+        let instance = Instance::open_in(folder, config, clock, &mut |_| {});
+        let instance = instance.map_err(|error| said(&error))?.for_dev();
         let credentials =
             dev::register(&instance.control, fixed, instance.now()).map_err(|error| said(&error))?;
         let telemetry = Generator::new(law);

@@ -4,7 +4,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use indicatif::{ProgressBar, ProgressStyle};
-use pintle_store::{Rebuilt, Store};
+use pintle_store::{Replayed, Store};
 
 use super::terminal::count;
 use super::{Failure, Folder};
@@ -49,8 +49,8 @@ pub async fn run(args: Args) -> Result<ExitCode, Failure> {
         let control = Control::open(folder.path()).map_err(|error| said(&error))?;
         let clock = Arc::clone(&pintle_store::Options::default().clock);
         let options = instance::store_options(&config, &control, clock);
-        let mut last = Rebuilt::default();
-        let mut progress = |rebuilt: Rebuilt| {
+        let mut last = Replayed::default();
+        let mut progress = |rebuilt: Replayed| {
             shown.set_length(rebuilt.bytes_total);
             shown.set_position(rebuilt.bytes);
             shown.set_message(format!("{} records", count(rebuilt.records)));
