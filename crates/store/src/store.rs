@@ -1,6 +1,6 @@
 //! The store: one folder, one writer at a time, any number of readers.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
 use std::sync::{Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard};
 
@@ -159,9 +159,9 @@ impl Store {
         }
         let batch = ArchivedBatch::new(batch, (self.options.clock)())?;
         let outside = self.alerts_outside_retention(&batch);
-        let repeated = |_| Receipt { repeated: true, ..Receipt::default() };
+        let repeated = Receipt { repeated: true, alerts_outside_retention: outside, ..Receipt::default() };
         let (ticket, is_mine) = match self.enqueue(batch)? {
-            Enqueued::Known => return Ok(repeated(())),
+            Enqueued::Known => return Ok(repeated),
             Enqueued::Waiting(ticket) => (ticket, false),
             Enqueued::Mine(ticket) => (ticket, true),
         };
@@ -171,7 +171,7 @@ impl Store {
         }
         match committed.receipts.remove(&ticket).filter(|_| is_mine) {
             Some(receipt) => Ok(Receipt { alerts_outside_retention: outside, ..receipt }),
-            None => Ok(repeated(())),
+            None => Ok(repeated),
         }
     }
 
@@ -234,6 +234,7 @@ impl Store {
         Ok(())
     }
 
+    /// How many alerts would not be found now, by the newest that the batch says of each.
     fn alerts_outside_retention(&self, batch: &ArchivedBatch) -> u64 {
         let Some(window) = self.retention(batch.tenant).alerts else { return 0 };
         let oldest = (self.options.clock)() - window;
@@ -246,9 +247,12 @@ impl Store {
             }
             Record::Row(_) => None,
         };
-        let updates = batch.records.iter().filter_map(updated);
-        let outside: BTreeSet<String> = updates.filter(|(_, at)| *at < oldest).map(|(id, _)| id).collect();
-        outside.len() as u64
+        let mut newest = BTreeMap::new();
+        for (id, at) in batch.records.iter().filter_map(updated) {
+            let known = newest.entry(id).or_insert(at);
+            *known = at.max(*known);
+        }
+        newest.into_values().filter(|at| *at < oldest).count() as u64
     }
 
     pub(crate) fn retention(&self, tenant: TenantId) -> Retention {

@@ -308,8 +308,14 @@ fn retention_hides_alerts_by_last_update_and_machines_by_last_seen() {
     set(support::time("2026-07-01T00:00:00Z") + days(90) + second);
     assert_eq!(machine_ids(&store, &whole(), SHA1_A), None);
 
-    let late = append(&store, vec![alert("a2", "m1", "2026-01-01T00:00:00Z", SHA1_A)]);
-    assert_eq!(late.alerts_outside_retention, 1);
+    let old = alert("a2", "m1", "2026-01-01T00:00:00Z", SHA1_A);
+    for repeated in [false, true] {
+        let late = append(&store, vec![old.clone()]);
+        assert_eq!((late.repeated, late.alerts_outside_retention), (repeated, 1));
+    }
+    let updated = alert("a2", "m1", "2026-09-20T00:00:00Z", SHA1_A);
+    let late = append(&store, vec![updated, old]);
+    assert_eq!(late.alerts_outside_retention, 0, "its newest update lies within");
 }
 
 #[test]

@@ -10,6 +10,7 @@ mod dev;
 mod folder;
 mod ingest;
 mod origin;
+mod retention;
 mod scenario;
 mod table;
 mod token;
