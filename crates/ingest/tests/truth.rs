@@ -31,6 +31,9 @@ fn recordings() -> Option<PathBuf> {
     if folder.join("expected.json").exists() {
         return Some(folder);
     }
+    // Where they must be there, such as in CI, a run without them is no pass.
+    let required = std::env::var_os("PINTLE_REQUIRE_RECORDINGS").is_some();
+    assert!(!required, "no recordings in {}", folder.display());
     println!("skipped: no recordings in {}", folder.display());
     None
 }

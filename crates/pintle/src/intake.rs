@@ -15,6 +15,13 @@ use crate::instance::Instance;
 #[error("no format `{0}`: there is {names}", names = names())]
 pub(crate) struct UnknownFormat(String);
 
+impl UnknownFormat {
+    /// The same as the API writes its messages.
+    pub(crate) fn in_the_api_s_words(&self) -> String {
+        format!("Format '{}' is not known: there is {}", self.0, names())
+    }
+}
+
 fn names() -> String {
     pintle_ingest::FORMATS.iter().map(|format| format.name).collect::<Vec<_>>().join(", ")
 }

@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use pintle_store::Folder;
+
 use super::serve::{OpenError, Opened, Opening};
 use crate::http::routes;
 use crate::instance::Instance;
@@ -10,8 +12,12 @@ use crate::socket;
 /// Opens the data folder.
 pub(super) fn open(opening: Opening) -> Result<Opened, OpenError> {
     let clock = pintle_store::Options::default().clock;
-    let instance =
-        Arc::new(Instance::open(&opening.folder, opening.config, clock)?.counting_in(opening.metrics));
+    let Opening { folder, config, metrics, mut progress, .. } = opening;
+    let folder = Folder::lock(&folder)?;
+    let instance = Instance::open_in(folder, config, clock, &mut |replayed| {
+        progress.came(replayed.bytes, replayed.bytes_total);
+    })?;
+    let instance = Arc::new(instance.counting_in(metrics));
     let listening = socket::listen(Arc::clone(&instance))?;
     let keeping = tokio::spawn(Arc::clone(&instance).keep_quotas());
     let router = routes::router(Arc::clone(&instance));

@@ -10,6 +10,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::os::unix::net::{SocketAddr as UnixAddr, UnixDatagram};
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use axum::Router;
 use tokio::signal::unix::{SignalKind, signal};
@@ -45,6 +46,39 @@ pub struct Opening {
     pub metrics: Metrics,
     /// Cancelled when the server begins to stop.
     pub shutdown: CancellationToken,
+    /// To be told how far a long opening has come.
+    pub progress: Progress,
+}
+
+/// Tells how far opening has come: `/readyz` always, the log and the supervisor every few seconds.
+pub struct Progress {
+    ready: Ready,
+    said: Instant,
+}
+
+impl Progress {
+    /// Between two lines of the log.
+    const EVERY: Duration = Duration::from_secs(5);
+    /// How much longer the supervisor shall wait from each.
+    const PATIENCE: Duration = Duration::from_secs(60);
+
+    fn new(ready: Ready) -> Progress {
+        Progress { ready, said: Instant::now() }
+    }
+
+    /// So many bytes of the archive are applied, of so many that the base lacks.
+    pub fn came(&mut self, done: u64, of: u64) {
+        self.came_at(Instant::now(), done, of);
+    }
+
+    fn came_at(&mut self, now: Instant, done: u64, of: u64) {
+        self.ready.set(Phase::CatchingUp { done, of });
+        if now.duration_since(self.said) >= Progress::EVERY {
+            self.said = now;
+            tracing::info!(done, of, "catching up: bytes of the archive are being applied");
+            tell_supervisor(&format!("EXTEND_TIMEOUT_USEC={}", Progress::PATIENCE.as_micros()));
+        }
+    }
 }
 
 /// What is served.
@@ -174,7 +208,8 @@ pub async fn run(
     ready.set(Phase::Starting("opening the data folder"));
     let policy = Policy::new(&config, metrics.clone());
     let access = config.log.access;
-    let opening = Opening { folder, config, metrics: metrics.clone(), shutdown: shutdown.clone() };
+    let progress = Progress::new(ready.clone());
+    let opening = Opening { folder, config, metrics: metrics.clone(), shutdown: shutdown.clone(), progress };
     let opening = tokio::task::spawn_blocking(move || open(opening));
     let opened = tokio::select! {
         opened = opening => opened.unwrap_or_else(|panic| Err(panic.into())),
@@ -276,7 +311,6 @@ fn supervisor_address(path: &OsStr) -> io::Result<UnixAddr> {
 #[cfg(test)]
 mod tests {
     use std::sync::mpsc::channel;
-    use std::time::Duration;
 
     use axum::routing::get;
     use rustix::process::{Signal, getpid, kill_process};
@@ -306,9 +340,13 @@ mod tests {
         let health = bound.health.as_ref().and_then(Listener::address).unwrap();
 
         let (go, wait) = channel::<()>();
+        let (came, has_come) = channel();
         let (finish, finished) = channel();
-        let open = move |opening: Opening| {
+        let open = move |mut opening: Opening| {
             assert_eq!(opening.folder, opening.config.data.folder.unwrap());
+            wait.recv().unwrap();
+            opening.progress.came(30, 120);
+            came.send(()).unwrap();
             wait.recv().unwrap();
             let router = Router::new().route("/", get(async || "hello"));
             Ok(Opened { router, finish: Box::new(move || finish.send(()).unwrap()) })
@@ -317,6 +355,11 @@ mod tests {
         let server = tokio::spawn(run(config, bound, stopped, open));
         let early = ask(health, "/readyz").await;
         assert!(early.starts_with("HTTP/1.1 503 "), "{early}");
+        go.send(()).unwrap();
+        has_come.recv().unwrap();
+        let catching_up = ask(health, "/readyz").await;
+        assert!(catching_up.starts_with("HTTP/1.1 503 "), "{catching_up}");
+        assert!(catching_up.contains("catching up: 30 of 120 bytes"), "{catching_up}");
         go.send(()).unwrap();
         assert!(ask(api, "/").await.ends_with("hello"));
         assert!(ask(health, "/readyz").await.starts_with("HTTP/1.1 200 "));
@@ -347,6 +390,24 @@ mod tests {
             kill_process(getpid(), signal).unwrap();
             tokio::time::timeout(Duration::from_secs(10), stopped.recv()).await.unwrap().unwrap();
         }
+    }
+
+    #[test]
+    fn the_log_tells_progress_every_five_seconds() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        let log = Arc::new(file.reopen().unwrap());
+        let subscriber = tracing_subscriber::fmt().with_writer(log).with_ansi(false).finish();
+        tracing::subscriber::with_default(subscriber, || {
+            let mut progress = Progress::new(Ready::default());
+            let start = progress.said;
+            for second in 0..12 {
+                progress.came_at(start + Duration::from_secs(second), second, 100);
+            }
+        });
+        let log = std::fs::read_to_string(file.path()).unwrap();
+        let lines: Vec<&str> = log.lines().collect();
+        assert_eq!(lines.len(), 2, "{log}");
+        assert!(lines[0].contains("done=5 of=100") && lines[1].contains("done=10 of=100"), "{log}");
     }
 
     #[test]
