@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use std::fs::File;
 use std::path::PathBuf;
 
-use pintle_ingest::{Summary, read};
+use pintle_ingest::{MAX_BYTES, Summary, read};
 use pintle_model::shapes::alert;
 use pintle_model::{Alert, ColumnType, Hashes, Record, Row, Time};
 use serde_json::Value;
@@ -48,7 +48,7 @@ fn a_damaged_event_log_gives_what_is_whole_in_it() {
             delivered += records.len() as u64;
             Ok(())
         };
-        let summary = read(log, "log", None, deliver, &mut |_| {}).unwrap();
+        let summary = read(log, "log", None, MAX_BYTES, deliver, &mut |_| {}).unwrap();
         (delivered, summary.rejects())
     };
     let (all, none) = of(&whole);

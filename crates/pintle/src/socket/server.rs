@@ -28,7 +28,7 @@ use super::wire;
 use crate::auth::control;
 use crate::auth::permission::{Permission, Permissions};
 use crate::instance::Instance;
-use crate::intake::{self, Input, Stopped, Taken};
+use crate::intake::{self, Input, Taken};
 
 /// What keeps the socket from being opened.
 #[derive(Debug, thiserror::Error)]
@@ -47,7 +47,8 @@ pub struct Listening {
 }
 
 impl Listening {
-    /// Takes no more requests, lets the running ones end and removes the socket.
+    /// Takes no more requests, lets the running ones end and removes the socket. Dropping this future
+    /// gives up those that still run: what of their inputs is durable stays.
     pub async fn close(self) {
         let _ = std::fs::remove_file(&self.path);
         let _ = self.stop.send(());
@@ -166,7 +167,7 @@ async fn ingest(
     tokio::task::spawn_blocking(move || {
         let input = SyncIoBridge::new(input);
         // Who owns the folder may put in as much as there is.
-        let asked_for = Input { tenant, source: &asked.source, format, limit: None };
+        let asked_for = Input { tenant, source: &asked.source, format, limit: pintle_ingest::MAX_BYTES };
         let taken = intake::take(&instance, asked_for, input, &mut |records| {
             // A line that finds the channel full is left out: the next one says more.
             let _ = line(&wire::IngestLine::Progress { records }).map(|line| lines.try_send(Ok(line)));
@@ -196,12 +197,10 @@ fn report(source: String, taken: Taken) -> wire::Report {
 }
 
 /// Why reading stopped, for a list in which the input's name stands already.
-fn reason(stopped: &Stopped, source: &str) -> String {
+fn reason(stopped: &pintle_ingest::Error, source: &str) -> String {
     match stopped {
-        Stopped::Failed(pintle_ingest::Error::Unrecognised(_)) => {
-            "of no known format; --format names one".to_owned()
-        }
-        Stopped::Failed(pintle_ingest::Error::Read(_, error)) => format!("cannot be read: {error}"),
+        pintle_ingest::Error::Unrecognised(_) => "of no known format; --format names one".to_owned(),
+        pintle_ingest::Error::Read(_, error) => format!("cannot be read: {error}"),
         stopped => {
             let text = stopped.to_string();
             text.strip_prefix(source).map_or(text.clone(), |rest| rest.trim_start().to_owned())
