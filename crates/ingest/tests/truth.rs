@@ -77,6 +77,7 @@ fn every_recording_gives_exactly_the_sightings_that_are_in_it() {
             File::open(folder.join(name)).unwrap(),
             name,
             None,
+            MAX_BYTES,
             &mut |records, rejects| {
                 for record in &records {
                     seen.note(record, defender);

@@ -154,8 +154,8 @@ mod tests {
     fn what_was_durable_before_an_input_broke_off_is_told() {
         struct Broken;
         impl Read for Broken {
-            fn read(&mut self, _: &mut [u8]) -> io::Result<usize> {
-                Err(io::Error::other("gone"))
+            fn read(&mut self, _: &mut [u8]) -> std::io::Result<usize> {
+                Err(std::io::Error::other("gone"))
             }
         }
         let folder = tempfile::tempdir().unwrap();
