@@ -67,6 +67,12 @@ pub async fn run(args: Args) -> Result<ExitCode, Failure> {
             taken = taken => match taken {
                 Ok(report) => outcome.add(report),
                 Err(Stopped::Input(error)) => outcome.fail(asked.source, error.to_string()),
+                // One input's connection broke, and the owner takes others.
+                Err(Stopped::Owner(error @ ClientError::Broken { .. }))
+                    if session.client.is_answered().await =>
+                {
+                    outcome.fail(asked.source, error.to_string());
+                }
                 Err(Stopped::Owner(error)) => {
                     progress.clear();
                     return Err(error.into());

@@ -8,7 +8,7 @@ use std::str::FromStr;
 use std::sync::Arc;
 
 use axum::body::{Body, Bytes};
-use axum::extract::{Path as PathOf, Query, State};
+use axum::extract::{Path as PathOf, Query, Request, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{delete, get, post};
@@ -27,6 +27,7 @@ use super::address::Address;
 use super::wire;
 use crate::auth::control;
 use crate::auth::permission::{Permission, Permissions};
+use crate::http::unread::{DrainedBody, Patience};
 use crate::instance::Instance;
 use crate::intake::{self, Input, Stopped, Taken};
 
@@ -98,6 +99,11 @@ fn routes() -> Router<Arc<Instance>> {
         .route("/applications", get(applications).post(create_application))
         .route("/applications/{id}", delete(delete_application))
         .route("/applications/{id}/secret", post(rotate_secret))
+        // A command reads its answer only if what it sends is taken to the end, also by a refusal.
+        // It stops sending once it has the answer.
+        .layer(axum::middleware::map_request(async |request: Request| {
+            request.map(|body| Body::new(DrainedBody::new(body, Patience::ENDLESS)))
+        }))
         // Inputs are as large as they are; the body is streamed.
         .layer(axum::extract::DefaultBodyLimit::disable())
 }

@@ -203,3 +203,28 @@ async fn what_was_reported_stays_when_an_input_breaks_off() {
     assert!(held.files >= durable, "{held:?}");
     again.end().await;
 }
+
+/// More than a socket's buffers hold, so that the command is still sending when it is answered.
+fn endless(piece: Vec<u8>) -> Body {
+    Body::from_stream(futures_util::stream::repeat_with(move || Ok::<_, std::io::Error>(piece.clone())))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_command_reads_its_refusal_although_it_is_still_sending() {
+    let folder = tempfile::tempdir().unwrap();
+    let session = open(folder.path()).await;
+    let client = &session.client;
+    let text = |line: &str| line.as_bytes().repeat(8 << 10);
+    for _ in 0..20 {
+        let nobody = wire::Ingest { tenant: "nobody".into(), ..ingest("x") };
+        let refused = client.ingest(&nobody, endless(text("{}\n")), &mut |_| {}).await.unwrap_err();
+        assert_eq!(refused.to_string(), "no tenant `nobody`: there is default");
+        let runes = wire::Ingest { format: Some("runes".into()), ..ingest("x") };
+        let refused = client.ingest(&runes, endless(text("{}\n")), &mut |_| {}).await.unwrap_err();
+        assert!(refused.to_string().starts_with("no format `runes`"), "{refused}");
+        let unknown = client.ingest(&ingest("x"), endless(text("{}\n")), &mut |_| {}).await.unwrap();
+        assert!(unknown.error.is_some(), "{unknown:?}");
+    }
+    // Nobody sends any more, so the owner can end.
+    tokio::time::timeout(std::time::Duration::from_secs(10), session.end()).await.unwrap();
+}
