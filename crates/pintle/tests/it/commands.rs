@@ -104,9 +104,13 @@ fn standard_input_is_ingested_and_searched_in_any_mix_of_hashes() {
     assert_eq!(found, [("sha1", true), ("sha1", false), ("sha256", true)]);
 
     assert_eq!(run_on(&place.data, &["search", UNKNOWN]).code, 1);
-    let malformed = run_with_input(&place.data, &["search", "-"], &format!("{KNOWN}\n12345\n"));
+    let list = format!("{KNOWN}\n12345\n{UNKNOWN}\n");
+    let malformed = run_with_input(&place.data, &["search", "-"], &list);
     assert_eq!(malformed.code, 2);
     assert!(malformed.err.contains("standard input, line 2: `12345`: "), "{}", malformed.err);
+    assert!(malformed.out.contains(KNOWN) && malformed.out.contains(UNKNOWN), "{}", malformed.out);
+    let argument = run_on(&place.data, &["search", KNOWN, "12345"]);
+    assert_eq!((argument.code, argument.out.as_str()), (2, ""));
     let nowhere = run_on(&place.data.join("missing"), &["search", KNOWN]);
     assert_eq!(nowhere.code, 3);
     assert!(!place.data.join("missing").exists());
