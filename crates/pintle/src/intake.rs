@@ -62,13 +62,12 @@ pub(crate) enum Stopped {
     Failed(pintle_ingest::Error),
 }
 
-/// Takes an input in. Calls `progress` with the number of records that are durable after every
-/// batch.
+/// Takes an input in. Calls `progress` with what is durable after every batch.
 pub(crate) fn take(
     instance: &Instance,
     input: Input<'_>,
     bytes: impl Read,
-    progress: &mut dyn FnMut(u64),
+    progress: &mut dyn FnMut(&Summary),
 ) -> Taken {
     let Input { tenant, source, format, limit } = input;
     let limit = limit.unwrap_or(u64::MAX);
@@ -89,7 +88,7 @@ pub(crate) fn take(
     let mut progress = |summary: &Summary| {
         unpacked.set(summary.bytes);
         durable.clone_from(summary);
-        progress(summary.records);
+        progress(summary);
     };
     let bytes = Limited { bytes, left: limit };
     let ended = pintle_ingest::read(bytes, source, format, &mut deliver, &mut progress);

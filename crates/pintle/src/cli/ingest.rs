@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
 use axum::body::Body;
-use futures_util::StreamExt;
+use futures_util::TryStreamExt;
 use tokio::io::AsyncRead;
 use tokio_util::io::ReaderStream;
 
@@ -54,6 +54,7 @@ pub async fn run(args: Args) -> Result<ExitCode, Failure> {
     let (inputs, mut outcome) = inputs::find(&args.paths);
     let session = args.place.take().await?;
     let progress = Progress::over(inputs.iter().map(Input::bytes).sum());
+    let mut behind = 0;
     let mut interrupted = None;
     for input in inputs {
         let asked = wire::Ingest {
@@ -61,8 +62,10 @@ pub async fn run(args: Args) -> Result<ExitCode, Failure> {
             source: input.name(),
             format: args.format.clone(),
         };
+        let bytes = input.bytes().unwrap_or(0);
         let durable = AtomicU64::new(0);
-        let taken = take(&session.client, &asked, input, &progress, &durable, outcome.records());
+        let before = Before { records: outcome.records(), bytes: behind };
+        let taken = take(&session.client, &asked, input, &progress, &durable, before);
         tokio::select! {
             taken = taken => match taken {
                 Ok(report) => outcome.add(report),
@@ -83,6 +86,8 @@ pub async fn run(args: Args) -> Result<ExitCode, Failure> {
                 break;
             }
         }
+        behind += bytes;
+        progress.bytes(behind);
     }
     progress.clear();
     if let Some((source, records)) = interrupted {
@@ -102,6 +107,12 @@ pub async fn run(args: Args) -> Result<ExitCode, Failure> {
     Ok(outcome.exit_code())
 }
 
+/// What came before an input.
+struct Before {
+    records: u64,
+    bytes: u64,
+}
+
 /// Why an input did not come to its end.
 enum Stopped {
     /// It cannot be read: go on with the next.
@@ -116,30 +127,23 @@ async fn take(
     input: Input,
     progress: &Progress,
     durable: &AtomicU64,
-    before: u64,
+    before: Before,
 ) -> Result<wire::Report, Stopped> {
     let bytes: Box<dyn AsyncRead + Send + Unpin> = match input {
         Input::Standard => Box::new(tokio::io::stdin()),
         Input::File { path, .. } => Box::new(tokio::fs::File::open(path).await.map_err(Stopped::Input)?),
     };
-    // The bar moves with what has been sent; an input that breaks off says why here, since the
-    // other side only sees that it ended.
-    let sent = progress.clone();
+    // An input that breaks off says why here, since the other side only sees that it ended.
     let broke = Arc::new(std::sync::Mutex::new(None));
     let noted = Arc::clone(&broke);
-    let bytes = ReaderStream::with_capacity(bytes, 256 * 1024).map(move |chunk| {
-        match &chunk {
-            Ok(chunk) => sent.bytes(chunk.len() as u64),
-            Err(error) => {
-                let copy = std::io::Error::new(error.kind(), error.to_string());
-                *noted.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = Some(copy);
-            }
-        }
-        chunk
+    let bytes = ReaderStream::with_capacity(bytes, 256 * 1024).inspect_err(move |error| {
+        let copy = std::io::Error::new(error.kind(), error.to_string());
+        *noted.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = Some(copy);
     });
-    let mut came = |records: u64| {
+    let mut came = |records: u64, bytes: u64| {
         durable.store(records, Ordering::Relaxed);
-        progress.records(before + records);
+        progress.bytes(before.bytes + bytes);
+        progress.records(before.records + records);
     };
     let taken = client.ingest(asked, Body::from_stream(bytes), &mut came).await;
     let broke = broke.lock().unwrap_or_else(std::sync::PoisonError::into_inner).take();

@@ -148,18 +148,19 @@ impl Client {
         Ok(members.collect::<Vec<_>>().join("&"))
     }
 
-    /// Sends an input's bytes and hands over the answer's lines as they come.
+    /// Sends an input's bytes and tells how many records are durable and how many of the bytes
+    /// have been taken in, as it goes.
     pub(crate) async fn ingest(
         &self,
         asked: &wire::Ingest,
         bytes: Body,
-        progress: &mut (dyn FnMut(u64) + Send),
+        progress: &mut (dyn FnMut(u64, u64) + Send),
     ) -> Result<wire::Report, ClientError> {
         let path = format!("/ingest?{}", self.query(asked)?);
         let mut lines = Lines::of(self.send(self.request(Method::POST, &path, bytes)?).await?);
         while let Some(line) = lines.next().await.map_err(|error| self.broken(error))? {
             match serde_json::from_slice(&line).map_err(|error| self.broken(error))? {
-                wire::IngestLine::Progress { records } => progress(records),
+                wire::IngestLine::Progress { records, packed_bytes } => progress(records, packed_bytes),
                 wire::IngestLine::Report(report) => return Ok(*report),
             }
         }

@@ -173,9 +173,11 @@ async fn ingest(
         let input = SyncIoBridge::new(input);
         // Who owns the folder may put in as much as there is.
         let asked_for = Input { tenant, source: &asked.source, format, limit: None };
-        let taken = intake::take(&instance, asked_for, input, &mut |records| {
+        let taken = intake::take(&instance, asked_for, input, &mut |durable| {
             // A line that finds the channel full is left out: the next one says more.
-            let _ = line(&wire::IngestLine::Progress { records }).map(|line| lines.try_send(Ok(line)));
+            let progress =
+                wire::IngestLine::Progress { records: durable.records, packed_bytes: durable.packed_bytes };
+            let _ = line(&progress).map(|line| lines.try_send(Ok(line)));
         });
         let report = Box::new(report(asked.source, taken));
         let _ = line(&wire::IngestLine::Report(report)).map(|line| lines.blocking_send(Ok(line)));
