@@ -25,7 +25,7 @@ use progress::Progress;
 #[derive(Debug, clap::Args)]
 #[command(after_long_help = "Exit codes:
   0    everything went in
-  1    nothing could be done
+  1    nothing could be done, or there was nothing to do: no files, an empty standard input
   2    the command line is wrong
   5    partly: records were kept aside (`pintle rejects` lists them), or an input failed
   130  interrupted; what was reported as done is kept, and ingesting again counts nothing twice
@@ -52,6 +52,10 @@ pub struct Args {
 pub async fn run(args: Args) -> Result<ExitCode, Failure> {
     let started = Instant::now();
     let (inputs, mut outcome) = inputs::find(&args.paths);
+    if inputs.is_empty() && outcome.is_empty() {
+        let paths: Vec<String> = args.paths.iter().map(|path| path.display().to_string()).collect();
+        return Err(Failure::Failed(format!("no files in {}", Printable(&paths.join(", ")))));
+    }
     let session = args.place.take().await?;
     let progress = Progress::over(inputs.iter().map(Input::bytes).sum());
     let mut behind = 0;
@@ -62,12 +66,16 @@ pub async fn run(args: Args) -> Result<ExitCode, Failure> {
             source: input.name(),
             format: args.format.clone(),
         };
+        let standard = input == Input::Standard;
         let bytes = input.bytes().unwrap_or(0);
         let durable = AtomicU64::new(0);
         let before = Before { records: outcome.records(), bytes: behind };
         let taken = take(&session.client, &asked, input, &progress, &durable, before);
         tokio::select! {
             taken = taken => match taken {
+                Ok(report) if standard && report.bytes == 0 && report.error.is_none() => {
+                    outcome.fail(asked.source, "nothing to read".to_owned());
+                }
                 Ok(report) => outcome.add(report),
                 Err(Stopped::Input(error)) => outcome.fail(asked.source, error.to_string()),
                 // One input's connection broke, and the owner takes others.

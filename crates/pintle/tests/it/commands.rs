@@ -117,6 +117,18 @@ fn standard_input_is_ingested_and_searched_in_any_mix_of_hashes() {
 }
 
 #[test]
+fn an_ingest_of_nothing_fails_and_says_so() {
+    let place = place();
+    let empty = place.inputs.to_str().unwrap();
+    let ran = run_on(&place.data, &["ingest", empty]);
+    assert_eq!((ran.code, ran.err.trim()), (1, format!("error: no files in {empty}").as_str()));
+    assert!(!place.data.exists());
+    let ran = run_with_input(&place.data, &["ingest", "-"], "");
+    assert_eq!(ran.code, 1);
+    assert!(ran.out.contains("standard input: nothing to read"), "{}", ran.out);
+}
+
+#[test]
 fn conflicts_are_listed_as_one_array() {
     let place = place();
     let mut other: serde_json::Value = serde_json::from_str(&row(1, "ws-01", 1, KNOWN)).unwrap();
