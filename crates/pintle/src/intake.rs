@@ -15,7 +15,8 @@ use crate::instance::Instance;
 #[error("no format `{0}`: there is {names}", names = names())]
 pub(crate) struct UnknownFormat(String);
 
-fn names() -> String {
+/// The names of the formats, for people.
+pub(crate) fn names() -> String {
     pintle_ingest::FORMATS.iter().map(|format| format.name).collect::<Vec<_>>().join(", ")
 }
 

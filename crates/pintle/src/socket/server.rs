@@ -207,7 +207,7 @@ fn report(source: String, taken: Taken) -> wire::Report {
 fn reason(stopped: &Stopped, source: &str) -> String {
     match stopped {
         Stopped::Failed(pintle_ingest::Error::Unrecognised(_)) => {
-            "of no known format; --format names one".to_owned()
+            format!("of no known format; --format names one: {}", intake::names())
         }
         Stopped::Failed(pintle_ingest::Error::Read(_, error)) => format!("cannot be read: {error}"),
         stopped => {

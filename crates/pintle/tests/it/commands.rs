@@ -64,6 +64,7 @@ fn ingest_tells_all_from_some_from_nothing_by_its_exit_code() {
     let nothing = run_on(&place.data, &["ingest", &garbage, "/nowhere/at/all"]);
     assert_eq!(nothing.code, 1, "{}", nothing.out);
     assert!(nothing.out.contains("/nowhere/at/all: "), "{}", nothing.out);
+    assert!(nothing.out.contains("--format names one: ") && nothing.out.contains("mde-hunting"));
     assert_eq!(run_on(&place.data, &["ingest"]).code, 2);
     assert_eq!(run_on(&place.data, &["ingest", &good, "--format", "runes"]).code, 2);
     let nobody = run_on(&place.data, &["ingest", &good, "--tenant", "nobody"]);

@@ -102,7 +102,10 @@ fn failure(stopped: Stopped) -> Failure {
         Stopped::TooLarge(limit) => Failure::too_large(limit),
         Stopped::Failed(Error::Read(..)) => Failure::body_broke_off(),
         Stopped::Failed(Error::Limit(limit)) => Failure::beyond(limit),
-        Stopped::Failed(error @ Error::Unrecognised(_)) => Failure::request_body(error.to_string()),
+        Stopped::Failed(Error::Unrecognised(_)) => Failure::request_body(format!(
+            "The body is of no known format; name one with ?format=: {}",
+            intake::names()
+        )),
         Stopped::Failed(Error::Deliver(inner)) => Failure::unavailable(&*inner),
     }
 }
