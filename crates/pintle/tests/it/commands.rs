@@ -264,3 +264,14 @@ fn every_command_explains_itself_with_an_example() {
     }
     assert_eq!(Ran::of(pintle(&["dev", "--http", "192.0.2.1:80"]).output().unwrap()).code, 2);
 }
+
+#[test]
+fn a_settings_file_is_checked_however_it_is_named() {
+    let place = place();
+    let wrong = place.write("pintle.toml", "[nonsense]\n");
+    for arguments in [&["config", "check", &wrong][..], &["config", "check", "--config", &wrong]] {
+        let ran = run(arguments);
+        assert_eq!(ran.code, 1, "{}", ran.err);
+        assert!(ran.err.contains("pintle.toml") && ran.err.contains("nonsense"), "{}", ran.err);
+    }
+}
