@@ -28,6 +28,9 @@ pub(crate) use failure::{json, print};
 pub use listing::Listing;
 pub use place::{Folder, Place};
 
+const AFTER_HELP: &str = "Start with `pintle dev`. While a server owns a data folder, commands go through the server; \
+only `rebuild` needs it stopped.";
+
 /// For commands that do not list their own.
 const EXIT_CODES: &str = "Exit codes:
   0  all well
@@ -76,7 +79,7 @@ impl From<Exit> for ExitCode {
 
 /// Answers endpoint-investigation questions over the Defender for Endpoint API.
 #[derive(Parser)]
-#[command(name = "pintle", version, arg_required_else_help = true, after_help = "Start with `pintle dev`.")]
+#[command(name = "pintle", version, arg_required_else_help = true, after_help = AFTER_HELP)]
 struct Pintle {
     #[command(subcommand)]
     command: Command,
@@ -140,6 +143,14 @@ mod tests {
     struct Serving {
         #[command(flatten)]
         serve: serve::Serve,
+    }
+
+    #[test]
+    fn only_rebuild_asks_for_a_stopped_server() {
+        let mut line = command_line();
+        let rebuild = line.find_subcommand_mut("rebuild").unwrap().render_long_help().to_string();
+        assert!(rebuild.contains("stop it first") && !rebuild.contains("While a server owns"), "{rebuild}");
+        assert!(line.render_long_help().to_string().contains("commands go through the server"));
     }
 
     #[test]
