@@ -12,6 +12,9 @@ pub(super) fn open(opening: Opening) -> Result<Opened, OpenError> {
     let clock = pintle_store::Options::default().clock;
     let instance =
         Arc::new(Instance::open(&opening.folder, opening.config, clock)?.counting_in(opening.metrics));
+    for section in instance.sections_without_tenant() {
+        tracing::warn!(section = %format!("tenants.{section}"), "there is no such tenant: the section has no effect");
+    }
     let listening = socket::listen(Arc::clone(&instance))?;
     let keeping = tokio::spawn(Arc::clone(&instance).keep_quotas());
     let router = routes::router(Arc::clone(&instance));
