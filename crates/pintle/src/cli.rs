@@ -1,5 +1,5 @@
-//! The command line: one command a file. Exit codes: 0 all well, 1 it failed (or `search` found
-//! nothing), 2 wrong usage, 5 done in part; a command that has others lists them in its help.
+//! The command line: one command a file. All have the same exit codes; a command that means
+//! something more by them lists its own.
 
 pub mod alerts;
 pub mod client;
@@ -21,12 +21,37 @@ mod terminal;
 use std::process::ExitCode;
 
 use clap::builder::{PossibleValue, PossibleValuesParser};
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 
 pub use failure::Failure;
 pub(crate) use failure::{json, print};
 pub use listing::Listing;
 pub use place::{Folder, Place};
+
+const AFTER_HELP: &str = "Start with `pintle dev`. While a server owns a data folder, commands go through the server; \
+only `rebuild` needs it stopped.";
+
+/// For commands that do not list their own.
+const EXIT_CODES: &str = "Exit codes:
+  0  all well
+  1  it failed
+  2  the command line or the settings are wrong";
+
+/// The command line, with exit codes in the help of every command.
+fn command_line() -> clap::Command {
+    fn explained(command: clap::Command) -> clap::Command {
+        if command.has_subcommands() {
+            return command.mut_subcommands(explained);
+        }
+        let more = command.get_after_long_help().map(ToString::to_string).unwrap_or_default();
+        match more.as_str() {
+            more if more.contains("Exit codes:") => command,
+            "" => command.after_long_help(EXIT_CODES),
+            more => command.after_long_help(format!("{EXIT_CODES}\n\n{more}")),
+        }
+    }
+    explained(Pintle::command())
+}
 
 /// How a command ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -54,7 +79,7 @@ impl From<Exit> for ExitCode {
 
 /// Answers endpoint-investigation questions over the Defender for Endpoint API.
 #[derive(Parser)]
-#[command(name = "pintle", version, arg_required_else_help = true, after_help = "Start with `pintle dev`.")]
+#[command(name = "pintle", version, arg_required_else_help = true, after_help = AFTER_HELP)]
 struct Pintle {
     #[command(subcommand)]
     command: Command,
@@ -76,7 +101,9 @@ enum Command {
 
 /// Runs the command line of this process.
 pub fn main() -> ExitCode {
-    match Pintle::parse().command {
+    let matches = command_line().get_matches();
+    let pintle = Pintle::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
+    match pintle.command {
         Command::Dev(args) => run(dev::run(args)),
         Command::Serve(command) => command.run(opening::open).into(),
         Command::Ingest(args) => run(ingest::run(args)),
@@ -109,8 +136,6 @@ fn formats() -> PossibleValuesParser {
 
 #[cfg(test)]
 mod tests {
-    use clap::CommandFactory;
-
     use super::*;
     use crate::config::keys::KEYS;
 
@@ -118,6 +143,25 @@ mod tests {
     struct Serving {
         #[command(flatten)]
         serve: serve::Serve,
+    }
+
+    #[test]
+    fn only_rebuild_asks_for_a_stopped_server() {
+        let mut line = command_line();
+        let rebuild = line.find_subcommand_mut("rebuild").unwrap().render_long_help().to_string();
+        assert!(rebuild.contains("stop it first") && !rebuild.contains("While a server owns"), "{rebuild}");
+        assert!(line.render_long_help().to_string().contains("commands go through the server"));
+    }
+
+    #[test]
+    fn every_command_says_how_it_exits() {
+        fn check(command: &clap::Command) {
+            command.get_subcommands().for_each(check);
+            let help = command.get_after_long_help().map(ToString::to_string).unwrap_or_default();
+            let codes = help.matches("Exit codes:").count();
+            assert_eq!(codes, usize::from(!command.has_subcommands()), "{}: {help}", command.get_name());
+        }
+        check(&command_line());
     }
 
     #[test]

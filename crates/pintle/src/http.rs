@@ -19,6 +19,7 @@ pub mod quota;
 pub mod routes;
 pub mod tls;
 pub mod token;
+pub mod unread;
 
 #[cfg(test)]
 mod tests;

@@ -128,6 +128,16 @@ impl Instance {
         Instance { metrics, ..self }
     }
 
+    /// Sections of the settings for tenants that there are not: nothing goes by them.
+    pub fn sections_without_tenant(&self) -> Vec<&str> {
+        let tenants = self.control.tenants();
+        let has_tenant = |section: &str| {
+            let id = section.parse::<pintle_model::TenantId>().ok();
+            tenants.iter().any(|tenant| Some(tenant.id) == id || tenant.name == section)
+        };
+        self.config.tenants.keys().map(String::as_str).filter(|section| !has_tenant(section)).collect()
+    }
+
     /// Whether this is the instance of `pintle dev`.
     pub fn is_dev(&self) -> bool {
         self.dev

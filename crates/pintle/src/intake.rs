@@ -21,7 +21,8 @@ impl UnknownFormat {
     }
 }
 
-fn names() -> String {
+/// The names of the formats, for people.
+pub(crate) fn names() -> String {
     pintle_ingest::FORMATS.iter().map(|format| format.name).collect::<Vec<_>>().join(", ")
 }
 
@@ -57,13 +58,12 @@ pub(crate) struct Taken {
     pub(crate) stopped: Option<pintle_ingest::Error>,
 }
 
-/// Takes an input in. Calls `progress` with the number of records that are durable after every
-/// batch.
+/// Takes an input in. Calls `progress` with what is durable after every batch.
 pub(crate) fn take(
     instance: &Instance,
     input: Input<'_>,
     bytes: impl Read,
-    progress: &mut dyn FnMut(u64),
+    progress: &mut dyn FnMut(&Summary),
 ) -> Taken {
     let Input { tenant, source, format, limit } = input;
     let mut taken = Taken::default();
@@ -78,7 +78,7 @@ pub(crate) fn take(
     let mut durable = Summary::default();
     let mut progress = |summary: &Summary| {
         durable.clone_from(summary);
-        progress(summary.records);
+        progress(summary);
     };
     let ended = pintle_ingest::read(bytes, source, format, limit, &mut deliver, &mut progress);
     (taken.summary, taken.stopped) = match ended {

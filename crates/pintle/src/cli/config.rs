@@ -29,6 +29,9 @@ enum Action {
     Check {
         /// The file to read, else the one that `serve` would.
         path: Option<PathBuf>,
+        /// The same, as the other commands take it.
+        #[arg(long, value_name = "FILE", conflicts_with = "path")]
+        config: Option<PathBuf>,
     },
     /// Show the settings in effect and where each is from.
     Show(Settings),
@@ -39,7 +42,7 @@ impl Config {
     pub fn run(self) -> Exit {
         match self.action {
             Action::Init { path } => init(&path),
-            Action::Check { path } => check(path.as_deref()),
+            Action::Check { path, config } => check(path.or(config).as_deref()),
             Action::Show(settings) => match settings.load() {
                 Ok(loaded) => print(&sample::show(&loaded)),
                 Err(exit) => exit,

@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
 use axum::body::Body;
-use futures_util::StreamExt;
+use futures_util::TryStreamExt;
 use tokio::io::AsyncRead;
 use tokio_util::io::ReaderStream;
 
@@ -25,7 +25,7 @@ use progress::Progress;
 #[derive(Debug, clap::Args)]
 #[command(after_long_help = "Exit codes:
   0    everything went in
-  1    nothing could be done
+  1    nothing could be done, or there was nothing to do: no files, an empty standard input
   2    the command line is wrong
   5    partly: records were kept aside (`pintle rejects` lists them), or an input failed
   130  interrupted; what was reported as done is kept, and ingesting again counts nothing twice
@@ -52,8 +52,13 @@ pub struct Args {
 pub async fn run(args: Args) -> Result<ExitCode, Failure> {
     let started = Instant::now();
     let (inputs, mut outcome) = inputs::find(&args.paths);
+    if inputs.is_empty() && outcome.is_empty() {
+        let paths: Vec<String> = args.paths.iter().map(|path| path.display().to_string()).collect();
+        return Err(Failure::Failed(format!("no files in {}", Printable(&paths.join(", ")))));
+    }
     let session = args.place.take().await?;
     let progress = Progress::over(inputs.iter().map(Input::bytes).sum());
+    let mut behind = 0;
     let mut interrupted = None;
     for input in inputs {
         let asked = wire::Ingest {
@@ -61,12 +66,24 @@ pub async fn run(args: Args) -> Result<ExitCode, Failure> {
             source: input.name(),
             format: args.format.clone(),
         };
+        let standard = input == Input::Standard;
+        let bytes = input.bytes().unwrap_or(0);
         let durable = AtomicU64::new(0);
-        let taken = take(&session.client, &asked, input, &progress, &durable, outcome.records());
+        let before = Before { records: outcome.records(), bytes: behind };
+        let taken = take(&session.client, &asked, input, &progress, &durable, before);
         tokio::select! {
             taken = taken => match taken {
+                Ok(report) if standard && report.bytes == 0 && report.error.is_none() => {
+                    outcome.fail(asked.source, "nothing to read".to_owned());
+                }
                 Ok(report) => outcome.add(report),
                 Err(Stopped::Input(error)) => outcome.fail(asked.source, error.to_string()),
+                // One input's connection broke, and the owner takes others.
+                Err(Stopped::Owner(error @ ClientError::Broken { .. }))
+                    if session.client.is_answered().await =>
+                {
+                    outcome.fail(asked.source, error.to_string());
+                }
                 Err(Stopped::Owner(error)) => {
                     progress.clear();
                     return Err(error.into());
@@ -77,6 +94,8 @@ pub async fn run(args: Args) -> Result<ExitCode, Failure> {
                 break;
             }
         }
+        behind += bytes;
+        progress.bytes(behind);
     }
     progress.clear();
     if let Some((source, records)) = interrupted {
@@ -96,6 +115,12 @@ pub async fn run(args: Args) -> Result<ExitCode, Failure> {
     Ok(outcome.exit_code())
 }
 
+/// What came before an input.
+struct Before {
+    records: u64,
+    bytes: u64,
+}
+
 /// Why an input did not come to its end.
 enum Stopped {
     /// It cannot be read: go on with the next.
@@ -110,30 +135,23 @@ async fn take(
     input: Input,
     progress: &Progress,
     durable: &AtomicU64,
-    before: u64,
+    before: Before,
 ) -> Result<wire::Report, Stopped> {
     let bytes: Box<dyn AsyncRead + Send + Unpin> = match input {
         Input::Standard => Box::new(tokio::io::stdin()),
         Input::File { path, .. } => Box::new(tokio::fs::File::open(path).await.map_err(Stopped::Input)?),
     };
-    // The bar moves with what has been sent; an input that breaks off says why here, since the
-    // other side only sees that it ended.
-    let sent = progress.clone();
+    // An input that breaks off says why here, since the other side only sees that it ended.
     let broke = Arc::new(std::sync::Mutex::new(None));
     let noted = Arc::clone(&broke);
-    let bytes = ReaderStream::with_capacity(bytes, 256 * 1024).map(move |chunk| {
-        match &chunk {
-            Ok(chunk) => sent.bytes(chunk.len() as u64),
-            Err(error) => {
-                let copy = std::io::Error::new(error.kind(), error.to_string());
-                *noted.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = Some(copy);
-            }
-        }
-        chunk
+    let bytes = ReaderStream::with_capacity(bytes, 256 * 1024).inspect_err(move |error| {
+        let copy = std::io::Error::new(error.kind(), error.to_string());
+        *noted.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = Some(copy);
     });
-    let mut came = |records: u64| {
+    let mut came = |records: u64, bytes: u64| {
         durable.store(records, Ordering::Relaxed);
-        progress.records(before + records);
+        progress.bytes(before.bytes + bytes);
+        progress.records(before.records + records);
     };
     let taken = client.ingest(asked, Body::from_stream(bytes), &mut came).await;
     let broke = broke.lock().unwrap_or_else(std::sync::PoisonError::into_inner).take();

@@ -18,6 +18,9 @@ pub(super) fn open(opening: Opening) -> Result<Opened, OpenError> {
         progress.came(replayed.bytes, replayed.bytes_total);
     })?;
     let instance = Arc::new(instance.counting_in(metrics));
+    for section in instance.sections_without_tenant() {
+        tracing::warn!(section = %format!("tenants.{section}"), "there is no such tenant: the section has no effect");
+    }
     let listening = socket::listen(Arc::clone(&instance))?;
     let keeping = tokio::spawn(Arc::clone(&instance).keep_quotas());
     let router = routes::router(Arc::clone(&instance));

@@ -23,8 +23,7 @@ pub struct Place {
 /// Which data folder a command is about
 #[derive(Clone, Debug, clap::Args)]
 pub struct Folder {
-    /// The data folder, instead of the configured one. While a server owns it the command goes
-    /// through the server
+    /// The data folder, instead of the configured one
     #[arg(long, value_name = "FOLDER")]
     pub data: Option<PathBuf>,
     /// The configuration file, instead of the usual one

@@ -12,12 +12,12 @@ use crate::auth::control::Control;
 use crate::instance;
 use crate::socket::Client;
 
-/// Make the base again from the archive; answers are the same afterwards
+/// Make the base again from the archive, with the server stopped; answers are the same afterwards
 #[derive(Debug, clap::Args)]
 #[command(
     after_long_help = "The base is what answers are read from. It is derived from the archive of accepted \
-batches, so it can be made again whenever it is damaged or a newer pintle wants another form. No server may be \
-running on the data folder.
+batches, so it can be made again whenever it is damaged or a newer pintle wants another form. This is \
+the one command that does not go through a running server: stop it first.
 
 Example:
   pintle rebuild --data /var/lib/pintle"

@@ -23,8 +23,9 @@ there (as target), and when it had any part in an event, also as the program beh
 Exit codes:
   0  at least one of the hashes is known
   1  none is
-  2  the command line is wrong, or a hash is malformed
-  3  the question could not be asked
+  2  the command line is wrong, or a hash is malformed; one on standard input is named on standard
+     error, and the others are answered
+  3  the question could not be asked: what other commands end with 1 for
 
 Examples:
   pintle search 3395856ce81f2b7382dee72602f798b642f14140
@@ -48,10 +49,12 @@ pub struct Args {
 
 /// Runs the command.
 pub async fn run(args: Args) -> Result<ExitCode, Failure> {
-    let hashes = if args.conflicts { Vec::new() } else { hashes(&args.hashes)? };
+    let asked = if args.conflicts { Asked::default() } else { hashes(&args.hashes)? };
+    let malformed = asked.malformed;
     // 1 is taken: it says that nothing was found.
-    match ask(&args, hashes).await {
+    match ask(&args, asked.hashes).await {
         Err(Failure::Failed(message)) => Err(Failure::With(3, message)),
+        Ok(_) if malformed => Ok(ExitCode::from(2)),
         answer => answer,
     }
 }
@@ -85,32 +88,50 @@ async fn ask(args: &Args, hashes: Vec<String>) -> Result<ExitCode, Failure> {
     Ok(if known { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-/// The hashes of the command line, each checked, in the order given.
-fn hashes(given: &[String]) -> Result<Vec<String>, Failure> {
+/// What is asked for.
+#[derive(Debug, Default)]
+struct Asked {
+    /// In the order given.
+    hashes: Vec<String>,
+    /// Whether standard input had something else too.
+    malformed: bool,
+}
+
+/// The hashes of the command line, each checked. Standard input is often a column of somebody's
+/// list: what is no hash there is named and the rest is asked for.
+fn hashes(given: &[String]) -> Result<Asked, Failure> {
     let mut hashes = Vec::new();
+    let mut malformed = false;
     let mut standard = given.is_empty();
     for text in given {
-        if text == "-" { standard = true } else { hashes.push(checked(text, "")?) }
+        if text == "-" { standard = true } else { hashes.push(checked(text).map_err(Failure::Usage)?) }
     }
     if standard {
         if given.is_empty() && io::stdin().is_terminal() {
             return Err(Failure::Usage("no hash: name one, or give a list on standard input".to_owned()));
         }
-        let mut list = String::new();
-        io::stdin().lock().take(LONGEST_LIST).read_to_string(&mut list)?;
-        for (number, line) in (1..).zip(list.lines()) {
+        let mut list = Vec::new();
+        io::stdin().lock().take(LONGEST_LIST).read_to_end(&mut list)?;
+        for (number, line) in (1..).zip(String::from_utf8_lossy(&list).lines()) {
             for text in line.split_whitespace() {
-                hashes.push(checked(text, &format!("standard input, line {number}: "))?);
+                match checked(text) {
+                    Ok(hash) => hashes.push(hash),
+                    Err(error) => {
+                        malformed = true;
+                        // Standard error may be closed.
+                        let _ = writeln!(io::stderr(), "warning: standard input, line {number}: {error}");
+                    }
+                }
             }
         }
     }
-    Ok(hashes)
+    Ok(Asked { hashes, malformed })
 }
 
-fn checked(text: &str, place: &str) -> Result<String, Failure> {
+fn checked(text: &str) -> Result<String, String> {
     match text.parse::<FileHash>() {
         Ok(hash) => Ok(hash.to_string()),
-        Err(error) => Err(Failure::Usage(format!("{place}`{}`: {error}", Printable(text)))),
+        Err(error) => Err(format!("`{}`: {error}", Printable(text))),
     }
 }
 
@@ -176,7 +197,7 @@ mod tests {
     #[test]
     fn hashes_of_all_kinds_are_taken_and_a_malformed_one_is_named() {
         let given = ["A5".repeat(20), "b6".repeat(16), "C7".repeat(32)];
-        assert_eq!(hashes(&given).unwrap(), given.map(|text| text.to_lowercase()));
+        assert_eq!(hashes(&given).unwrap().hashes, given.map(|text| text.to_lowercase()));
         let Err(Failure::Usage(message)) = hashes(&["not-a-hash\x1b".to_owned()]) else { panic!("taken") };
         assert!(message.contains("`not-a-hash\\u{1b}`"), "{message}");
     }

@@ -27,6 +27,7 @@ use tokio::time::{Instant, Sleep};
 use tokio_util::sync::CancellationToken;
 use tower::ServiceExt;
 
+use super::unread::{DrainedBody, Patience};
 use super::{Peer, Scheme};
 use crate::config::Limits;
 
@@ -41,6 +42,9 @@ const PIECE_BYTES: usize = 256 * 1024;
 const FRAME_BYTES: usize = 16 * 1024;
 /// Streams a client may open and reset at once before the connection ends (CVE-2023-44487).
 const MAX_RESET_STREAMS: usize = 20;
+/// What is read of a body that was answered unread: its stream would be reset at once, and clients
+/// such as curl 7.88 then take the answer for lost.
+const AFTER_ANSWER: Patience = Patience { bytes: 64 * 1024, time: Duration::from_secs(1) };
 
 /// Who is at the other end.
 #[derive(Clone, Copy, Debug)]
@@ -120,8 +124,11 @@ async fn answer(
     let piece_bytes = if request.version() == Version::HTTP_2 { FRAME_BYTES } else { PIECE_BYTES };
     let running = Running::begin(activity, request.version());
     let stalled = Arc::new(AtomicBool::new(false));
+    let http2 = request.version() == Version::HTTP_2;
     let mut request = request.map(|body| {
-        Body::new(TimedBody { body, timeout: body_timeout, waiting: None, stalled: Arc::clone(&stalled) })
+        let body = TimedBody { body, timeout: body_timeout, waiting: None, stalled: Arc::clone(&stalled) };
+        // hyper reads on by itself over HTTP/1.1.
+        if http2 { Body::new(DrainedBody::new(body, AFTER_ANSWER)) } else { Body::new(body) }
     });
     request.extensions_mut().insert(ends.scheme);
     if let Some(peer) = ends.peer {

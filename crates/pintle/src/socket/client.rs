@@ -11,6 +11,7 @@ use hyper_util::rt::TokioIo;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tokio::net::UnixStream;
+use tokio_util::task::AbortOnDropHandle;
 
 use super::address::Address;
 use super::wire;
@@ -48,6 +49,12 @@ impl Client {
         Ok(client)
     }
 
+    /// Whether the owner still answers.
+    pub(crate) async fn is_answered(&self) -> bool {
+        let tenants: Result<Vec<wire::Tenant>, _> = self.get("/tenants", &serde_json::Value::Null).await;
+        tenants.is_ok()
+    }
+
     async fn stream(&self) -> Result<UnixStream, ClientError> {
         let nobody = || ClientError::Nobody(self.folder.clone());
         let address = match Address::of(&self.folder, super::FILE) {
@@ -71,15 +78,18 @@ impl Client {
         ClientError::Broken { folder: self.folder.clone(), reason: error.to_string() }
     }
 
-    async fn send(&self, request: Request<Body>) -> Result<Incoming, ClientError> {
+    async fn send(&self, request: Request<Body>) -> Result<Answer, ClientError> {
         let stream = TokioIo::new(self.stream().await?);
         let (mut sender, connection) =
             hyper::client::conn::http1::handshake(stream).await.map_err(|error| self.broken(error))?;
-        tokio::spawn(connection);
+        let connection = AbortOnDropHandle::new(tokio::spawn(async move {
+            // What goes wrong is told to the request.
+            let _ = connection.await;
+        }));
         let answer = sender.send_request(request).await.map_err(|error| self.broken(error))?;
         let status = answer.status();
         if status.is_success() {
-            return Ok(answer.into_body());
+            return Ok(Answer { body: answer.into_body(), _connection: connection });
         }
         let body = answer.into_body().collect().await.map_err(|error| self.broken(error))?.to_bytes();
         match serde_json::from_slice::<wire::Refusal>(&body) {
@@ -117,7 +127,8 @@ impl Client {
     }
 
     async fn answer<T: DeserializeOwned>(&self, request: Request<Body>) -> Result<T, ClientError> {
-        let body = self.send(request).await?.collect().await.map_err(|error| self.broken(error))?.to_bytes();
+        let mut answer = self.send(request).await?;
+        let body = (&mut answer.body).collect().await.map_err(|error| self.broken(error))?.to_bytes();
         // What answers without a body is `null` to its caller.
         let body: &[u8] = if body.is_empty() { b"null" } else { &body };
         serde_json::from_slice(body).map_err(|error| self.broken(error))
@@ -137,18 +148,19 @@ impl Client {
         Ok(members.collect::<Vec<_>>().join("&"))
     }
 
-    /// Sends an input's bytes and hands over the answer's lines as they come.
+    /// Sends an input's bytes and tells how many records are durable and how many of the bytes
+    /// have been taken in, as it goes.
     pub(crate) async fn ingest(
         &self,
         asked: &wire::Ingest,
         bytes: Body,
-        progress: &mut (dyn FnMut(u64) + Send),
+        progress: &mut (dyn FnMut(u64, u64) + Send),
     ) -> Result<wire::Report, ClientError> {
         let path = format!("/ingest?{}", self.query(asked)?);
         let mut lines = Lines::of(self.send(self.request(Method::POST, &path, bytes)?).await?);
         while let Some(line) = lines.next().await.map_err(|error| self.broken(error))? {
             match serde_json::from_slice(&line).map_err(|error| self.broken(error))? {
-                wire::IngestLine::Progress { records } => progress(records),
+                wire::IngestLine::Progress { records, packed_bytes } => progress(records, packed_bytes),
                 wire::IngestLine::Report(report) => return Ok(*report),
             }
         }
@@ -176,15 +188,21 @@ impl Client {
     }
 }
 
+/// A good answer. Dropping it ends the connection, also when the request is still being sent.
+struct Answer {
+    body: Incoming,
+    _connection: AbortOnDropHandle<()>,
+}
+
 /// The lines of an answer, as they arrive.
 struct Lines {
-    body: Incoming,
+    answer: Answer,
     rest: Vec<u8>,
 }
 
 impl Lines {
-    fn of(body: Incoming) -> Lines {
-        Lines { body, rest: Vec::new() }
+    fn of(answer: Answer) -> Lines {
+        Lines { answer, rest: Vec::new() }
     }
 
     async fn next(&mut self) -> Result<Option<Bytes>, hyper::Error> {
@@ -193,7 +211,7 @@ impl Lines {
                 let after = self.rest.split_off(end + 1);
                 return Ok(Some(std::mem::replace(&mut self.rest, after).into()));
             }
-            match self.body.frame().await {
+            match self.answer.body.frame().await {
                 Some(frame) => {
                     if let Ok(data) = frame?.into_data() {
                         self.rest.extend_from_slice(&data);

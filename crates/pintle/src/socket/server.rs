@@ -8,7 +8,7 @@ use std::str::FromStr;
 use std::sync::Arc;
 
 use axum::body::{Body, Bytes};
-use axum::extract::{Path as PathOf, Query, State};
+use axum::extract::{Path as PathOf, Query, Request, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{delete, get, post};
@@ -27,6 +27,7 @@ use super::address::Address;
 use super::wire;
 use crate::auth::control;
 use crate::auth::permission::{Permission, Permissions};
+use crate::http::unread::{DrainedBody, Patience};
 use crate::instance::Instance;
 use crate::intake::{self, Input, Taken};
 
@@ -99,6 +100,11 @@ fn routes() -> Router<Arc<Instance>> {
         .route("/applications", get(applications).post(create_application))
         .route("/applications/{id}", delete(delete_application))
         .route("/applications/{id}/secret", post(rotate_secret))
+        // A command reads its answer only if what it sends is taken to the end, also by a refusal.
+        // It stops sending once it has the answer.
+        .layer(axum::middleware::map_request(async |request: Request| {
+            request.map(|body| Body::new(DrainedBody::new(body, Patience::ENDLESS)))
+        }))
         // Inputs are as large as they are; the body is streamed.
         .layer(axum::extract::DefaultBodyLimit::disable())
 }
@@ -168,9 +174,11 @@ async fn ingest(
         let input = SyncIoBridge::new(input);
         // Who owns the folder may put in as much as there is.
         let asked_for = Input { tenant, source: &asked.source, format, limit: pintle_ingest::MAX_BYTES };
-        let taken = intake::take(&instance, asked_for, input, &mut |records| {
+        let taken = intake::take(&instance, asked_for, input, &mut |durable| {
             // A line that finds the channel full is left out: the next one says more.
-            let _ = line(&wire::IngestLine::Progress { records }).map(|line| lines.try_send(Ok(line)));
+            let progress =
+                wire::IngestLine::Progress { records: durable.records, packed_bytes: durable.packed_bytes };
+            let _ = line(&progress).map(|line| lines.try_send(Ok(line)));
         });
         let report = Box::new(report(asked.source, taken));
         let _ = line(&wire::IngestLine::Report(report)).map(|line| lines.blocking_send(Ok(line)));
@@ -199,7 +207,9 @@ fn report(source: String, taken: Taken) -> wire::Report {
 /// Why reading stopped, for a list in which the input's name stands already.
 fn reason(stopped: &pintle_ingest::Error, source: &str) -> String {
     match stopped {
-        pintle_ingest::Error::Unrecognised(_) => "of no known format; --format names one".to_owned(),
+        pintle_ingest::Error::Unrecognised(_) => {
+            format!("of no known format; --format names one: {}", intake::names())
+        }
         pintle_ingest::Error::Read(_, error) => format!("cannot be read: {error}"),
         stopped => {
             let text = stopped.to_string();

@@ -39,7 +39,7 @@ async fn what_one_command_puts_in_another_finds() {
     let folder = tempfile::tempdir().unwrap();
     let session = open(folder.path()).await;
     let body = format!("{}{}{{not json\n", row(1, SHA1), row(2, SHA1));
-    let report = session.client.ingest(&ingest("rows.json"), Body::from(body), &mut |_| {}).await.unwrap();
+    let report = session.client.ingest(&ingest("rows.json"), Body::from(body), &mut |_, _| {}).await.unwrap();
     assert_eq!((report.records, report.with_file_hash, report.error), (3, 2, None));
     assert_eq!(report.kept_aside.values().sum::<u64>(), 1);
     assert_eq!((report.new.machines, report.new.pairs), (2, 2));
@@ -141,7 +141,7 @@ async fn what_makes_no_sense_is_refused_in_words() {
     let gone = refused(client.call(Method::DELETE, &format!("/applications/{id}"), &Value::Null).await);
     assert!(gone.contains(id), "{gone}");
     let odd = wire::Ingest { format: Some("runes".into()), ..ingest("x") };
-    let error = client.ingest(&odd, Body::empty(), &mut |_| {}).await.unwrap_err().to_string();
+    let error = client.ingest(&odd, Body::empty(), &mut |_, _| {}).await.unwrap_err().to_string();
     assert!(error.contains("`runes`") && error.contains("mde-"), "{error}");
     session.end().await;
 }
@@ -180,6 +180,7 @@ async fn what_was_reported_stays_when_an_input_breaks_off() {
 
     // One batch and a bit more, then silence: the sender goes away.
     let rows: String = (0..25_000u32).map(|nth| row(nth % 50, &format!("{nth:040x}"))).collect();
+    let length = rows.len() as u64 / 25_000;
     let body = Body::from_stream(futures_util::StreamExt::chain(
         tokio_stream::once(Ok::<_, std::io::Error>(rows)),
         tokio_stream::pending(),
@@ -188,13 +189,15 @@ async fn what_was_reported_stays_when_an_input_breaks_off() {
     let sending = tokio::spawn({
         let client = client.clone();
         async move {
-            let mut tell = |records| told.send(records).unwrap();
+            let mut tell = |records, bytes| told.send((records, bytes)).unwrap();
             client.ingest(&ingest("endless"), body, &mut tell).await
         }
     });
-    let durable = durable.recv().await.unwrap();
+    let (durable, bytes) = durable.recv().await.unwrap();
     sending.abort();
     assert_eq!(durable, 20_000);
+    // Reading is ahead of what is durable by a buffer, and behind what was sent.
+    assert!((durable * length..25_000 * length).contains(&bytes), "{bytes}");
     listening.close().await;
 
     let again = open(folder.path()).await;
@@ -202,4 +205,29 @@ async fn what_was_reported_stays_when_an_input_breaks_off() {
         again.client.get("/totals", &wire::OfTenant { tenant: "default".into() }).await.unwrap();
     assert!(held.files >= durable, "{held:?}");
     again.end().await;
+}
+
+/// More than a socket's buffers hold, so that the command is still sending when it is answered.
+fn endless(piece: Vec<u8>) -> Body {
+    Body::from_stream(futures_util::stream::repeat_with(move || Ok::<_, std::io::Error>(piece.clone())))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_command_reads_its_refusal_although_it_is_still_sending() {
+    let folder = tempfile::tempdir().unwrap();
+    let session = open(folder.path()).await;
+    let client = &session.client;
+    let text = |line: &str| line.as_bytes().repeat(8 << 10);
+    for _ in 0..20 {
+        let nobody = wire::Ingest { tenant: "nobody".into(), ..ingest("x") };
+        let refused = client.ingest(&nobody, endless(text("{}\n")), &mut |_, _| {}).await.unwrap_err();
+        assert_eq!(refused.to_string(), "no tenant `nobody`: there is default");
+        let runes = wire::Ingest { format: Some("runes".into()), ..ingest("x") };
+        let refused = client.ingest(&runes, endless(text("{}\n")), &mut |_, _| {}).await.unwrap_err();
+        assert!(refused.to_string().starts_with("no format `runes`"), "{refused}");
+        let unknown = client.ingest(&ingest("x"), endless(text("{}\n")), &mut |_, _| {}).await.unwrap();
+        assert!(unknown.error.is_some(), "{unknown:?}");
+    }
+    // Nobody sends any more, so the owner can end.
+    tokio::time::timeout(std::time::Duration::from_secs(10), session.end()).await.unwrap();
 }

@@ -38,7 +38,11 @@ pub(crate) struct Ingest {
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum IngestLine {
-    Progress { records: u64 },
+    /// Durable records, and bytes of the input, as it came, that have been read for them.
+    Progress {
+        records: u64,
+        packed_bytes: u64,
+    },
     Report(Box<Report>),
 }
 

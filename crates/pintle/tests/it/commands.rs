@@ -64,6 +64,7 @@ fn ingest_tells_all_from_some_from_nothing_by_its_exit_code() {
     let nothing = run_on(&place.data, &["ingest", &garbage, "/nowhere/at/all"]);
     assert_eq!(nothing.code, 1, "{}", nothing.out);
     assert!(nothing.out.contains("/nowhere/at/all: "), "{}", nothing.out);
+    assert!(nothing.out.contains("--format names one: ") && nothing.out.contains("mde-hunting"));
     assert_eq!(run_on(&place.data, &["ingest"]).code, 2);
     assert_eq!(run_on(&place.data, &["ingest", &good, "--format", "runes"]).code, 2);
     let nobody = run_on(&place.data, &["ingest", &good, "--tenant", "nobody"]);
@@ -104,12 +105,28 @@ fn standard_input_is_ingested_and_searched_in_any_mix_of_hashes() {
     assert_eq!(found, [("sha1", true), ("sha1", false), ("sha256", true)]);
 
     assert_eq!(run_on(&place.data, &["search", UNKNOWN]).code, 1);
-    let malformed = run_with_input(&place.data, &["search", "-"], &format!("{KNOWN}\n12345\n"));
+    let list = format!("{KNOWN}\n12345\n{UNKNOWN}\n");
+    let malformed = run_with_input(&place.data, &["search", "-"], &list);
     assert_eq!(malformed.code, 2);
     assert!(malformed.err.contains("standard input, line 2: `12345`: "), "{}", malformed.err);
+    assert!(malformed.out.contains(KNOWN) && malformed.out.contains(UNKNOWN), "{}", malformed.out);
+    let argument = run_on(&place.data, &["search", KNOWN, "12345"]);
+    assert_eq!((argument.code, argument.out.as_str()), (2, ""));
     let nowhere = run_on(&place.data.join("missing"), &["search", KNOWN]);
     assert_eq!(nowhere.code, 3);
     assert!(!place.data.join("missing").exists());
+}
+
+#[test]
+fn an_ingest_of_nothing_fails_and_says_so() {
+    let place = place();
+    let empty = place.inputs.to_str().unwrap();
+    let ran = run_on(&place.data, &["ingest", empty]);
+    assert_eq!((ran.code, ran.err.trim()), (1, format!("error: no files in {empty}").as_str()));
+    assert!(!place.data.exists());
+    let ran = run_with_input(&place.data, &["ingest", "-"], "");
+    assert_eq!(ran.code, 1);
+    assert!(ran.out.contains("standard input: nothing to read"), "{}", ran.out);
 }
 
 #[test]
@@ -246,4 +263,15 @@ fn every_command_explains_itself_with_an_example() {
         );
     }
     assert_eq!(Ran::of(pintle(&["dev", "--http", "192.0.2.1:80"]).output().unwrap()).code, 2);
+}
+
+#[test]
+fn a_settings_file_is_checked_however_it_is_named() {
+    let place = place();
+    let wrong = place.write("pintle.toml", "[nonsense]\n");
+    for arguments in [&["config", "check", &wrong][..], &["config", "check", "--config", &wrong]] {
+        let ran = run(arguments);
+        assert_eq!(ran.code, 1, "{}", ran.err);
+        assert!(ran.err.contains("pintle.toml") && ran.err.contains("nonsense"), "{}", ran.err);
+    }
 }

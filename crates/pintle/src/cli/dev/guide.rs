@@ -85,12 +85,20 @@ impl Guide<'_> {
         line(
             "For clients whose hosts are built in, send these names here (in /etc/hosts, for as long as you test) and",
         );
-        line(&format!("port 443 to {}:", self.https.port()));
+        match self.https.port() {
+            443 => line("keep port 443, which this has:"),
+            port => line(&format!(
+                "port 443 to {port} (or start this with `--https 127.0.0.1:443`, which may take root's rights):"
+            )),
+        }
         for host in hosts::lines() {
             line(&host);
         }
         line("");
-        line("and let them trust the throwaway CA:");
+        line(
+            "and let them trust the throwaway CA. In the shell that has these variables it replaces all other",
+        );
+        line("roots (Node adds it to them), so use a shell of its own:");
         line(&format!("export REQUESTS_CA_BUNDLE={authority} SSL_CERT_FILE={authority}  # Python"));
         line(&format!("export NODE_EXTRA_CA_CERTS={authority}  # Node"));
         line(&format!("export CURL_CA_BUNDLE={authority}  # curl"));

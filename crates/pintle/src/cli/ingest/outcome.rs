@@ -55,6 +55,11 @@ impl Outcome {
         self.failed.push((source, error));
     }
 
+    /// Whether nothing has come of anything yet, not even a failure.
+    pub(super) fn is_empty(&self) -> bool {
+        *self == Outcome::default()
+    }
+
     /// Durable records.
     pub(super) fn records(&self) -> u64 {
         self.sum.records

@@ -7,7 +7,6 @@ use indicatif::{ProgressBar, ProgressStyle};
 use crate::cli::terminal::count;
 
 /// Records, records a second, bytes and the time left.
-#[derive(Clone)]
 pub(super) struct Progress {
     bar: ProgressBar,
     started: Instant,
@@ -28,9 +27,9 @@ impl Progress {
         progress
     }
 
-    /// More bytes have been sent.
-    pub(super) fn bytes(&self, more: u64) {
-        self.bar.inc(more);
+    /// So many bytes of the inputs, as they are, have been taken in by now.
+    pub(super) fn bytes(&self, bytes: u64) {
+        self.bar.set_position(bytes);
     }
 
     /// So many records are durable by now.

@@ -101,7 +101,10 @@ fn failure(stopped: Error) -> Failure {
     match stopped {
         Error::Read(..) => Failure::body_broke_off(),
         Error::Limit(limit) => Failure::beyond(limit),
-        Error::Unrecognised(_) => Failure::request_body(stopped.to_string()),
+        Error::Unrecognised(_) => Failure::request_body(format!(
+            "The body is of no known format; name one with ?format=: {}",
+            intake::names()
+        )),
         Error::Deliver(inner) => Failure::unavailable(&*inner),
     }
 }

@@ -81,6 +81,34 @@ async fn http2_over_tls_works_and_says_so() {
 }
 
 #[tokio::test]
+async fn an_http2_request_answered_before_its_body_is_read_is_not_reset() {
+    let pair = certificate(1);
+    let pem = (pair.cert.pem(), pair.signing_key.serialize_pem());
+    let server = Certificate::from_pem(pem.0.as_bytes(), pem.1.as_bytes()).unwrap();
+    let running = start(Arc::new(server), generous()).await;
+    let stream = connect(running.address, &[pair.cert.der().clone()], "h2").await;
+    let (mut client, connection) =
+        hyper::client::conn::http2::handshake(TokioExecutor::new(), TokioIo::new(stream)).await.unwrap();
+    tokio::spawn(connection);
+    for length in [1, 64 * 1024] {
+        // The path is not there, and "/" takes no POST.
+        for (path, status) in [("/nowhere", 404), ("/", 405)] {
+            let (pieces, body) = tokio::sync::mpsc::channel::<Result<Vec<u8>, std::io::Error>>(1);
+            let body = Body::from_stream(tokio_stream::wrappers::ReceiverStream::new(body));
+            let request = Request::post(format!("https://{NAME}{path}")).body(body).unwrap();
+            let answer = client.send_request(request).await.unwrap();
+            assert_eq!(answer.status(), status);
+            answer.into_body().collect().await.unwrap();
+            // A reset would have come by now, and the client would have let go of its body.
+            tokio::time::sleep(ms(50)).await;
+            for piece in vec![b'x'; length].chunks(16 * 1024) {
+                pieces.send(Ok(piece.to_vec())).await.expect("the stream is open");
+            }
+        }
+    }
+}
+
+#[tokio::test]
 async fn a_client_silent_before_the_handshake_is_cut() {
     let pair = certificate(1);
     let pem = (pair.cert.pem(), pair.signing_key.serialize_pem());
