@@ -12,7 +12,7 @@ use crate::instance::Instance;
 
 /// A format's name that there is no format of.
 #[derive(Debug, thiserror::Error)]
-#[error("no format `{0}`: there is {names}", names = names())]
+#[error("Format '{0}' is not known: use one of {names}, or none", names = names())]
 pub(crate) struct UnknownFormat(String);
 
 fn names() -> String {
@@ -217,6 +217,7 @@ mod tests {
     fn a_format_is_named_in_any_case_and_an_unknown_one_answered_with_those_there_are() {
         assert_eq!(format("MDE-Hunting").unwrap().name, "mde-hunting");
         let unknown = format("runes").err().unwrap().to_string();
-        assert!(unknown.starts_with("no format `runes`: there is ") && unknown.contains("mde-hunting"));
+        assert!(unknown.starts_with("Format 'runes' is not known: use one of "), "{unknown}");
+        assert!(unknown.contains("mde-hunting"), "{unknown}");
     }
 }
