@@ -11,15 +11,8 @@ use crate::instance::Instance;
 
 /// A format's name that there is no format of.
 #[derive(Debug, thiserror::Error)]
-#[error("no format `{0}`: there is {names}", names = names())]
+#[error("Format '{0}' is not known: use one of {names}, or none", names = names())]
 pub(crate) struct UnknownFormat(String);
-
-impl UnknownFormat {
-    /// The same as the API writes its messages.
-    pub(crate) fn in_the_api_s_words(&self) -> String {
-        format!("Format '{}' is not known: there is {}", self.0, names())
-    }
-}
 
 /// The names of the formats, for people.
 pub(crate) fn names() -> String {
@@ -171,6 +164,7 @@ mod tests {
     fn a_format_is_named_in_any_case_and_an_unknown_one_answered_with_those_there_are() {
         assert_eq!(format("MDE-Hunting").unwrap().name, "mde-hunting");
         let unknown = format("runes").err().unwrap().to_string();
-        assert!(unknown.starts_with("no format `runes`: there is ") && unknown.contains("mde-hunting"));
+        assert!(unknown.starts_with("Format 'runes' is not known: use one of "), "{unknown}");
+        assert!(unknown.contains("mde-hunting"), "{unknown}");
     }
 }

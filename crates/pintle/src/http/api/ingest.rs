@@ -44,7 +44,7 @@ pub async fn ingest(
     }
     let query = query.unwrap_or_default();
     let format = form::value(&query, "format").as_deref().map(intake::format).transpose();
-    let format = format.map_err(|unknown| Failure::input(unknown.in_the_api_s_words()))?;
+    let format = format.map_err(|unknown| Failure::input(unknown.to_string()))?;
     let source = source_name(form::value(&query, "source").as_deref())?;
     let tenant = caller.scope.tenant();
 
