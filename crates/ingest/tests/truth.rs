@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use std::fs::File;
 use std::path::PathBuf;
 
-use pintle_ingest::{Summary, read};
+use pintle_ingest::{MAX_BYTES, Summary, read};
 use pintle_model::shapes::alert;
 use pintle_model::{Alert, ColumnType, Hashes, Record, Row, Time};
 use serde_json::Value;
@@ -45,7 +45,7 @@ fn a_damaged_event_log_gives_what_is_whole_in_it() {
             delivered += records.len() as u64;
             Ok(())
         };
-        let summary = read(log, "log", None, deliver, &mut |_| {}).unwrap();
+        let summary = read(log, "log", None, MAX_BYTES, deliver, &mut |_| {}).unwrap();
         (delivered, summary.rejects())
     };
     let (all, none) = of(&whole);
@@ -74,6 +74,7 @@ fn every_recording_gives_exactly_the_sightings_that_are_in_it() {
             File::open(folder.join(name)).unwrap(),
             name,
             None,
+            MAX_BYTES,
             &mut |records, rejects| {
                 for record in &records {
                     seen.note(record, defender);

@@ -41,10 +41,11 @@ pub(crate) fn take(
         report.add(&instance.store.append(batch)?);
         Ok(())
     };
-    let read = pintle_ingest::read(input, source, format, &mut deliver, &mut |summary| {
-        last = summary.clone();
-        progress(summary.records);
-    });
+    let read =
+        pintle_ingest::read(input, source, format, pintle_ingest::MAX_BYTES, &mut deliver, &mut |summary| {
+            last = summary.clone();
+            progress(summary.records);
+        });
     match read {
         Ok(summary) => last = summary,
         Err(error) => report.error = Some(reason(error, source)),

@@ -1,7 +1,6 @@
 //! Telemetry over HTTP, in every format that files may have. Ours: the API has no such endpoint,
 //! but a permission for it.
 
-use std::cell::Cell;
 use std::io::{self, Read};
 use std::sync::Arc;
 
@@ -118,44 +117,28 @@ struct Taken {
     receipt: Receipt,
 }
 
-/// The body is larger than allowed.
-#[derive(Debug, thiserror::Error)]
-#[error("the body is too large")]
-struct TooLarge;
-
 impl Taking<'_> {
     fn all(&self, body: impl Read, format: Option<&'static Format>) -> Result<(Summary, Taken), Failure> {
         let mut taken = Taken::default();
-        let unpacked = Cell::new(0);
         let mut deliver = |records, rejects| {
-            if unpacked.get() > self.limit {
-                return Err(TooLarge.into());
-            }
             let batch = Batch { tenant: self.tenant, source: self.source.clone(), records, rejects };
             taken.add(self.store.append(batch)?);
             Ok(())
         };
-        let mut progress = |summary: &Summary| unpacked.set(summary.bytes);
-        let body = Limited { body, left: self.limit };
-        match pintle_ingest::read(body, &self.source, format, &mut deliver, &mut progress) {
-            Ok(summary) if summary.bytes > self.limit => Err(Failure::too_large(self.limit)),
+        match pintle_ingest::read(body, &self.source, format, self.limit, &mut deliver, &mut |_| {}) {
             Ok(summary) => Ok((summary, taken)),
-            Err(error) => Err(self.failure(error)),
+            Err(error) => Err(failure(error)),
         }
     }
+}
 
-    fn failure(&self, error: pintle_ingest::Error) -> Failure {
-        use pintle_ingest::Error;
-        match error {
-            Error::Read(_, error) if error.get_ref().is_some_and(|inner| inner.is::<TooLarge>()) => {
-                Failure::too_large(self.limit)
-            }
-            Error::Read(..) => Failure::body_broke_off(),
-            Error::Limit(limit) => Failure::beyond(limit),
-            Error::Unrecognised(_) => Failure::request_body(error.to_string()),
-            Error::Deliver(inner) if inner.is::<TooLarge>() => Failure::too_large(self.limit),
-            Error::Deliver(inner) => Failure::unavailable(&*inner),
-        }
+fn failure(error: pintle_ingest::Error) -> Failure {
+    use pintle_ingest::Error;
+    match error {
+        Error::Read(..) => Failure::body_broke_off(),
+        Error::Limit(limit) => Failure::beyond(limit),
+        Error::Unrecognised(_) => Failure::request_body(error.to_string()),
+        Error::Deliver(inner) => Failure::unavailable(&*inner),
     }
 }
 
@@ -168,21 +151,6 @@ impl Taken {
         self.receipt.new_pairs += receipt.new_pairs;
         self.receipt.implausible_times += receipt.implausible_times;
         self.receipt.alerts_outside_retention += receipt.alerts_outside_retention;
-    }
-}
-
-/// A body that fails once more than the limit has been read of it, as it came.
-struct Limited<R> {
-    body: R,
-    left: u64,
-}
-
-impl<R: Read> Read for Limited<R> {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let read = self.body.read(buffer)?;
-        let length = u64::try_from(read).unwrap_or(u64::MAX);
-        self.left = self.left.checked_sub(length).ok_or_else(|| io::Error::other(TooLarge))?;
-        Ok(read)
     }
 }
 
