@@ -47,7 +47,8 @@ pub struct Listening {
 }
 
 impl Listening {
-    /// Takes no more requests, lets the running ones end and removes the socket.
+    /// Takes no more requests, lets the running ones end and removes the socket. Dropping this future
+    /// gives up those that still run: what of their inputs is durable stays.
     pub async fn close(self) {
         let _ = std::fs::remove_file(&self.path);
         let _ = self.stop.send(());
