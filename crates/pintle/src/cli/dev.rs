@@ -164,13 +164,13 @@ pub async fn run(args: Args) -> Result<ExitCode, Failure> {
 
     stop.asked().await;
     shutdown.cancel();
-    // A second signal does not wait for running requests.
+    // A second signal does not wait for running requests, and an input may have no end.
+    let beside = tokio::time::timeout(config.server.limits.drain_timeout, listening.close());
     tokio::select! {
-        _ = serving => {}
+        _ = async { tokio::join!(serving, beside) } => {}
         () = stop.asked() => {}
     }
     keeping.abort();
-    listening.close().await;
     if let Folder::Kept(_) = &folder {
         instance.quotas.save(instance.now())?;
     }

@@ -17,10 +17,9 @@ pub(super) fn open(opening: Opening) -> Result<Opened, OpenError> {
     let router = routes::router(Arc::clone(&instance));
     let finish = move || {
         keeping.abort();
-        tokio::runtime::Handle::current().block_on(listening.close());
         if let Err(error) = instance.quotas.save(instance.now()) {
             tracing::error!(%error, "the quota counts cannot be written: a restart will forget them");
         }
     };
-    Ok(Opened { router, finish: Box::new(finish) })
+    Ok(Opened { router, drain: Box::pin(listening.close()), finish: Box::new(finish) })
 }

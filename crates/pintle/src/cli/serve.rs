@@ -9,6 +9,7 @@ use std::net::SocketAddr;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::net::{SocketAddr as UnixAddr, UnixDatagram};
 use std::path::PathBuf;
+use std::pin::Pin;
 use std::sync::Arc;
 
 use axum::Router;
@@ -51,6 +52,8 @@ pub struct Opening {
 pub struct Opened {
     /// The API.
     pub router: Router,
+    /// Ends what is served beside the API. Begun with the stop and given up with it.
+    pub drain: Pin<Box<dyn Future<Output = ()> + Send>>,
     /// Called after the last request, to put down what must survive.
     pub finish: Box<dyn FnOnce() + Send>,
 }
@@ -173,7 +176,7 @@ pub async fn run(
 
     ready.set(Phase::Starting("opening the data folder"));
     let policy = Policy::new(&config, metrics.clone());
-    let access = config.log.access;
+    let (access, drain_timeout) = (config.log.access, config.server.limits.drain_timeout);
     let opening = Opening { folder, config, metrics: metrics.clone(), shutdown: shutdown.clone() };
     let opening = tokio::task::spawn_blocking(move || open(opening));
     let opened = tokio::select! {
@@ -183,7 +186,7 @@ pub async fn run(
     let opened = opened.map_err(StartError::Open)?;
 
     let router = observe::wrap(compress::wrap(opened.router), metrics, access);
-    let mut serving = tokio::spawn(serve(router, bound.api, policy, shutdown.clone()));
+    let serving = tokio::spawn(serve(router, bound.api, policy, shutdown.clone()));
     ready.set(Phase::Ready);
     tell_supervisor("READY=1");
     tracing::info!(
@@ -203,9 +206,10 @@ pub async fn run(
     tell_supervisor("STOPPING=1");
     tracing::info!("stopping: finishing running requests");
     shutdown.cancel();
+    let beside = tokio::time::timeout(drain_timeout, opened.drain);
     tokio::select! {
-        finished = &mut serving => {
-            if !matches!(finished, Ok(true)) {
+        (finished, beside) = async { tokio::join!(serving, beside) } => {
+            if !matches!((finished, beside), (Ok(true), Ok(()))) {
                 tracing::warn!("some requests did not finish within server.drain_timeout");
             }
         }
@@ -311,7 +315,8 @@ mod tests {
             assert_eq!(opening.folder, opening.config.data.folder.unwrap());
             wait.recv().unwrap();
             let router = Router::new().route("/", get(async || "hello"));
-            Ok(Opened { router, finish: Box::new(move || finish.send(()).unwrap()) })
+            let finish = Box::new(move || finish.send(()).unwrap());
+            Ok(Opened { router, drain: Box::pin(async {}), finish })
         };
         let (stop, stopped) = mpsc::channel(1);
         let server = tokio::spawn(run(config, bound, stopped, open));
@@ -326,6 +331,41 @@ mod tests {
         tokio::time::timeout(Duration::from_secs(10), server).await.unwrap().unwrap().unwrap();
         finished.try_recv().unwrap();
         assert!(TcpStream::connect(api).await.is_err());
+    }
+
+    /// Stops a server beside which something never ends, so many times.
+    async fn stopped_beside_an_endless_input(drain_timeout: Duration, stops: usize) {
+        let folder = tempfile::tempdir().unwrap();
+        let mut config = Config::default();
+        config.data.folder = Some(folder.path().to_owned());
+        config.server.limits.drain_timeout = drain_timeout;
+        config.server.listen.set_port(0);
+        config.server.health_listen.set_port(0);
+        let bound = Bound::new(&config).await.unwrap();
+        let api = bound.api[0].address().unwrap();
+        let (finish, finished) = channel();
+        let open = move |_: Opening| {
+            let finish = Box::new(move || finish.send(()).unwrap());
+            Ok(Opened { router: Router::new(), drain: Box::pin(std::future::pending()), finish })
+        };
+        let (stop, stopped) = mpsc::channel(1);
+        let server = tokio::spawn(run(config, bound, stopped, open));
+        assert!(ask(api, "/").await.starts_with("HTTP/1.1 404 "));
+        for _ in 0..stops {
+            stop.send(()).await.unwrap();
+        }
+        tokio::time::timeout(Duration::from_secs(10), server).await.expect("it stops").unwrap().unwrap();
+        finished.try_recv().unwrap();
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn an_input_without_end_is_given_up_after_the_drain_timeout() {
+        stopped_beside_an_endless_input(Duration::from_millis(100), 1).await;
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn an_input_without_end_is_given_up_when_told_to_stop_again() {
+        stopped_beside_an_endless_input(Duration::from_secs(3_600), 2).await;
     }
 
     #[tokio::test]
