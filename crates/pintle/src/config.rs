@@ -108,6 +108,8 @@ pub struct Limits {
 pub struct Ingest {
     /// Size of a body after decompression.
     pub max_body_bytes: Size,
+    /// Bytes a second that a body must come with, taken over all of it.
+    pub min_body_rate: Size,
 }
 
 /// How answers look.
@@ -194,7 +196,7 @@ impl Default for Limits {
 
 impl Default for Ingest {
     fn default() -> Ingest {
-        Ingest { max_body_bytes: Size::mebibytes(256) }
+        Ingest { max_body_bytes: Size::mebibytes(256), min_body_rate: Size::from_bytes(64 << 10) }
     }
 }
 

@@ -7,7 +7,6 @@ use std::time::Duration;
 
 use pintle_model::Time;
 use pintle_store::{Clock, Folder, Options, Replayed, Store};
-use tokio::sync::Semaphore;
 
 use crate::auth::control::{Control, Tenant};
 use crate::auth::issuer::Issuer;
@@ -15,9 +14,7 @@ use crate::auth::token::{Audiences, Verifier};
 use crate::config::{Audience, Config};
 use crate::metrics::Metrics;
 use crate::quota::Quotas;
-
-/// Bodies of telemetry that are read at once.
-const INGESTS: usize = 4;
+use crate::slots::Slots;
 
 /// Why a data folder could not be opened.
 #[derive(Debug, thiserror::Error)]
@@ -66,8 +63,8 @@ pub struct Instance {
     pub config: Config,
     /// The time.
     pub clock: Clock,
-    /// Bodies of telemetry read at once: each holds a batch in memory.
-    pub ingest_slots: Arc<Semaphore>,
+    /// Bodies of telemetry read at once.
+    pub ingest_slots: Slots,
     dev: bool,
 }
 
@@ -112,7 +109,7 @@ impl Instance {
             metrics: Metrics::new(),
             config,
             clock,
-            ingest_slots: Arc::new(Semaphore::new(INGESTS)),
+            ingest_slots: Slots::default(),
             dev: false,
         })
     }

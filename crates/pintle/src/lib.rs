@@ -15,4 +15,5 @@ pub mod logging;
 pub mod metrics;
 mod private_file;
 pub mod quota;
+pub mod slots;
 pub mod socket;

@@ -145,6 +145,9 @@ pub static KEYS: &[Key] = &[
 
     key!("ingest.max_body_bytes", Size, ingest.max_body_bytes, Some("ingest-max-body-bytes"), "SIZE", None,
         "Size of a body sent to the ingest endpoint, after decompression."),
+    key!("ingest.min_body_rate", Size, ingest.min_body_rate, Some("ingest-min-body-rate"), "SIZE", None,
+        "Bytes a second, as they come, that such a body must have had on average once it was waited \
+         for server.body_timeout. A slower one ends with 408: it keeps others waiting."),
 
     key!("api.profile", Profile, api.profile, Some("profile"), "2021|today", None,
         "Which edition of the API is imitated where editions differ. 2021: machines of an unknown \

@@ -114,12 +114,19 @@ impl Failure {
         Failure::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "InvalidInput", message)
     }
 
-    /// 408: the body stopped coming.
+    /// 503: others' telemetry is being read, and was for so many seconds.
+    pub fn busy(seconds: u64) -> Failure {
+        let message = "The server is busy reading other telemetry: send it again later";
+        let failure = Failure::new(StatusCode::SERVICE_UNAVAILABLE, "ServiceUnavailable", message);
+        Failure { header: Some(Header::RetryAfter(seconds.max(1))), ..failure }
+    }
+
+    /// 408: the body stopped coming, or came too slowly.
     pub fn body_broke_off() -> Failure {
         Failure::new(
             StatusCode::REQUEST_TIMEOUT,
             "BadRequest",
-            "Request body broke off before its end: send it again",
+            "Request body broke off before its end, or came too slowly: send it again",
         )
     }
 

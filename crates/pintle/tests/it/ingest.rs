@@ -1,12 +1,14 @@
 //! Bodies of telemetry that are packed, large or broken off.
 
 use std::io::Write as _;
+use std::time::Duration;
 
 use axum::body::Body;
 use axum::http::Request;
 use bytes::Bytes;
 use pintle::config::{Config, Size};
 use serde_json::Value;
+use tokio_stream::StreamExt as _;
 
 use crate::world::{Answer, World};
 
@@ -66,6 +68,31 @@ async fn a_body_beyond_the_limit_is_a_413_packed_or_not() {
         let error: Value = serde_json::from_str(&answer.body).unwrap();
         assert_eq!(error["error"]["code"], "RequestBodyTooLarge");
     }
+}
+
+#[tokio::test]
+async fn slow_bodies_end_and_keep_nobody_waiting_for_long() {
+    let mut config = Config::default();
+    config.server.limits.body_timeout = Duration::from_millis(500);
+    // At 50 bytes a second each is found too slow after a second.
+    config.ingest.min_body_rate = Size::from_bytes(100);
+    let world = World::new(config);
+    let slow = || {
+        let trickle = tokio_stream::iter(0..).then(async |_: u32| {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+            Ok::<_, std::io::Error>(" ")
+        });
+        send(&world, &[], Body::from_stream(Box::pin(trickle)))
+    };
+    // Two have the tenant's places; who came with them does not wait for so long.
+    let all = async { tokio::join!(slow(), slow(), slow()) };
+    let (one, other, third) = tokio::time::timeout(Duration::from_secs(10), all).await.expect("all end");
+    let mut statuses = [one.status, other.status, third.status].map(|status| status.as_u16());
+    statuses.sort_unstable();
+    assert_eq!(statuses, [408, 408, 503]);
+    let refused = [one, other, third].into_iter().find(|answer| answer.status == 503).unwrap();
+    assert_eq!(refused.headers["Retry-After"], "1");
+    assert_eq!(send(&world, &[], Body::from(lines(1))).await.status, 200);
 }
 
 #[tokio::test]

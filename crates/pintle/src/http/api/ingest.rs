@@ -2,8 +2,9 @@
 //! but a permission for it.
 
 use std::collections::BTreeMap;
-use std::io;
+use std::io::{self, Read};
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use axum::body::Body;
 use axum::extract::{RawQuery, State};
@@ -49,9 +50,13 @@ pub async fn ingest(
     let tenant = caller.scope.tenant();
 
     // A batch takes memory, so only a few bodies are read at once; the others wait unread.
-    let slot = Arc::clone(&instance.ingest_slots).acquire_owned().await.map_err(Failure::internal)?;
+    let patience = instance.config.server.limits.body_timeout;
+    let slot = instance.ingest_slots.wait(tenant, patience).await;
+    let slot = slot.ok_or_else(|| Failure::busy(patience.as_secs()))?;
     let body = StreamReader::new(body.into_data_stream().map_err(io::Error::other));
-    let body = SyncIoBridge::new(Box::pin(body));
+    let rate = instance.config.ingest.min_body_rate.bytes();
+    let body =
+        Paced { body: SyncIoBridge::new(Box::pin(body)), patience, rate, came: 0, waited: Duration::ZERO };
     let report = blocking(move || {
         let _slot = slot;
         let input = Input { tenant, source: &source, format, limit };
@@ -106,6 +111,32 @@ fn failure(stopped: Error) -> Failure {
             intake::names()
         )),
         Error::Deliver(inner) => Failure::unavailable(&*inner),
+    }
+}
+
+/// A body that fails when it is slow on the whole: one that only never stalls could keep its slot
+/// for weeks. The time that its records take is not the sender's.
+struct Paced<R> {
+    body: R,
+    /// Time it may take beyond what the rate gives it.
+    patience: Duration,
+    /// Bytes a second.
+    rate: u64,
+    came: u64,
+    waited: Duration,
+}
+
+impl<R: Read> Read for Paced<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let asked = Instant::now();
+        let read = self.body.read(buffer)?;
+        self.waited += asked.elapsed();
+        self.came += u64::try_from(read).unwrap_or(u64::MAX);
+        let due = self.patience.as_secs_f64() + self.came as f64 / self.rate.max(1) as f64;
+        if self.waited.as_secs_f64() > due {
+            return Err(io::Error::new(io::ErrorKind::TimedOut, "the body comes too slowly"));
+        }
+        Ok(read)
     }
 }
 

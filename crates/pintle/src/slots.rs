@@ -1,0 +1,67 @@
+//! Whose telemetry is read now. Each body that is read holds a batch in memory, so only a few are;
+//! of these one tenant has half, so that it cannot keep the others waiting.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use pintle_model::TenantId;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+/// Bodies that are read at once.
+const ALL: usize = 4;
+/// Bodies of one tenant.
+const OF_ONE: usize = 2;
+
+/// The places there are.
+pub struct Slots {
+    all: Arc<Semaphore>,
+    /// By tenant of a token, so there are no more than are registered.
+    tenants: Mutex<HashMap<TenantId, Arc<Semaphore>>>,
+}
+
+/// A place for one body; dropping it makes it free.
+pub struct Slot {
+    _of_tenant: OwnedSemaphorePermit,
+    _of_all: OwnedSemaphorePermit,
+}
+
+impl Default for Slots {
+    fn default() -> Slots {
+        Slots { all: Arc::new(Semaphore::new(ALL)), tenants: Mutex::default() }
+    }
+}
+
+impl Slots {
+    /// Waits for a place in turn; `None` when there was none in that time.
+    pub async fn wait(&self, tenant: TenantId, patience: Duration) -> Option<Slot> {
+        let of_tenant = {
+            let mut tenants = self.tenants.lock().unwrap_or_else(PoisonError::into_inner);
+            Arc::clone(tenants.entry(tenant).or_insert_with(|| Arc::new(Semaphore::new(OF_ONE))))
+        };
+        let both = async {
+            // The tenant's first: who waits for that takes no place from others.
+            let _of_tenant = of_tenant.acquire_owned().await.ok()?;
+            let _of_all = Arc::clone(&self.all).acquire_owned().await.ok()?;
+            Some(Slot { _of_tenant, _of_all })
+        };
+        tokio::time::timeout(patience, both).await.ok().flatten()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_tenant_that_holds_its_places_keeps_no_other_waiting_and_waits_no_longer_than_told() {
+        let slots = Slots::default();
+        let soon = Duration::from_millis(50);
+        let [one, other] = [1, 2].map(|n| TenantId::from_bytes([n; 16]));
+        let held = [slots.wait(one, soon).await.unwrap(), slots.wait(one, soon).await.unwrap()];
+        assert!(slots.wait(one, soon).await.is_none());
+        slots.wait(other, soon).await.unwrap();
+        drop(held);
+        slots.wait(one, soon).await.unwrap();
+    }
+}
