@@ -73,7 +73,9 @@ impl Folder {
     /// Puts the new base in the old one's place. Stopping between any two steps leaves something
     /// that [`Folder::recover_interrupted_rebuild`] makes whole.
     pub(crate) fn finish_rebuild(&self) -> Result<(), Error> {
-        rename(&self.base(), &self.replaced())?;
+        if self.base().exists() {
+            rename(&self.base(), &self.replaced())?;
+        }
         rename(&self.rebuilding(), &self.base())?;
         sync_folder(&self.path)?;
         remove(&self.replaced())

@@ -106,6 +106,12 @@ impl Store {
         progress: &mut dyn FnMut(Replayed),
     ) -> Result<Store, Error> {
         folder.recover_interrupted_rebuild()?;
+        if !folder.base().exists() {
+            // The engine does not open what it was stopped in the middle of making, so a base takes
+            // its name once it is whole.
+            Base::open(&folder.start_rebuild()?)?.persist()?;
+            folder.finish_rebuild()?;
+        }
         let base = Base::open(&folder.base())?;
         let directories = RwLock::new(base.directories()?);
         let archived = folder.archive();

@@ -194,6 +194,16 @@ fn a_rebuild_from_an_archive_that_lost_files_is_refused_and_the_base_stays() {
 }
 
 #[test]
+fn a_base_that_was_just_being_made_is_made_anew() {
+    let folder = tempfile::tempdir().unwrap();
+    append(&open(folder.path()), seen_on("m1"));
+    without_base(folder.path());
+    // What the engine leaves when it is stopped early: some folders, no database.
+    fs::create_dir_all(folder.path().join("base.rebuilding/keyspaces/1")).unwrap();
+    assert_eq!(machine_ids(&open(folder.path()), &whole(), SHA1_A), Some(vec!["m1".into()]));
+}
+
+#[test]
 fn a_cap_by_age_goes_by_the_clock() {
     let folder = tempfile::tempdir().unwrap();
     append(&open(folder.path()), seen_on("m1"));
