@@ -24,4 +24,4 @@ mod windows;
 pub use error::{DeliverError, Error};
 pub use format::{Decoded, Format, Problem};
 pub use formats::FORMATS;
-pub use read::{Summary, read};
+pub use read::{MAX_BYTES, Summary, read};

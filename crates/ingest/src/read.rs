@@ -31,6 +31,9 @@ const OTHER_REASONS: &str = "other reasons";
 const UNRECOGNISED: &str = "of no known format";
 const EMPTY: &str = "an empty list of records";
 
+/// The bytes that an input may have where nobody says less.
+pub const MAX_BYTES: u64 = 1 << 40;
+
 /// How far reading has come, or how it ended.
 #[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize)]
 pub struct Summary {
@@ -66,7 +69,8 @@ impl Summary {
 /// Reads one input (already opened; packed or not), decodes it and hands over batches in order.
 ///
 /// `source` names the input in rejects and errors. Without a `format` it is told from the first
-/// records; a Windows event log is always read as one. `deliver` gets at most about 20,000 records
+/// records; a Windows event log is always read as one. More than `max_bytes`, as they come or
+/// unpacked, are refused, whatever they are. `deliver` gets at most about 20,000 records
 /// or 16 MiB of input at a time; `progress` is called after every batch and at the end.
 ///
 /// # Errors
@@ -77,11 +81,12 @@ pub fn read(
     input: impl Read,
     source: &str,
     format: Option<&'static Format>,
+    max_bytes: u64,
     deliver: &mut dyn FnMut(Vec<Record>, Vec<Reject>) -> Result<(), DeliverError>,
     progress: &mut dyn FnMut(&Summary),
 ) -> Result<Summary, Error> {
-    let counts = Counts::default();
-    let packed = Counted { input, count: &counts.packed, failed: &counts.failed };
+    let counts = Counts { max_bytes, ..Counts::default() };
+    let packed = Counted { input, count: &counts.packed, counts: &counts, failed: &counts.failed };
     let mut run = Run {
         source,
         format,
@@ -97,6 +102,12 @@ pub fn read(
     };
     match run.pieces(packed) {
         Ok(()) => {}
+        // A decoder wraps what it is told, so the error itself does not say it.
+        Err(Stop::Input(_)) if counts.beyond.get() => {
+            let limit =
+                format!("{source} has more than {max_bytes} bytes, packed or unpacked: send it in parts");
+            return Err(Error::Limit(limit));
+        }
         Err(Stop::Input(error)) if counts.failed.get() => {
             return Err(Error::Read(source.to_owned(), error));
         }
@@ -123,6 +134,10 @@ pub fn read(
 struct Counts {
     packed: Cell<u64>,
     unpacked: Cell<u64>,
+    /// The most that either may come to, …
+    max_bytes: u64,
+    /// … and whether one was more.
+    beyond: Cell<bool>,
     failed: Cell<bool>,
 }
 
@@ -144,7 +159,8 @@ impl Run<'_> {
     fn pieces(&mut self, packed: impl Read) -> Result<(), Stop> {
         let counts = self.counts;
         let unpacked = unpack::open(packed, &counts.packed, Limits::DEFAULT)?;
-        let mut unpacked = Counted { input: unpacked, count: &counts.unpacked, failed: &Cell::new(false) };
+        let mut unpacked =
+            Counted { input: unpacked, count: &counts.unpacked, counts, failed: &Cell::new(false) };
         let head = unpack::peek::<8>(&mut unpacked)?;
         let layout = framing::layout(&head);
         if layout == Layout::EventLog {
@@ -272,10 +288,12 @@ static HASH_COLUMNS: std::sync::LazyLock<Vec<[[Option<ColumnId>; 3]; 2]>> = std:
     tables::ALL.iter().map(columns).collect()
 });
 
-/// Counts the bytes read and remembers whether reading failed at this very place.
+/// Counts the bytes read, ends where they are too many, and remembers whether reading failed at
+/// this very place.
 struct Counted<'c, R> {
     input: R,
     count: &'c Cell<u64>,
+    counts: &'c Counts,
     failed: &'c Cell<bool>,
 }
 
@@ -284,6 +302,10 @@ impl<R: Read> Read for Counted<'_, R> {
         match self.input.read(buffer) {
             Ok(count) => {
                 self.count.set(self.count.get() + count as u64);
+                if self.count.get() > self.counts.max_bytes {
+                    self.counts.beyond.set(true);
+                    return Err(io::Error::other("too many bytes"));
+                }
                 Ok(count)
             }
             Err(error) => {

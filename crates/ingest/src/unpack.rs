@@ -18,13 +18,11 @@ pub struct Limits {
     pub ratio: u64,
     /// Unpacked bytes below which the ratio is not looked at.
     pub free: u64,
-    /// Unpacked bytes in all.
-    pub total: u64,
 }
 
 impl Limits {
     /// What [`read`](crate::read) allows.
-    pub const DEFAULT: Limits = Limits { ratio: 1_000, free: 64 << 20, total: 1 << 40 };
+    pub const DEFAULT: Limits = Limits { ratio: 1_000, free: 64 << 20 };
 }
 
 /// The input unpacks to more than the limits allow; the text names the limit.
@@ -72,10 +70,7 @@ impl Read for Bounded<'_> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let count = self.unpacked.read(buffer)?;
         self.given += count as u64;
-        let Limits { ratio, free, total } = self.limits;
-        if self.given > total {
-            return Err(io::Error::other(Refused(format!("unpacks to more than {total} bytes; split it"))));
-        }
+        let Limits { ratio, free } = self.limits;
         if self.given > free && self.given > self.taken.get().saturating_mul(ratio) {
             let refused =
                 format!("unpacks to more than {ratio} times its size; unpack it yourself if you trust it");

@@ -10,7 +10,7 @@
 
 use std::io::{self, Read, Write};
 
-use pintle_ingest::{DeliverError, Error, FORMATS, Summary, read};
+use pintle_ingest::{DeliverError, Error, FORMATS, MAX_BYTES, Summary, read};
 use pintle_model::Record;
 use pintle_model::tables::device_events;
 
@@ -33,7 +33,7 @@ fn outcome(input: impl Read) -> Result<Outcome, Error> {
         rejects.extend(aside.into_iter().map(|reject| (reject.offset, reject.reason)));
         Ok(())
     };
-    let summary = read(input, "input", None, deliver, &mut |_| {})?;
+    let summary = read(input, "input", None, MAX_BYTES, deliver, &mut |_| {})?;
     Ok(Outcome { ids, rejects, summary })
 }
 
@@ -243,6 +243,29 @@ fn a_bomb_is_refused_by_the_name_of_the_limit() {
 }
 
 #[test]
+fn no_more_bytes_are_read_than_allowed_whatever_they_are() {
+    const MAX: usize = 1 << 20;
+    let zeros = vec![0; 4 * MAX];
+    for (name, input) in [
+        ("plain", (event(1) + "\n").repeat(2 * MAX / event(1).len()).into_bytes()),
+        ("white space", gzip(&vec![b'\n'; 4 * MAX])),
+        ("an event log", gzip(&[b"ElfFile\0", &zeros[..]].concat())),
+        ("zstd", zstd(&vec![b' '; 4 * MAX])),
+        ("what zstd passes over", [&b"\x5a\x2a\x4d\x18\0\0\x40\0"[..], &zeros].concat()),
+    ] {
+        let deliver = &mut |_, _| Ok(());
+        match read(&input[..], "input", None, MAX as u64, deliver, &mut |_| {}) {
+            Err(Error::Limit(limit)) => assert!(limit.contains("more than 1048576 bytes"), "{limit}"),
+            other => panic!("{name}: {other:?}"),
+        }
+    }
+    // So many and no more is not too many.
+    let exact = event(1);
+    let deliver = &mut |_, _| Ok(());
+    read(exact.as_bytes(), "input", None, exact.len() as u64, deliver, &mut |_| {}).unwrap();
+}
+
+#[test]
 fn batches_end_at_the_same_records_whatever_the_pieces_they_arrive_in() {
     let text = (0..45_000).map(|id| event(id) + "\n").collect::<String>();
     let batches = |size: usize| {
@@ -251,7 +274,7 @@ fn batches_end_at_the_same_records_whatever_the_pieces_they_arrive_in() {
             sizes.push(batch.len());
             Ok::<(), DeliverError>(())
         };
-        read(Trickle(text.as_bytes(), size), "input", None, deliver, &mut |_| {}).unwrap();
+        read(Trickle(text.as_bytes(), size), "input", None, MAX_BYTES, deliver, &mut |_| {}).unwrap();
         sizes
     };
     assert_eq!(batches(usize::MAX), [20_000, 20_000, 5_000]);
@@ -286,7 +309,7 @@ fn an_empty_list_is_counted_and_no_reject() {
 #[test]
 fn what_delivers_and_what_reads_may_fail_and_that_is_an_error() {
     let refuse = &mut |_, _| Err(DeliverError::from("full"));
-    let error = read(event(1).as_bytes(), "input", None, refuse, &mut |_| {}).unwrap_err();
+    let error = read(event(1).as_bytes(), "input", None, MAX_BYTES, refuse, &mut |_| {}).unwrap_err();
     assert!(matches!(error, Error::Deliver(_)), "{error}");
 
     struct Broken;

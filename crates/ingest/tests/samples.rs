@@ -6,7 +6,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use pintle_ingest::{FORMATS, read};
+use pintle_ingest::{FORMATS, MAX_BYTES, read};
 use pintle_model::shapes::{alert, evidence};
 use pintle_model::{Cell, Facts, MemberId, Record, Shape};
 use serde_json::{Map, Value, json};
@@ -32,6 +32,7 @@ fn every_sample_gives_the_records_beside_it() {
             fs::File::open(input(&sample)).unwrap(),
             name,
             None,
+            MAX_BYTES,
             &mut |batch, aside| {
                 records.extend(batch.iter().map(render));
                 rejects.extend(

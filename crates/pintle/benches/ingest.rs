@@ -145,6 +145,7 @@ fn read(
         input,
         "bench",
         None,
+        pintle_ingest::MAX_BYTES,
         &mut |records, rejects| {
             if let Some(reject) = rejects.first() {
                 return Err(reject.reason.clone().into());

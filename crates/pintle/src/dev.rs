@@ -6,10 +6,9 @@ pub mod generator;
 pub mod hosts;
 
 use std::ops::ControlFlow;
-use std::path::Path;
 
 use pintle_model::TenantId;
-use pintle_store::{Batch, Store};
+use pintle_store::{Batch, Folder, Store};
 use uuid::Uuid;
 
 use crate::auth::control::{self, ApplicationQuota, Control, NewApplication, Tenant};
@@ -47,9 +46,9 @@ pub struct Credentials {
 
 /// Opens the tenants and applications of a dev folder before anything else does. Under `fixed`
 /// the tenant `default` of a new folder is the well-known one.
-pub fn prepare(folder: &Path, fixed: bool) -> Result<(), crate::auth::Error> {
+pub fn prepare(folder: &Folder, fixed: bool) -> Result<(), crate::auth::Error> {
     let default = if fixed { FIXED_TENANT } else { TenantId::random() };
-    Control::open_with_default(folder, default).map(drop)
+    Control::open_with_default(folder.path(), default).map(drop)
 }
 
 /// Registers the demo application in place of an earlier run's, and says how to use it. It may

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use pintle_model::Time;
-use pintle_store::{Clock, Options, Store};
+use pintle_store::{Clock, Folder, Options, Replayed, Store};
 use tokio::sync::Semaphore;
 
 use crate::auth::control::{Control, Tenant};
@@ -28,14 +28,6 @@ pub enum OpenError {
     /// The keys or the applications.
     #[error(transparent)]
     Auth(#[from] crate::auth::Error),
-    /// The folder itself.
-    #[error("cannot make {}: {source}", .folder.display())]
-    Folder {
-        /// The folder.
-        folder: std::path::PathBuf,
-        /// The refusal.
-        source: std::io::Error,
-    },
 }
 
 /// How the store of such a configuration is opened.
@@ -80,20 +72,29 @@ pub struct Instance {
 }
 
 impl Instance {
-    /// Opens a data folder, making what is not there. A second process gets
-    /// [`pintle_store::Error::InUse`] and has changed nothing by then.
-    pub fn open(folder: &Path, config: Config, clock: Clock) -> Result<Instance, OpenError> {
-        let made = std::fs::create_dir_all(folder);
-        made.map_err(|source| OpenError::Folder { folder: folder.to_owned(), source })?;
-        let control = Control::open(folder)?;
-        let retention = |tenant: Tenant| (tenant.id, config.retention_of(tenant.id, &tenant.name));
-        let options = Options {
-            clock: Arc::clone(&clock),
-            retention: config.retention,
-            tenant_retention: control.tenants().into_iter().map(retention).collect(),
-            archive: config.archive.caps(),
-        };
-        let store = Arc::new(Store::open(folder, options)?);
+    /// Opens the data folder at `path` as [`Instance::open_in`] does, making it if it is not there. A
+    /// second process gets [`pintle_store::Error::InUse`] and has changed nothing by then.
+    pub fn open(path: &Path, config: Config, clock: Clock) -> Result<Instance, OpenError> {
+        Instance::open_in(Folder::lock(path)?, config, clock, &mut |_| {})
+    }
+
+    /// Opens a data folder, making what is not there. Calls `progress` as [`Store::open_in`] does.
+    pub fn open_in(
+        folder: Folder,
+        config: Config,
+        clock: Clock,
+        progress: &mut dyn FnMut(Replayed),
+    ) -> Result<Instance, OpenError> {
+        let control = Control::open(folder.path())?;
+        let options = store_options(&config, &control, Arc::clone(&clock));
+        let store = Arc::new(Store::open_in(folder, options, progress)?);
+        let folder = store.folder();
+        if let Some(torn) = store.set_aside() {
+            tracing::warn!(
+                kept = %torn.display(),
+                "the archive ended in batches that were never acknowledged; they were set aside"
+            );
+        }
         let public_url = config.server.public_url.as_ref().map(|url| url.as_str());
         let issuer = Issuer::open(folder, public_url, config.issuer.token_lifetime)?;
         let accepted = config.issuer.accepted_audiences.iter().map(Audience::as_str);

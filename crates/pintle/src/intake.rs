@@ -1,8 +1,7 @@
 //! Telemetry on its way in, whoever brings it: an input is read batch by batch, each batch is
 //! appended, and what came of it is counted.
 
-use std::cell::Cell;
-use std::io::{self, Read};
+use std::io::Read;
 
 use pintle_ingest::{Format, Summary};
 use pintle_model::TenantId;
@@ -14,6 +13,13 @@ use crate::instance::Instance;
 #[derive(Debug, thiserror::Error)]
 #[error("no format `{0}`: there is {names}", names = names())]
 pub(crate) struct UnknownFormat(String);
+
+impl UnknownFormat {
+    /// The same as the API writes its messages.
+    pub(crate) fn in_the_api_s_words(&self) -> String {
+        format!("Format '{}' is not known: there is {}", self.0, names())
+    }
+}
 
 /// The names of the formats, for people.
 pub(crate) fn names() -> String {
@@ -33,7 +39,7 @@ pub(crate) struct Input<'a> {
     /// Told from the content if there is none.
     pub(crate) format: Option<&'static Format>,
     /// How many bytes it may have, packed or unpacked.
-    pub(crate) limit: Option<u64>,
+    pub(crate) limit: u64,
 }
 
 /// What came of an input. All of it is durable and stays, also if reading stopped early: the same
@@ -49,18 +55,7 @@ pub(crate) struct Taken {
     /// What the batches changed, together.
     pub(crate) receipt: Receipt,
     /// Why reading stopped before the end, if it did.
-    pub(crate) stopped: Option<Stopped>,
-}
-
-/// Why an input was not read to its end.
-#[derive(Debug, thiserror::Error)]
-pub(crate) enum Stopped {
-    /// It is larger than this many bytes.
-    #[error("it is larger than {0} bytes")]
-    TooLarge(u64),
-    /// Reading or keeping it failed.
-    #[error(transparent)]
-    Failed(pintle_ingest::Error),
+    pub(crate) stopped: Option<pintle_ingest::Error>,
 }
 
 /// Takes an input in. Calls `progress` with what is durable after every batch.
@@ -71,13 +66,8 @@ pub(crate) fn take(
     progress: &mut dyn FnMut(&Summary),
 ) -> Taken {
     let Input { tenant, source, format, limit } = input;
-    let limit = limit.unwrap_or(u64::MAX);
     let mut taken = Taken::default();
-    let unpacked = Cell::new(0);
     let mut deliver = |records, rejects| {
-        if unpacked.get() > limit {
-            return Err(Beyond.into());
-        }
         let batch = Batch { tenant, source: source.to_owned(), records, rejects };
         let receipt = instance.store.append(batch)?;
         taken.batches += 1;
@@ -87,52 +77,19 @@ pub(crate) fn take(
     };
     let mut durable = Summary::default();
     let mut progress = |summary: &Summary| {
-        unpacked.set(summary.bytes);
         durable.clone_from(summary);
         progress(summary);
     };
-    let bytes = Limited { bytes, left: limit };
-    let ended = pintle_ingest::read(bytes, source, format, &mut deliver, &mut progress);
+    let ended = pintle_ingest::read(bytes, source, format, limit, &mut deliver, &mut progress);
     (taken.summary, taken.stopped) = match ended {
-        Ok(summary) if summary.bytes > limit => (summary, Some(Stopped::TooLarge(limit))),
         Ok(summary) => (summary, None),
-        Err(error) if is_beyond(&error) => (durable, Some(Stopped::TooLarge(limit))),
-        Err(error) => (durable, Some(Stopped::Failed(error))),
+        Err(error) => (durable, Some(error)),
     };
     if let Some(format) = taken.summary.format {
         let Summary { records, bytes, .. } = taken.summary;
         instance.metrics.ingested(format, records, bytes, taken.summary.rejects());
     }
     taken
-}
-
-/// The input has more bytes than it may.
-#[derive(Debug, thiserror::Error)]
-#[error("the input is too large")]
-struct Beyond;
-
-/// The limit is found while reading or while delivering, and comes back as an error of that.
-fn is_beyond(error: &pintle_ingest::Error) -> bool {
-    match error {
-        pintle_ingest::Error::Read(_, error) => error.get_ref().is_some_and(|inner| inner.is::<Beyond>()),
-        pintle_ingest::Error::Deliver(inner) => inner.is::<Beyond>(),
-        _ => false,
-    }
-}
-
-/// Bytes that fail once more than the limit has been read of them, as they came.
-struct Limited<R> {
-    bytes: R,
-    left: u64,
-}
-
-impl<R: Read> Read for Limited<R> {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let read = self.bytes.read(buffer)?;
-        let length = u64::try_from(read).unwrap_or(u64::MAX);
-        self.left = self.left.checked_sub(length).ok_or_else(|| io::Error::other(Beyond))?;
-        Ok(read)
-    }
 }
 
 #[cfg(test)]
@@ -152,7 +109,7 @@ mod tests {
         (0..count).map(row).collect::<Vec<_>>().join("\n")
     }
 
-    fn take_within(instance: &Instance, limit: Option<u64>, bytes: impl Read) -> Taken {
+    fn take_within(instance: &Instance, limit: u64, bytes: impl Read) -> Taken {
         let tenant = instance.control.tenant("default").unwrap().id;
         take(instance, Input { tenant, source: "rows", format: None, limit }, bytes, &mut |_| {})
     }
@@ -164,11 +121,11 @@ mod tests {
         let instance = Instance::open(folder.path(), Config::default(), clock).unwrap();
         // A batch ends after 20,000 records.
         let rows = rows(20_001);
-        let first = take_within(&instance, None, rows.as_bytes());
+        let first = take_within(&instance, pintle_ingest::MAX_BYTES, rows.as_bytes());
         assert_eq!((first.summary.records, first.batches, first.repeated_batches), (20_001, 2, 0));
         assert_eq!((first.receipt.new_machines, first.receipt.new_pairs), (20_001, 20_001));
         assert!(first.stopped.is_none() && !first.receipt.repeated);
-        let again = take_within(&instance, None, rows.as_bytes());
+        let again = take_within(&instance, pintle_ingest::MAX_BYTES, rows.as_bytes());
         assert_eq!((again.batches, again.repeated_batches, again.receipt.new_files), (2, 2, 0));
         assert!(again.receipt.repeated);
     }
@@ -186,9 +143,10 @@ mod tests {
             .unwrap();
         assert!((packed.len() as u64) < length - 1);
         for bytes in [rows.as_bytes(), &packed] {
-            let stopped = take_within(&instance, Some(length - 1), bytes).stopped;
-            assert!(matches!(stopped, Some(Stopped::TooLarge(limit)) if limit == length - 1), "{stopped:?}");
-            assert!(take_within(&instance, Some(length), bytes).stopped.is_none());
+            let stopped = take_within(&instance, length - 1, bytes).stopped;
+            let Some(pintle_ingest::Error::Limit(limit)) = stopped else { panic!("{stopped:?}") };
+            assert!(limit.contains(&format!("more than {} bytes", length - 1)), "{limit}");
+            assert!(take_within(&instance, length, bytes).stopped.is_none());
         }
     }
 
@@ -196,19 +154,15 @@ mod tests {
     fn what_was_durable_before_an_input_broke_off_is_told() {
         struct Broken;
         impl Read for Broken {
-            fn read(&mut self, _: &mut [u8]) -> io::Result<usize> {
-                Err(io::Error::other("gone"))
+            fn read(&mut self, _: &mut [u8]) -> std::io::Result<usize> {
+                Err(std::io::Error::other("gone"))
             }
         }
         let folder = tempfile::tempdir().unwrap();
         let clock = pintle_store::Options::default().clock;
         let instance = Instance::open(folder.path(), Config::default(), clock).unwrap();
-        let taken = take_within(&instance, None, rows(20_001).as_bytes().chain(Broken));
-        assert!(
-            matches!(taken.stopped, Some(Stopped::Failed(pintle_ingest::Error::Read(..)))),
-            "{:?}",
-            taken.stopped
-        );
+        let taken = take_within(&instance, pintle_ingest::MAX_BYTES, rows(20_001).as_bytes().chain(Broken));
+        assert!(matches!(taken.stopped, Some(pintle_ingest::Error::Read(..))), "{:?}", taken.stopped);
         assert_eq!((taken.summary.records, taken.receipt.new_machines), (20_000, 20_000));
         assert!(instance.metrics.encode().contains("20000"), "{}", instance.metrics.encode());
     }

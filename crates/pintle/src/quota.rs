@@ -113,9 +113,10 @@ impl Quotas {
     pub fn count(&self, bucket: Bucket, limits: Limits, now: Time) -> Result<Allowance, Exceeded> {
         let mut counted = self.counted();
         let calls = counted.buckets.entry(bucket).or_default();
-        // The clock may be set back; calls stay in order all the same.
-        let now = (now.ticks() / 10_000).max(calls.back().copied().unwrap_or(i64::MIN));
+        let now = now.ticks() / 10_000;
         forget(calls, now);
+        // The clock may be set back a little; calls stay in order all the same.
+        let now = now.max(calls.back().copied().unwrap_or(i64::MIN));
         let exceeded = [(limits.per_minute, MINUTE), (limits.per_hour, HOUR)]
             .into_iter()
             .filter_map(|(limit, window)| Some((limit, window, wait(calls, limit, window, now)?)))
@@ -165,8 +166,10 @@ impl Quotas {
     }
 }
 
-/// Drops the calls that no window holds any more.
+/// Drops the calls that no window holds any more, and those of a clock that was ahead by more than
+/// a window: it was wrong then, and to wait for its time could take years.
 fn forget(calls: &mut Calls, now: i64) {
+    calls.truncate(calls.partition_point(|call| *call <= now + millis(HOUR)));
     let old = calls.partition_point(|call| *call <= now - millis(HOUR));
     calls.drain(..old);
     if calls.len() * 4 < calls.capacity() {
@@ -300,6 +303,25 @@ mod tests {
         call(3_599_999).unwrap_err();
         call(3_600_000).unwrap();
         call(3_600_001).unwrap_err();
+    }
+
+    #[test]
+    fn a_clock_that_was_years_ahead_does_not_keep_callers_out_also_after_a_restart() {
+        const YEAR: i64 = 365 * 24 * 3_600_000;
+        let (folder, quotas) = quotas();
+        quotas.count(bucket("a"), FEW, at(0)).unwrap();
+        for millis in 0..3 {
+            quotas.count(bucket("a"), FEW, at(YEAR + millis)).unwrap();
+        }
+        quotas.count(bucket("a"), FEW, at(YEAR + 3)).unwrap_err();
+        quotas.save(at(YEAR + 3)).unwrap();
+        let (restarted, _) = Quotas::open(folder.path());
+        for quotas in [quotas, restarted] {
+            for millis in 0..3 {
+                quotas.count(bucket("a"), FEW, at(1_000 + millis)).unwrap();
+            }
+            assert_eq!(quotas.count(bucket("a"), FEW, at(2_000)).unwrap_err().retry_after, 59);
+        }
     }
 
     #[test]

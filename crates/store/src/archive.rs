@@ -10,6 +10,7 @@ mod frame;
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{Read, Seek, SeekFrom, Write};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 use pintle_model::Time;
@@ -48,9 +49,8 @@ pub(crate) struct Archive {
 }
 
 impl Archive {
-    /// Opens the folder's archive, making it if there is none. A torn end is moved aside.
+    /// Opens the archive in a folder, making its first segment if there is none.
     pub(crate) fn open(folder: &Path, caps: ArchiveCaps) -> Result<Archive, Error> {
-        fs::create_dir_all(folder).map_err(Error::io(format!("making {}", folder.display())))?;
         let last = segments(folder)?.pop();
         let (file, end) = match last {
             Some(segment) => {
@@ -150,12 +150,14 @@ pub(crate) fn sync_last(folder: &Path) -> Result<(), Error> {
     sync_folder(folder)
 }
 
-/// Bytes of all segments from `from` on.
+/// Bytes from `from` on, to the end of the last segment.
 pub(crate) fn size_from(folder: &Path, from: Position) -> Result<u64, Error> {
     let mut total = 0;
     for segment in segments(folder)?.into_iter().filter(|segment| *segment >= from.segment) {
         let file = path(folder, segment);
-        total += file.metadata().map_err(Error::io(format!("reading {}", file.display())))?.len();
+        let length = file.metadata().map_err(Error::io(format!("reading {}", file.display())))?.len();
+        let before = if segment == from.segment { from.offset } else { 0 };
+        total += length.saturating_sub(before);
     }
     Ok(total)
 }
@@ -230,8 +232,12 @@ fn set_torn_end_aside(folder: &Path, segment: u32, offset: u64, reason: &str) ->
     let mut torn = Vec::new();
     file.read_to_end(&mut torn).map_err(Error::io(what()))?;
     let aside = folder.join(format!("{segment:08}-{offset}.torn"));
-    let mut kept = File::create(&aside).map_err(Error::io(what()))?;
-    kept.write_all(&torn).and_then(|()| kept.sync_all()).map_err(Error::io(what()))?;
+    private()
+        .create(true)
+        .truncate(true)
+        .open(&aside)
+        .and_then(|mut kept| kept.write_all(&torn).and_then(|()| kept.sync_all()))
+        .map_err(Error::io(what()))?;
     file.set_len(offset).map_err(Error::io(what()))?;
     file.sync_all().map_err(Error::io(what()))?;
     sync_folder(folder)?;
@@ -255,10 +261,17 @@ fn segments(folder: &Path) -> Result<Vec<u32>, Error> {
     Ok(numbers)
 }
 
+/// For files that only their owner may read.
+fn private() -> OpenOptions {
+    let mut options = OpenOptions::new();
+    options.write(true).mode(0o600);
+    options
+}
+
 fn create(folder: &Path, segment: u32) -> Result<File, Error> {
     let name = path(folder, segment);
     let what = || format!("making {}", name.display());
-    let mut file = OpenOptions::new().append(true).create_new(true).open(&name).map_err(Error::io(what()))?;
+    let mut file = private().append(true).create_new(true).open(&name).map_err(Error::io(what()))?;
     file.write_all(MAGIC).map_err(Error::io(what()))?;
     file.write_all(&VERSION.to_le_bytes()).map_err(Error::io(what()))?;
     file.sync_all().map_err(Error::io(what()))?;

@@ -30,6 +30,7 @@ use sha2::{Digest, Sha256};
 
 use crate::archive::{ArchivedBatch, BatchId, Position};
 use crate::directory::Directory;
+use crate::folders::make_private;
 use crate::observe::Observed;
 use crate::{Error, Receipt, Reject, Totals};
 
@@ -74,6 +75,8 @@ pub(crate) struct Base {
 impl Base {
     /// Opens the base, making an empty one if there is none.
     pub(crate) fn open(folder: &Path) -> Result<Base, Error> {
+        // The engine makes its files as the umask says; behind this door nobody else sees them.
+        make_private(folder)?;
         let db = Database::builder(folder).cache_size(CACHE_BYTES).worker_threads(1).open()?;
         let keyspace = |name: &str| db.keyspace(name, KeyspaceCreateOptions::default);
         let base = Base {

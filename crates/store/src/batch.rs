@@ -23,8 +23,8 @@ impl Batch {
     pub const MAX_RECORDS: usize = 100_000;
 }
 
-/// A record that could not be read, kept aside.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+/// A record that could not be read, kept aside. Ordered by where it was.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Reject {
     /// The file or inlet it came from.
     pub source: String,

@@ -9,69 +9,91 @@ use rustix::fs::{FlockOperation, flock};
 
 use crate::Error;
 
-/// Where the archive lies.
-pub(crate) fn archive(folder: &Path) -> PathBuf {
-    folder.join("archive")
+/// A data folder that belongs to this process for as long as this value lives. Nothing in a data
+/// folder may be changed by who has no such value of it.
+pub struct Folder {
+    path: PathBuf,
+    /// The lock goes with the process, however it ends.
+    _lock: File,
 }
 
-/// Where the base lies.
-pub(crate) fn base(folder: &Path) -> PathBuf {
-    folder.join("base")
-}
+impl Folder {
+    /// Makes the folder if it is not there, and takes it for this process. Fails with
+    /// [`Error::InUse`] if another one has it.
+    pub fn lock(path: &Path) -> Result<Folder, Error> {
+        make_private(path)?;
+        let name = path.join("LOCK");
+        let opening = format!("opening {}", name.display());
+        let file = OpenOptions::new()
+            .create(true)
+            .truncate(false)
+            .write(true)
+            .mode(0o600)
+            .open(&name)
+            .map_err(Error::io(opening))?;
+        match flock(&file, FlockOperation::NonBlockingLockExclusive) {
+            Ok(()) => Ok(Folder { path: path.to_owned(), _lock: file }),
+            Err(rustix::io::Errno::WOULDBLOCK) => Err(Error::InUse(path.to_owned())),
+            Err(errno) => {
+                Err(Error::Io { what: format!("locking {}", name.display()), source: errno.into() })
+            }
+        }
+    }
 
-fn rebuilding(folder: &Path) -> PathBuf {
-    folder.join("base.rebuilding")
-}
+    /// Where it is.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
 
-fn replaced(folder: &Path) -> PathBuf {
-    folder.join("base.replaced")
-}
+    /// Where the archive lies.
+    pub(crate) fn archive(&self) -> PathBuf {
+        self.path.join("archive")
+    }
 
-/// Makes the folder if it is not there, and takes it for this process. The lock goes with the
-/// process, however it ends.
-pub(crate) fn lock(folder: &Path) -> Result<File, Error> {
-    let making = || format!("making the data folder {}", folder.display());
-    DirBuilder::new().recursive(true).mode(0o700).create(folder).map_err(Error::io(making()))?;
-    let name = folder.join("LOCK");
-    let opening = format!("opening {}", name.display());
-    let file = OpenOptions::new()
-        .create(true)
-        .truncate(false)
-        .write(true)
-        .mode(0o600)
-        .open(&name)
-        .map_err(Error::io(opening))?;
-    match flock(&file, FlockOperation::NonBlockingLockExclusive) {
-        Ok(()) => Ok(file),
-        Err(rustix::io::Errno::WOULDBLOCK) => Err(Error::InUse(folder.to_owned())),
-        Err(errno) => Err(Error::Io { what: format!("locking {}", name.display()), source: errno.into() }),
+    /// Where the base lies.
+    pub(crate) fn base(&self) -> PathBuf {
+        self.path.join("base")
+    }
+
+    fn rebuilding(&self) -> PathBuf {
+        self.path.join("base.rebuilding")
+    }
+
+    fn replaced(&self) -> PathBuf {
+        self.path.join("base.replaced")
+    }
+
+    /// Nothing where the new base is to be made.
+    pub(crate) fn start_rebuild(&self) -> Result<PathBuf, Error> {
+        let new = self.rebuilding();
+        remove(&new)?;
+        Ok(new)
+    }
+
+    /// Puts the new base in the old one's place. Stopping between any two steps leaves something
+    /// that [`Folder::recover_interrupted_rebuild`] makes whole.
+    pub(crate) fn finish_rebuild(&self) -> Result<(), Error> {
+        rename(&self.base(), &self.replaced())?;
+        rename(&self.rebuilding(), &self.base())?;
+        sync_folder(&self.path)?;
+        remove(&self.replaced())
+    }
+
+    /// Cleans up after a rebuild that did not come to its end: without a base, the old one is put
+    /// back; whatever else is left over goes.
+    pub(crate) fn recover_interrupted_rebuild(&self) -> Result<(), Error> {
+        if !self.base().exists() && self.replaced().exists() {
+            rename(&self.replaced(), &self.base())?;
+        }
+        remove(&self.replaced())?;
+        remove(&self.rebuilding())
     }
 }
 
-/// An empty folder for the new base.
-pub(crate) fn start_rebuild(folder: &Path) -> Result<PathBuf, Error> {
-    let new = rebuilding(folder);
-    remove(&new)?;
-    Ok(new)
-}
-
-/// Puts the new base in the old one's place. Stopping between any two steps leaves something that
-/// [`recover_interrupted_rebuild`] makes whole.
-pub(crate) fn finish_rebuild(folder: &Path) -> Result<(), Error> {
-    rename(&base(folder), &replaced(folder))?;
-    rename(&rebuilding(folder), &base(folder))?;
-    sync_folder(folder)?;
-    remove(&replaced(folder))
-}
-
-/// Cleans up after a rebuild that did not come to its end: without a base, the old one is put
-/// back; whatever else is left over goes.
-pub(crate) fn recover_interrupted_rebuild(folder: &Path) -> Result<(), Error> {
-    if !base(folder).exists() && replaced(folder).exists() {
-        rename(&replaced(folder), &base(folder))?;
-    }
-    remove(&replaced(folder))?;
-    remove(&rebuilding(folder))
+/// Makes a folder that is not there for its owner alone. One that is there stays as it is.
+pub(crate) fn make_private(folder: &Path) -> Result<(), Error> {
+    let made = DirBuilder::new().recursive(true).mode(0o700).create(folder);
+    made.map_err(Error::io(format!("making {}", folder.display())))
 }
 
 /// Makes new and renamed files of a folder durable.

@@ -21,7 +21,8 @@ mod store;
 
 pub use batch::{Batch, Receipt, Reject, Totals};
 pub use error::Error;
+pub use folders::Folder;
 pub use found::{Conflict, FileMachines, Page, Sighting, Span};
 pub use options::{ArchiveCaps, Clock, Options, Retention};
 pub use scope::Scope;
-pub use store::{Rebuilt, Store};
+pub use store::{Replayed, Store};

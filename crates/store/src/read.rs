@@ -1,7 +1,7 @@
 //! The questions. Each takes a [`Scope`] and blocks only for reads of the base.
 
 use std::collections::hash_map::Entry;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BinaryHeap, HashMap};
 
 use pintle_model::{AlertId, FileHash, Hashes, shapes};
 
@@ -223,20 +223,28 @@ impl Store {
         lookup::conflicts(&self.base, scope.tenant())
     }
 
-    /// Records kept aside, by source and offset. At most `limit`.
+    /// Records kept aside, by source and offset. At most `limit`, and no more are in memory
+    /// meanwhile: how many a tenant has is not bounded here, only how many ingest keeps of an input.
     pub fn rejects(&self, scope: &Scope, limit: usize) -> Result<Vec<Reject>, Error> {
-        let mut rejects = self.base.rejects(scope.tenant()).collect::<Result<Vec<_>, _>>()?;
-        rejects.sort_by(|one, other| {
-            (&one.source, one.offset, &one.bytes).cmp(&(&other.source, other.offset, &other.bytes))
-        });
-        rejects.truncate(limit);
-        Ok(rejects)
+        smallest(limit, self.base.rejects(scope.tenant()))
     }
 
     /// How much the tenant holds.
     pub fn totals(&self, scope: &Scope) -> Result<Totals, Error> {
         self.base.totals(scope.tenant())
     }
+}
+
+/// The `limit` smallest, ascending.
+fn smallest<T: Ord>(limit: usize, all: impl Iterator<Item = Result<T, Error>>) -> Result<Vec<T>, Error> {
+    let mut kept = BinaryHeap::new();
+    for one in all {
+        kept.push(one?);
+        if kept.len() > limit {
+            kept.pop();
+        }
+    }
+    Ok(kept.into_sorted_vec())
 }
 
 /// A list of JSON objects being written.
@@ -255,5 +263,63 @@ impl<'o> List<'o> {
         self.out.extend_from_slice(members.as_bytes());
         self.out.push(b'}');
         self.written += 1;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::Cell;
+    use std::cmp::Ordering;
+
+    use super::*;
+
+    /// Counts how many of it there are.
+    struct Counted<'c>(u32, &'c Cell<usize>);
+
+    impl<'c> Counted<'c> {
+        fn new(value: u32, alive: &'c Cell<usize>) -> Counted<'c> {
+            alive.set(alive.get() + 1);
+            Counted(value, alive)
+        }
+    }
+
+    impl Drop for Counted<'_> {
+        fn drop(&mut self) {
+            self.1.set(self.1.get() - 1);
+        }
+    }
+
+    impl Ord for Counted<'_> {
+        fn cmp(&self, other: &Self) -> Ordering {
+            self.0.cmp(&other.0)
+        }
+    }
+
+    impl PartialOrd for Counted<'_> {
+        fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+            Some(self.cmp(other))
+        }
+    }
+
+    impl PartialEq for Counted<'_> {
+        fn eq(&self, other: &Self) -> bool {
+            self.0 == other.0
+        }
+    }
+
+    impl Eq for Counted<'_> {}
+
+    #[test]
+    fn the_smallest_are_found_with_no_more_than_that_in_memory() {
+        for limit in [0, 1, 7, 2_000] {
+            let (alive, most) = (Cell::new(0), Cell::new(0));
+            // 0 to 999, each once, in no order.
+            let all = (0..1_000).map(|nth| Ok(Counted::new(nth * 7_919 % 1_000, &alive)));
+            let all = all.inspect(|_| most.set(most.get().max(alive.get())));
+            let found: Vec<u32> = smallest(limit, all).unwrap().iter().map(|found| found.0).collect();
+            let expected: Vec<u32> = (0..1_000).take(limit).collect();
+            assert_eq!(found, expected);
+            assert!(most.get() <= limit + 1, "{} for {limit}", most.get());
+        }
     }
 }

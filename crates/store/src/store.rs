@@ -1,7 +1,6 @@
 //! The store: one folder, one writer at a time, any number of readers.
 
-use std::collections::{BTreeSet, HashMap};
-use std::fs::{self, File};
+use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard};
 
@@ -12,25 +11,25 @@ use crate::archive::{self, Archive, ArchivedBatch, BatchId, Frame, Position};
 use crate::base::Base;
 use crate::directory::Directory;
 use crate::observe::Observed;
-use crate::{Batch, Error, Options, Receipt, Retention, folders};
+use crate::{Batch, Error, Folder, Options, Receipt, Retention, folders};
 
-/// What a rebuild went through.
+/// How far applying the archive again has come, at opening or in a rebuild.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Rebuilt {
+pub struct Replayed {
     /// Batches applied again.
     pub batches: u64,
     /// Records in them.
     pub records: u64,
-    /// Bytes of archive read, of `bytes_total`.
+    /// Bytes of archive applied, of `bytes_total`.
     pub bytes: u64,
-    /// Bytes of archive in all.
+    /// Bytes of archive to apply in all, the headers of segments included.
     pub bytes_total: u64,
 }
 
 /// The store. Cheap to share behind an `Arc`; all methods block, so async callers use a blocking
 /// thread for [`Store::append`].
 pub struct Store {
-    folder: PathBuf,
+    folder: Folder,
     options: Options,
     pub(crate) base: Base,
     pub(crate) directories: Directories,
@@ -39,8 +38,6 @@ pub struct Store {
     /// Held by the one that syncs and applies for all who wait.
     commit: Mutex<Committed>,
     set_aside: Option<PathBuf>,
-    /// Kept for its lock on the folder.
-    _lock: File,
 }
 
 struct Queue {
@@ -94,54 +91,31 @@ enum Enqueued {
 const PERSIST_EVERY: u64 = 500_000;
 
 impl Store {
-    /// Opens the folder, making it if it is not there, and applies what the archive holds beyond
-    /// the base. Fails with [`Error::InUse`] if another process has it.
-    pub fn open(folder: &Path, options: Options) -> Result<Store, Error> {
-        let lock = folders::lock(folder)?;
-        folders::recover_interrupted_rebuild(folder)?;
-        Store::open_locked(folder, options, lock, &mut |_| {})
+    /// Opens the folder at `path` as [`Store::open_in`] does, making it if it is not there. Fails with
+    /// [`Error::InUse`] if another process has it.
+    pub fn open(path: &Path, options: Options) -> Result<Store, Error> {
+        Store::open_in(Folder::lock(path)?, options, &mut |_| {})
     }
 
-    /// Makes the base again from the archive, in place. Calls `progress` after every batch. Fails
-    /// if the caps have dropped a part of the archive: a rebuild would forget what it held.
-    pub fn rebuild(
-        folder: &Path,
+    /// Opens the store of a folder, making one if there is none, and applies what the archive holds
+    /// beyond the base: after a crash a little, without a base all. Calls `progress` after every
+    /// batch of that.
+    pub fn open_in(
+        folder: Folder,
         options: Options,
-        progress: &mut dyn FnMut(Rebuilt),
+        progress: &mut dyn FnMut(Replayed),
     ) -> Result<Store, Error> {
-        let lock = folders::lock(folder)?;
-        folders::recover_interrupted_rebuild(folder)?;
-        let archived = folders::archive(folder);
-        let applied = Base::open(&folders::base(folder))?.applied()?;
-        if !archive::is_complete(&archived, applied)? {
-            return Err(Error::ArchiveIncomplete(archived));
-        }
-        let new = folders::start_rebuild(folder)?;
-        let base = Base::open(&new)?;
-        let directories = RwLock::default();
-        let mut rebuilt =
-            Rebuilt { bytes_total: archive::size_from(&archived, Position::START)?, ..Rebuilt::default() };
-        replay(&archived, Position::START, applied, &base, &directories, &mut rebuilt, progress)?;
-        base.persist()?;
-        drop(base);
-        folders::finish_rebuild(folder)?;
-        Store::open_locked(folder, options, lock, &mut |_| {})
-    }
-
-    fn open_locked(
-        folder: &Path,
-        options: Options,
-        lock: File,
-        progress: &mut dyn FnMut(Rebuilt),
-    ) -> Result<Store, Error> {
-        let base = Base::open(&folders::base(folder))?;
+        folder.recover_interrupted_rebuild()?;
+        let base = Base::open(&folder.base())?;
         let directories = RwLock::new(base.directories()?);
-        let archived = folders::archive(folder);
-        fs::create_dir_all(&archived).map_err(Error::io(format!("making {}", archived.display())))?;
+        let archived = folder.archive();
+        folders::make_private(&archived)?;
+        // What is synced in the archive is only as durable as the archive's own name.
+        folders::sync_folder(folder.path())?;
         archive::sync_last(&archived)?;
         let applied = base.applied()?;
         let mut caught_up =
-            Rebuilt { bytes_total: archive::size_from(&archived, applied)?, ..Rebuilt::default() };
+            Replayed { bytes_total: archive::size_from(&archived, applied)?, ..Replayed::default() };
         let set_aside = replay(&archived, applied, applied, &base, &directories, &mut caught_up, progress)?;
         let archive = Archive::open(&archived, options.archive)?;
         if caught_up.batches > 0 {
@@ -153,20 +127,43 @@ impl Store {
         let queue = Queue { archive, waiting: Vec::new(), ids: HashMap::new(), next_ticket: 0, failed: None };
         let committed = Committed { segment, ..Committed::default() };
         Ok(Store {
-            folder: folder.to_owned(),
+            folder,
             options,
             base,
             directories,
             queue: Mutex::new(queue),
             commit: Mutex::new(committed),
             set_aside,
-            _lock: lock,
         })
+    }
+
+    /// Makes the base again from the archive, in place. Calls `progress` after every batch. Fails
+    /// if the caps have dropped a part of the archive: a rebuild would forget what it held.
+    pub fn rebuild(
+        folder: Folder,
+        options: Options,
+        progress: &mut dyn FnMut(Replayed),
+    ) -> Result<Store, Error> {
+        folder.recover_interrupted_rebuild()?;
+        let archived = folder.archive();
+        let applied = Base::open(&folder.base())?.applied()?;
+        if !archive::is_complete(&archived, applied)? {
+            return Err(Error::ArchiveIncomplete(archived));
+        }
+        let base = Base::open(&folder.start_rebuild()?)?;
+        let directories = RwLock::default();
+        let mut rebuilt =
+            Replayed { bytes_total: archive::size_from(&archived, Position::START)?, ..Replayed::default() };
+        replay(&archived, Position::START, applied, &base, &directories, &mut rebuilt, progress)?;
+        base.persist()?;
+        drop(base);
+        folder.finish_rebuild()?;
+        Store::open_in(folder, options, &mut |_| {})
     }
 
     /// The folder.
     pub fn folder(&self) -> &Path {
-        &self.folder
+        self.folder.path()
     }
 
     /// Where opening put the torn end of the archive, if it had one: batches that were being
@@ -189,7 +186,7 @@ impl Store {
         }
         let batch = ArchivedBatch::new(batch, (self.options.clock)())?;
         let outside = self.alerts_outside_retention(&batch);
-        let repeated = Receipt { repeated: true, ..Receipt::default() };
+        let repeated = Receipt { repeated: true, alerts_outside_retention: outside, ..Receipt::default() };
         let (ticket, is_mine) = match self.enqueue(batch)? {
             Enqueued::Known => return Ok(repeated),
             Enqueued::Waiting(ticket) => (ticket, false),
@@ -272,6 +269,7 @@ impl Store {
         Ok(())
     }
 
+    /// How many alerts would not be found now, by the newest that the batch says of each.
     fn alerts_outside_retention(&self, batch: &ArchivedBatch) -> u64 {
         let Some(window) = self.retention(batch.tenant).alerts else { return 0 };
         let oldest = (self.options.clock)() - window;
@@ -284,9 +282,12 @@ impl Store {
             }
             Record::Row(_) => None,
         };
-        let updates = batch.records.iter().filter_map(updated);
-        let outside: BTreeSet<String> = updates.filter(|(_, at)| *at < oldest).map(|(id, _)| id).collect();
-        outside.len() as u64
+        let mut newest = BTreeMap::new();
+        for (id, at) in batch.records.iter().filter_map(updated) {
+            let known = newest.entry(id).or_insert(at);
+            *known = at.max(*known);
+        }
+        newest.into_values().filter(|at| *at < oldest).count() as u64
     }
 
     pub(crate) fn retention(&self, tenant: TenantId) -> Retention {
@@ -329,8 +330,8 @@ fn replay(
     applied: Position,
     base: &Base,
     directories: &Directories,
-    so_far: &mut Rebuilt,
-    progress: &mut dyn FnMut(Rebuilt),
+    so_far: &mut Replayed,
+    progress: &mut dyn FnMut(Replayed),
 ) -> Result<Option<PathBuf>, Error> {
     archive::replay(archived, from, applied, &mut |batch, after, bytes| {
         apply(base, directories, &batch, after)?;

@@ -2,6 +2,7 @@
 #![allow(
     clippy::unwrap_used,
     clippy::indexing_slicing,
+    clippy::panic,
     clippy::string_slice,
     reason = "a test that fails says so"
 )]
@@ -9,11 +10,12 @@
 mod support;
 
 use std::fs;
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use pintle_model::Record;
-use pintle_store::{ArchiveCaps, Error, Options, Store};
+use pintle_store::{ArchiveCaps, Error, Folder, Options, Store};
 use support::{SHA1_A, append, file_seen, machine_ids, open, options, whole};
 
 fn segment(folder: &Path) -> PathBuf {
@@ -33,10 +35,34 @@ fn a_lost_base_is_made_again_from_the_archive() {
     let folder = tempfile::tempdir().unwrap();
     let store = open(folder.path());
     append(&store, support::assorted_records());
+    append(&store, seen_on("m1"));
     let expected = support::answers(&store, &[]);
     drop(store);
     without_base(folder.path());
-    assert_eq!(support::answers(&open(folder.path()), &[]), expected);
+    let mut replayed = Vec::new();
+    let folder = Folder::lock(folder.path()).unwrap();
+    let store = Store::open_in(folder, options(), &mut |so_far| replayed.push(so_far)).unwrap();
+    assert_eq!(support::answers(&store, &[]), expected);
+    let [half, all] = replayed[..] else { panic!("{replayed:?}") };
+    assert!(half.bytes > 0 && half.bytes < half.bytes_total, "{half:?}");
+    assert_eq!((all.batches, all.records), (2, 1 + support::assorted_records().len() as u64));
+    assert_eq!((all.bytes, all.bytes_total), (half.bytes_total, half.bytes_total));
+}
+
+#[test]
+fn opening_applies_only_what_the_base_lacks() {
+    let folder = tempfile::tempdir().unwrap();
+    append(&open(folder.path()), seen_on("m1"));
+    let older = tempfile::tempdir().unwrap();
+    fs::rename(folder.path().join("base"), older.path().join("base")).unwrap();
+    append(&open(folder.path()), seen_on("m2"));
+    without_base(folder.path());
+    fs::rename(older.path().join("base"), folder.path().join("base")).unwrap();
+    let mut replayed = Vec::new();
+    let owned = Folder::lock(folder.path()).unwrap();
+    drop(Store::open_in(owned, options(), &mut |so_far| replayed.push(so_far)).unwrap());
+    assert_eq!((replayed.len(), replayed[0].records), (1, 1));
+    assert_eq!(replayed[0].bytes, replayed[0].bytes_total);
 }
 
 #[test]
@@ -90,8 +116,9 @@ fn damage_to_what_was_applied_is_found_by_a_rebuild_and_named() {
         let mut bytes = sound.clone();
         bytes[place] ^= 0x10;
         fs::write(segment(folder.path()), bytes).unwrap();
-        let error =
-            Store::rebuild(folder.path(), options(), &mut |_| {}).err().expect("the flipped bit is found");
+        let error = Store::rebuild(Folder::lock(folder.path()).unwrap(), options(), &mut |_| {})
+            .err()
+            .expect("the flipped bit is found");
         assert!(matches!(error, Error::Damaged { .. }), "{error}");
         assert!(error.to_string().contains("00000001.seg"), "{error}");
         let store = open(folder.path());
@@ -137,7 +164,7 @@ fn caps_drop_the_oldest_closed_segments_answers_stay_and_a_rebuild_is_refused() 
     assert!(folder.path().join("archive/00000002.seg").exists(), "the open segment is never dropped");
     assert_eq!(machine_ids(&store, &whole(), SHA1_A), Some(vec!["m1".into(), "m2".into()]));
     drop(store);
-    let error = Store::rebuild(folder.path(), options(), &mut |_| {}).err().unwrap();
+    let error = Store::rebuild(Folder::lock(folder.path()).unwrap(), options(), &mut |_| {}).err().unwrap();
     assert!(matches!(error, Error::ArchiveIncomplete(_)), "{error}");
     assert_eq!(machine_ids(&open(folder.path()), &whole(), SHA1_A), Some(vec!["m1".into(), "m2".into()]));
 }
@@ -159,7 +186,8 @@ fn a_rebuild_from_an_archive_that_lost_files_is_refused_and_the_base_stays() {
                 fs::remove_file(&second).unwrap();
             }
         }
-        let error = Store::rebuild(folder.path(), options(), &mut |_| {}).err().unwrap();
+        let error =
+            Store::rebuild(Folder::lock(folder.path()).unwrap(), options(), &mut |_| {}).err().unwrap();
         assert!(matches!(error, Error::ArchiveIncomplete(_)), "{lose}: {error}");
         assert!(folder.path().join("base").exists(), "{lose}");
     }
@@ -183,4 +211,33 @@ fn a_cap_by_age_goes_by_the_clock() {
         drop(Store::open(folder.path(), capped).unwrap());
         assert_eq!(segment(folder.path()).exists(), stays);
     }
+}
+
+#[test]
+fn what_lies_in_the_data_folder_is_its_owners_alone() {
+    use std::os::unix::fs::PermissionsExt;
+    let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
+    let top = tempfile::tempdir().unwrap();
+    let folder = top.path().join("data");
+    append(&open(&folder), seen_on("m1"));
+    assert_eq!(mode(&folder), 0o700);
+    let torn = fs::metadata(segment(&folder)).unwrap().len();
+    fs::OpenOptions::new().append(true).open(segment(&folder)).unwrap().write_all(b"torn").unwrap();
+    drop(open(&folder));
+    let check = || {
+        assert_eq!(mode(&folder.join("archive")), 0o700);
+        assert_eq!(mode(&folder.join("base")), 0o700);
+        assert_eq!(mode(&segment(&folder)), 0o600);
+        assert_eq!(mode(&folder.join(format!("archive/00000001-{torn}.torn"))), 0o600);
+    };
+    check();
+    drop(Store::rebuild(Folder::lock(&folder).unwrap(), options(), &mut |_| {}).unwrap());
+    check();
+
+    // A folder that was there belongs to whoever made it.
+    let given = top.path().join("given");
+    fs::create_dir(&given).unwrap();
+    fs::set_permissions(&given, fs::Permissions::from_mode(0o755)).unwrap();
+    drop(open(&given));
+    assert_eq!(mode(&given), 0o755);
 }

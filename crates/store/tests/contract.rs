@@ -14,7 +14,7 @@ use std::time::Duration;
 
 use pintle_model::shapes::{alert as a, evidence as e};
 use pintle_model::{Record, Time};
-use pintle_store::{Error, Options, Page, Retention, Scope, Store};
+use pintle_store::{Error, Folder, Options, Page, Retention, Scope, Store};
 use support::{
     MD5_A, MD5_B, SHA1_A, SHA1_B, SHA256_A, SHA256_B, TENANT, alert, answers, append, batch, evidence_row,
     file_seen, hash, in_group, machine_ids, open, sighting_of, whole,
@@ -124,7 +124,8 @@ fn answers_do_not_depend_on_order_repetition_or_rebuild() {
         assert_eq!(*expected.get_or_insert(found.clone()), found, "order {seed}");
         let totals = store.totals(&whole()).unwrap();
         drop(store);
-        let store = Store::rebuild(folder.path(), support::options(), &mut |_| {}).unwrap();
+        let store =
+            Store::rebuild(Folder::lock(folder.path()).unwrap(), support::options(), &mut |_| {}).unwrap();
         assert_eq!(answers(&store, &records), found, "rebuilt, order {seed}");
         assert_eq!(store.totals(&whole()).unwrap(), totals);
         drop(store);
@@ -308,8 +309,14 @@ fn retention_hides_alerts_by_last_update_and_machines_by_last_seen() {
     set(support::time("2026-07-01T00:00:00Z") + days(90) + second);
     assert_eq!(machine_ids(&store, &whole(), SHA1_A), None);
 
-    let late = append(&store, vec![alert("a2", "m1", "2026-01-01T00:00:00Z", SHA1_A)]);
-    assert_eq!(late.alerts_outside_retention, 1);
+    let old = alert("a2", "m1", "2026-01-01T00:00:00Z", SHA1_A);
+    for repeated in [false, true] {
+        let late = append(&store, vec![old.clone()]);
+        assert_eq!((late.repeated, late.alerts_outside_retention), (repeated, 1));
+    }
+    let updated = alert("a2", "m1", "2026-09-20T00:00:00Z", SHA1_A);
+    let late = append(&store, vec![updated, old]);
+    assert_eq!(late.alerts_outside_retention, 0, "its newest update lies within");
 }
 
 #[test]
@@ -448,7 +455,13 @@ fn records_kept_aside_are_listed_and_rejected_once() {
     for records in [vec![], support::assorted_records()] {
         store.append(pintle_store::Batch { rejects: vec![reject.clone()], ..batch(records) }).unwrap();
     }
-    assert_eq!(store.rejects(&whole(), 10).unwrap(), [reject]);
+    assert_eq!(store.rejects(&whole(), 10).unwrap(), std::slice::from_ref(&reject));
+
+    let at = |source: &str, offset| pintle_store::Reject { source: source.into(), offset, ..reject.clone() };
+    let rejects = vec![at("g.jsonl", 1), at("f.jsonl", 70), at("e.jsonl", 900), at("f.jsonl", 8)];
+    store.append(pintle_store::Batch { rejects, ..batch(vec![]) }).unwrap();
+    let first = [at("e.jsonl", 900), reject.clone(), at("f.jsonl", 8), at("f.jsonl", 70)];
+    assert_eq!(store.rejects(&whole(), 4).unwrap(), first);
 }
 
 #[test]

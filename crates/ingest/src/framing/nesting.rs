@@ -17,6 +17,8 @@ pub struct Nesting {
     escaped: bool,
     /// The last byte outside strings that was no space.
     before: u8,
+    /// Whether a line end stops the value.
+    on_one_line: bool,
 }
 
 /// What a piece of input did.
@@ -34,6 +36,11 @@ impl Nesting {
     /// A scan that begins inside an object, after one of its values.
     pub fn inside_object() -> Nesting {
         Nesting { objects: 1, depth: 1, before: b']', ..Nesting::default() }
+    }
+
+    /// A scan of a value that is no value any more where its line ends.
+    pub fn on_one_line() -> Nesting {
+        Nesting { on_one_line: true, ..Nesting::default() }
     }
 
     fn in_object(&self) -> bool {
@@ -61,7 +68,8 @@ impl Nesting {
     fn string(&mut self, rest: &[u8]) -> Option<usize> {
         if self.escaped {
             self.escaped = false;
-            return Some(1);
+            // Not even an escaped one.
+            return (rest.first() != Some(&b'\n')).then_some(1);
         }
         let Some(place) = memchr3(b'"', b'\\', b'\n', rest) else {
             return Some(rest.len());
@@ -113,6 +121,7 @@ impl Nesting {
                     self.before = *byte;
                     return Some(1);
                 }
+                b'\n' if self.on_one_line => return (place > 0).then_some(place),
                 b' ' | b'\t' | b'\r' | b'\n' => {}
                 other => self.before = *other,
             }
@@ -148,6 +157,7 @@ mod tests {
             (&b"{\"a\":1,\n{\"b\":2}"[..], 8),
             (b"{\"a\":1\n{\"b\":2}", 7),
             (b"{\"a\":\"cut\n{\"b\":2}", 9),
+            (b"{\"a\":\"cut\\\n{\"b\":2}", 10),
             (b"[1\n{\"b\":2}", 3),
             (b"{\"a\":[1}", 7),
         ] {

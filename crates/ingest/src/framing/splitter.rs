@@ -11,7 +11,8 @@ use super::window::Window;
 use super::{MAX_RECORD, Piece, Sink};
 use crate::error::Stop;
 
-/// How much of an input is looked at to tell lines from documents.
+/// How much of an input is looked at to tell lines from documents, and of an object to tell whether
+/// it is an envelope.
 const HEAD: usize = 1024 * 1024;
 
 const TOO_LONG: &str = "longer than 16 MiB";
@@ -25,12 +26,15 @@ const RECORD_LISTS: &[&[u8]] = &[b"records", b"value", b"events", b"Results", b"
 
 /// Hands the records of `input` to `sink`.
 pub fn split(input: &mut dyn Read, sink: &mut Sink<'_>) -> Result<(), Stop> {
-    let mut splitter = Splitter { window: Window::new(input), damaged: false, sink };
-    if splitter.is_lines()? { splitter.lines() } else { splitter.document() }
+    let mut splitter = Splitter { window: Window::new(input), in_lines: false, damaged: false, sink };
+    splitter.in_lines = splitter.is_lines()?;
+    if splitter.in_lines { splitter.lines() } else { splitter.document() }
 }
 
 struct Splitter<'r, 's, 'f> {
     window: Window<'r>,
+    /// Lines, not documents.
+    in_lines: bool,
     /// A piece was broken, so that closing brackets of what was around it are to be expected.
     damaged: bool,
     sink: &'s mut Sink<'f>,
@@ -228,21 +232,26 @@ impl Splitter<'_, '_, '_> {
     }
 
     /// If an envelope begins here: how many bytes until its first record. An envelope is an object
-    /// in which only `@odata.…`, `Stats` and `Schema` stand before the list.
+    /// in which only `@odata.…`, `Stats` and `Schema` stand before the list; among lines, all of that
+    /// on one.
+    ///
+    /// What is looked at in vain is passed right after, as a line or a value: looking costs no more
+    /// than reading, whatever the input.
     fn envelope(&mut self) -> io::Result<Option<usize>> {
         let mut at = 1;
         loop {
             at = self.after_space(at)?;
-            if self.window.byte(at)? != Some(b'"') {
+            if self.ahead(at)? != Some(b'"') {
                 return Ok(None);
             }
             let begin = at + 1;
             at = begin;
-            while self.window.byte(at)?.is_some_and(|byte| byte != b'"') {
-                if at - begin > 64 {
-                    return Ok(None);
+            loop {
+                match self.ahead(at)? {
+                    Some(b'"') => break,
+                    Some(_) if at - begin <= 64 => at += 1,
+                    _ => return Ok(None),
                 }
-                at += 1;
             }
             let name = self.window.held().get(begin..at).unwrap_or_default();
             let is_list = RECORD_LISTS.contains(&name);
@@ -250,29 +259,38 @@ impl Splitter<'_, '_, '_> {
                 return Ok(None);
             }
             at = self.after_space(at + 1)?;
-            if self.window.byte(at)? != Some(b':') {
+            if self.ahead(at)? != Some(b':') {
                 return Ok(None);
             }
             at = self.after_space(at + 1)?;
             if is_list {
-                return Ok((self.window.byte(at)? == Some(b'[')).then_some(at + 1));
+                return Ok((self.ahead(at)? == Some(b'[')).then_some(at + 1));
             }
             let Some(end) = self.end_of_value(at)? else {
                 return Ok(None);
             };
             at = self.after_space(end)?;
-            if self.window.byte(at)? != Some(b',') {
+            if self.ahead(at)? != Some(b',') {
                 return Ok(None);
             }
             at += 1;
         }
     }
 
-    /// Where the value at `at` ends; `None` when it is none, or longer than a head.
+    /// The byte at `at`, as far as an envelope's opening may reach.
+    fn ahead(&mut self, at: usize) -> io::Result<Option<u8>> {
+        if at >= HEAD {
+            return Ok(None);
+        }
+        let byte = self.window.byte(at)?;
+        Ok(byte.filter(|byte| !self.in_lines || *byte != b'\n'))
+    }
+
+    /// Where the value at `at` ends; `None` when it is none, or ends beyond what is looked at.
     fn end_of_value(&mut self, at: usize) -> io::Result<Option<usize>> {
         let mut end = at;
-        let mut nesting = Nesting::default();
-        match self.window.byte(at)? {
+        let mut nesting = if self.in_lines { Nesting::on_one_line() } else { Nesting::default() };
+        match self.ahead(at)? {
             Some(b'{' | b'[' | b'"') => {}
             _ => {
                 while self
@@ -291,7 +309,7 @@ impl Splitter<'_, '_, '_> {
                 Fed::Broken(_) => return Ok(None),
                 Fed::Open => end = self.window.held().len(),
             }
-            if end - at > HEAD || !self.window.more()? {
+            if end > HEAD || !self.window.more()? {
                 return Ok(None);
             }
         }
@@ -346,7 +364,7 @@ impl Splitter<'_, '_, '_> {
     }
 
     fn after_space(&mut self, mut at: usize) -> io::Result<usize> {
-        while at < HEAD && self.window.byte(at)?.is_some_and(|byte| byte.is_ascii_whitespace()) {
+        while self.ahead(at)?.is_some_and(|byte| byte.is_ascii_whitespace()) {
             at += 1;
         }
         Ok(at)
@@ -365,4 +383,65 @@ impl Splitter<'_, '_, '_> {
 
 fn begins_value(line: &[u8]) -> bool {
     matches!(line.first(), Some(b'{' | b'['))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Gives one line at a time and counts what it gave.
+    struct Lines<'a> {
+        rest: &'a [u8],
+        given: &'a std::cell::Cell<usize>,
+    }
+
+    impl Read for Lines<'_> {
+        fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+            let line = memchr(b'\n', self.rest).map_or(self.rest.len(), |place| place + 1);
+            let count = self.rest.take(line as u64).read(buffer)?;
+            self.rest = &self.rest[count..];
+            self.given.set(self.given.get() + count);
+            Ok(count)
+        }
+    }
+
+    #[test]
+    fn no_line_is_looked_beyond_to_tell_whether_it_is_an_envelope() {
+        for open in [
+            "{\"Stats\":[\"\\\n\",\"\\\n",
+            "{\"Stats\":[\n{},\n",
+            "{\n\n\n",
+            "{\"Stats\":1\n{\"Stats\":1,\n",
+            "{\"Stats\n",
+        ] {
+            let text = "{\"a\":1}\n".to_owned() + &open.repeat(500);
+            let given = std::cell::Cell::new(0);
+            let mut pieces = 0;
+            let mut sink = |piece: Piece<'_>| {
+                if let Piece::Record { offset, bytes } | Piece::Bad { offset, bytes, .. } = piece {
+                    let end = offset as usize + bytes.len() + 1;
+                    assert!(given.get() <= end, "{open:?}: {} read for what ends at {end}", given.get());
+                }
+                pieces += 1;
+                Ok(())
+            };
+            split(&mut Lines { rest: text.as_bytes(), given: &given }, &mut sink).unwrap();
+            assert!(pieces > 500, "{open:?}");
+        }
+    }
+
+    #[test]
+    fn an_opening_without_end_is_not_held() {
+        let text = "{\n".to_owned() + &"\"Stats\":0,\n".repeat(20 * 1024 * 1024 / 11);
+        let given = std::cell::Cell::new(0);
+        let mut reasons = Vec::new();
+        let mut sink = |piece: Piece<'_>| {
+            let Piece::Bad { reason, .. } = piece else { panic!("{piece:?}") };
+            assert!(given.get() < MAX_RECORD + HEAD, "{} read", given.get());
+            reasons.push(reason);
+            Ok(())
+        };
+        split(&mut Lines { rest: text.as_bytes(), given: &given }, &mut sink).unwrap();
+        assert_eq!(reasons, [TOO_LONG]);
+    }
 }

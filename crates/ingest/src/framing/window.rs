@@ -8,20 +8,22 @@ const CHUNK: usize = 256 * 1024;
 /// The unread rest of an input, of which the first bytes are held in memory.
 pub struct Window<'r> {
     input: &'r mut dyn Read,
+    /// The bytes held are `start..end` of it; room for more is behind them.
     buffer: Vec<u8>,
     start: usize,
+    end: usize,
     offset: u64,
 }
 
 impl<'r> Window<'r> {
     /// A window at the beginning of `input`.
     pub fn new(input: &'r mut dyn Read) -> Window<'r> {
-        Window { input, buffer: Vec::new(), start: 0, offset: 0 }
+        Window { input, buffer: Vec::new(), start: 0, end: 0, offset: 0 }
     }
 
     /// The bytes held, from the current offset on.
     pub fn held(&self) -> &[u8] {
-        self.buffer.get(self.start..).unwrap_or_default()
+        self.buffer.get(self.start..self.end).unwrap_or_default()
     }
 
     /// Where in the input the held bytes begin.
@@ -38,18 +40,21 @@ impl<'r> Window<'r> {
 
     /// Holds more bytes. `false` when the input is at its end.
     pub fn more(&mut self) -> io::Result<bool> {
-        self.buffer.drain(..self.start);
-        self.start = 0;
-        let held = self.buffer.len();
-        self.buffer.resize(held + CHUNK, 0);
+        // Room is made only when there is little, so that bytes that come singly cost no more.
+        if self.buffer.len() - self.end < CHUNK / 2 {
+            self.buffer.drain(..self.start);
+            self.end -= self.start;
+            self.start = 0;
+            self.buffer.resize(self.end + CHUNK, 0);
+        }
         let read = loop {
-            match self.input.read(self.buffer.get_mut(held..).unwrap_or_default()) {
+            match self.input.read(self.buffer.get_mut(self.end..).unwrap_or_default()) {
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                other => break other,
+                other => break other?,
             }
         };
-        self.buffer.truncate(held + read.as_ref().unwrap_or(&0));
-        Ok(read? > 0)
+        self.end += read;
+        Ok(read > 0)
     }
 
     /// The byte at `place` of the held bytes, reading on as needed; `None` past the end.

@@ -13,6 +13,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use indicatif::{ProgressBar, ProgressStyle};
+use pintle_store::Folder;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
@@ -87,31 +88,31 @@ fn loopback(text: &str) -> Result<SocketAddr, String> {
     }
 }
 
-/// The data folder: one that was named, or one that goes away with this value.
-enum Folder {
+/// Where the data is: in a folder that was named, or in one that goes away with this value.
+enum Place {
     Kept(PathBuf),
     Temporary(tempfile::TempDir),
 }
 
-impl Folder {
-    fn of(named: Option<PathBuf>) -> io::Result<Folder> {
+impl Place {
+    fn of(named: Option<PathBuf>) -> io::Result<Place> {
         match named {
-            Some(folder) => std::fs::create_dir_all(&folder).map(|()| Folder::Kept(folder)),
+            Some(folder) => Ok(Place::Kept(folder)),
             None => {
                 let private = std::fs::Permissions::from_mode(0o700);
                 tempfile::Builder::new()
                     .prefix("pintle-dev-")
                     .permissions(private)
                     .tempdir()
-                    .map(Folder::Temporary)
+                    .map(Place::Temporary)
             }
         }
     }
 
     fn path(&self) -> &Path {
         match self {
-            Folder::Kept(folder) => folder,
-            Folder::Temporary(folder) => folder.path(),
+            Place::Kept(folder) => folder,
+            Place::Temporary(folder) => folder.path(),
         }
     }
 }
@@ -121,11 +122,12 @@ pub async fn run(args: Args) -> Result<ExitCode, Failure> {
     let mut stop = Stop::new()?;
     let http = bind(args.http, "--http").await?;
     let https = bind(args.https, "--https").await?;
-    let folder = Folder::of(args.data.clone()).map_err(|error| failed("the data folder", error))?;
+    let place = Place::of(args.data.clone()).map_err(|error| failed("the data folder", error))?;
+    let folder = Folder::lock(place.path()).map_err(|error| Failure::Failed(error.to_string()))?;
     let (http_address, https_address) = (bound(&http)?, bound(&https)?);
 
     let identity = ca::make(jiff::Timestamp::now()).map_err(|error| failed("the certificates", error))?;
-    let authority = folder.path().join("ca.pem");
+    let authority = place.path().join("ca.pem");
     private_file::replace(&authority, identity.authority.as_bytes())
         .map_err(|error| failed("the CA", error))?;
     let certificate = Certificate::from_pem(identity.certificate.as_bytes(), identity.key.as_bytes());
@@ -133,7 +135,7 @@ pub async fn run(args: Args) -> Result<ExitCode, Failure> {
 
     let config = config(http_address, https_address, args.mde_limits)?;
     let enough = CancellationToken::new();
-    let mut opening = pin!(open(folder.path().to_owned(), config.clone(), &args, enough.clone()));
+    let mut opening = pin!(open(folder, config.clone(), &args, enough.clone()));
     let (instance, credentials, example) = tokio::select! {
         opened = &mut opening => opened?,
         () = stop.asked() => {
@@ -155,7 +157,7 @@ pub async fn run(args: Args) -> Result<ExitCode, Failure> {
     let guide = Guide {
         http: http_address,
         https: https_address,
-        folder: folder.path(),
+        folder: place.path(),
         authority: &authority,
         credentials: &credentials,
         example: example.as_ref(),
@@ -164,14 +166,14 @@ pub async fn run(args: Args) -> Result<ExitCode, Failure> {
 
     stop.asked().await;
     shutdown.cancel();
-    // A second signal does not wait for running requests.
+    // A second signal does not wait for running requests, and an input may have no end.
+    let beside = tokio::time::timeout(config.server.limits.drain_timeout, listening.close());
     tokio::select! {
-        _ = serving => {}
+        _ = async { tokio::join!(serving, beside) } => {}
         () = stop.asked() => {}
     }
     keeping.abort();
-    listening.close().await;
-    if let Folder::Kept(_) = &folder {
+    if let Place::Kept(_) = &place {
         instance.quotas.save(instance.now())?;
     }
     Ok(ExitCode::SUCCESS)
@@ -215,7 +217,7 @@ fn config(http: SocketAddr, https: SocketAddr, limits: bool) -> Result<Config, F
 /// Opens the instance, registers the application and puts the telemetry in, unless the folder has
 /// some from an earlier run.
 async fn open(
-    folder: PathBuf,
+    folder: Folder,
     config: Config,
     args: &Args,
     enough: CancellationToken,
@@ -232,7 +234,8 @@ async fn open(
     let opening = tokio::task::spawn_blocking(move || {
         let said = |error: &dyn std::fmt::Display| Failure::Failed(error.to_string());
         dev::prepare(&folder, fixed).map_err(|error| said(&error))?;
-        let instance = Instance::open(&folder, config, clock).map_err(|error| said(&error))?.for_dev();
+        let instance = Instance::open_in(folder, config, clock, &mut |_| {});
+        let instance = instance.map_err(|error| said(&error))?.for_dev();
         let credentials =
             dev::register(&instance.control, fixed, instance.now()).map_err(|error| said(&error))?;
         let telemetry = Generator::new(law);

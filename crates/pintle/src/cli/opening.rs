@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use pintle_store::Folder;
+
 use super::serve::{OpenError, Opened, Opening};
 use crate::http::routes;
 use crate::instance::Instance;
@@ -10,8 +12,12 @@ use crate::socket;
 /// Opens the data folder.
 pub(super) fn open(opening: Opening) -> Result<Opened, OpenError> {
     let clock = pintle_store::Options::default().clock;
-    let instance =
-        Arc::new(Instance::open(&opening.folder, opening.config, clock)?.counting_in(opening.metrics));
+    let Opening { folder, config, metrics, mut progress, .. } = opening;
+    let folder = Folder::lock(&folder)?;
+    let instance = Instance::open_in(folder, config, clock, &mut |replayed| {
+        progress.came(replayed.bytes, replayed.bytes_total);
+    })?;
+    let instance = Arc::new(instance.counting_in(metrics));
     for section in instance.sections_without_tenant() {
         tracing::warn!(section = %format!("tenants.{section}"), "there is no such tenant: the section has no effect");
     }
@@ -20,10 +26,9 @@ pub(super) fn open(opening: Opening) -> Result<Opened, OpenError> {
     let router = routes::router(Arc::clone(&instance));
     let finish = move || {
         keeping.abort();
-        tokio::runtime::Handle::current().block_on(listening.close());
         if let Err(error) = instance.quotas.save(instance.now()) {
             tracing::error!(%error, "the quota counts cannot be written: a restart will forget them");
         }
     };
-    Ok(Opened { router, finish: Box::new(finish) })
+    Ok(Opened { router, drain: Box::pin(listening.close()), finish: Box::new(finish) })
 }

@@ -4,7 +4,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use indicatif::{ProgressBar, ProgressStyle};
-use pintle_store::{Rebuilt, Store};
+use pintle_store::{Replayed, Store};
 
 use super::terminal::count;
 use super::{Failure, Folder};
@@ -44,18 +44,20 @@ pub async fn run(args: Args) -> Result<ExitCode, Failure> {
     bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
     let shown = bar.clone();
     let rebuilt = tokio::task::spawn_blocking(move || {
-        let control = Control::open(&folder).map_err(|error| Failure::Failed(error.to_string()))?;
+        let said = |error: &dyn std::fmt::Display| Failure::Failed(error.to_string());
+        let folder = pintle_store::Folder::lock(&folder).map_err(|error| said(&error))?;
+        let control = Control::open(folder.path()).map_err(|error| said(&error))?;
         let clock = Arc::clone(&pintle_store::Options::default().clock);
         let options = instance::store_options(&config, &control, clock);
-        let mut last = Rebuilt::default();
-        let mut progress = |rebuilt: Rebuilt| {
+        let mut last = Replayed::default();
+        let mut progress = |rebuilt: Replayed| {
             shown.set_length(rebuilt.bytes_total);
             shown.set_position(rebuilt.bytes);
             shown.set_message(format!("{} records", count(rebuilt.records)));
             last = rebuilt;
         };
-        let rebuilt = Store::rebuild(&folder, options, &mut progress);
-        rebuilt.map(|_| last).map_err(|error| Failure::Failed(error.to_string()))
+        let rebuilt = Store::rebuild(folder, options, &mut progress);
+        rebuilt.map(|_| last).map_err(|error| said(&error))
     });
     let rebuilt = match rebuilt.await {
         Ok(rebuilt) => rebuilt?,

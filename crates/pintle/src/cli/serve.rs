@@ -9,7 +9,9 @@ use std::net::SocketAddr;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::net::{SocketAddr as UnixAddr, UnixDatagram};
 use std::path::PathBuf;
+use std::pin::Pin;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use axum::Router;
 use tokio::signal::unix::{SignalKind, signal};
@@ -45,12 +47,47 @@ pub struct Opening {
     pub metrics: Metrics,
     /// Cancelled when the server begins to stop.
     pub shutdown: CancellationToken,
+    /// To be told how far a long opening has come.
+    pub progress: Progress,
+}
+
+/// Tells how far opening has come: `/readyz` always, the log and the supervisor every few seconds.
+pub struct Progress {
+    ready: Ready,
+    said: Instant,
+}
+
+impl Progress {
+    /// Between two lines of the log.
+    const EVERY: Duration = Duration::from_secs(5);
+    /// How much longer the supervisor shall wait from each.
+    const PATIENCE: Duration = Duration::from_secs(60);
+
+    fn new(ready: Ready) -> Progress {
+        Progress { ready, said: Instant::now() }
+    }
+
+    /// So many bytes of the archive are applied, of so many that the base lacks.
+    pub fn came(&mut self, done: u64, of: u64) {
+        self.came_at(Instant::now(), done, of);
+    }
+
+    fn came_at(&mut self, now: Instant, done: u64, of: u64) {
+        self.ready.set(Phase::CatchingUp { done, of });
+        if now.duration_since(self.said) >= Progress::EVERY {
+            self.said = now;
+            tracing::info!(done, of, "catching up: bytes of the archive are being applied");
+            tell_supervisor(&format!("EXTEND_TIMEOUT_USEC={}", Progress::PATIENCE.as_micros()));
+        }
+    }
 }
 
 /// What is served.
 pub struct Opened {
     /// The API.
     pub router: Router,
+    /// Ends what is served beside the API. Begun with the stop and given up with it.
+    pub drain: Pin<Box<dyn Future<Output = ()> + Send>>,
     /// Called after the last request, to put down what must survive.
     pub finish: Box<dyn FnOnce() + Send>,
 }
@@ -173,8 +210,9 @@ pub async fn run(
 
     ready.set(Phase::Starting("opening the data folder"));
     let policy = Policy::new(&config, metrics.clone());
-    let access = config.log.access;
-    let opening = Opening { folder, config, metrics: metrics.clone(), shutdown: shutdown.clone() };
+    let (access, drain_timeout) = (config.log.access, config.server.limits.drain_timeout);
+    let progress = Progress::new(ready.clone());
+    let opening = Opening { folder, config, metrics: metrics.clone(), shutdown: shutdown.clone(), progress };
     let opening = tokio::task::spawn_blocking(move || open(opening));
     let opened = tokio::select! {
         opened = opening => opened.unwrap_or_else(|panic| Err(panic.into())),
@@ -183,7 +221,7 @@ pub async fn run(
     let opened = opened.map_err(StartError::Open)?;
 
     let router = observe::wrap(compress::wrap(opened.router), metrics, access);
-    let mut serving = tokio::spawn(serve(router, bound.api, policy, shutdown.clone()));
+    let serving = tokio::spawn(serve(router, bound.api, policy, shutdown.clone()));
     ready.set(Phase::Ready);
     tell_supervisor("READY=1");
     tracing::info!(
@@ -203,9 +241,10 @@ pub async fn run(
     tell_supervisor("STOPPING=1");
     tracing::info!("stopping: finishing running requests");
     shutdown.cancel();
+    let beside = tokio::time::timeout(drain_timeout, opened.drain);
     tokio::select! {
-        finished = &mut serving => {
-            if !matches!(finished, Ok(true)) {
+        (finished, beside) = async { tokio::join!(serving, beside) } => {
+            if !matches!((finished, beside), (Ok(true), Ok(()))) {
                 tracing::warn!("some requests did not finish within server.drain_timeout");
             }
         }
@@ -276,7 +315,6 @@ fn supervisor_address(path: &OsStr) -> io::Result<UnixAddr> {
 #[cfg(test)]
 mod tests {
     use std::sync::mpsc::channel;
-    use std::time::Duration;
 
     use axum::routing::get;
     use rustix::process::{Signal, getpid, kill_process};
@@ -306,17 +344,27 @@ mod tests {
         let health = bound.health.as_ref().and_then(Listener::address).unwrap();
 
         let (go, wait) = channel::<()>();
+        let (came, has_come) = channel();
         let (finish, finished) = channel();
-        let open = move |opening: Opening| {
+        let open = move |mut opening: Opening| {
             assert_eq!(opening.folder, opening.config.data.folder.unwrap());
             wait.recv().unwrap();
+            opening.progress.came(30, 120);
+            came.send(()).unwrap();
+            wait.recv().unwrap();
             let router = Router::new().route("/", get(async || "hello"));
-            Ok(Opened { router, finish: Box::new(move || finish.send(()).unwrap()) })
+            let finish = Box::new(move || finish.send(()).unwrap());
+            Ok(Opened { router, drain: Box::pin(async {}), finish })
         };
         let (stop, stopped) = mpsc::channel(1);
         let server = tokio::spawn(run(config, bound, stopped, open));
         let early = ask(health, "/readyz").await;
         assert!(early.starts_with("HTTP/1.1 503 "), "{early}");
+        go.send(()).unwrap();
+        has_come.recv().unwrap();
+        let catching_up = ask(health, "/readyz").await;
+        assert!(catching_up.starts_with("HTTP/1.1 503 "), "{catching_up}");
+        assert!(catching_up.contains("catching up: 30 of 120 bytes"), "{catching_up}");
         go.send(()).unwrap();
         assert!(ask(api, "/").await.ends_with("hello"));
         assert!(ask(health, "/readyz").await.starts_with("HTTP/1.1 200 "));
@@ -326,6 +374,41 @@ mod tests {
         tokio::time::timeout(Duration::from_secs(10), server).await.unwrap().unwrap().unwrap();
         finished.try_recv().unwrap();
         assert!(TcpStream::connect(api).await.is_err());
+    }
+
+    /// Stops a server beside which something never ends, so many times.
+    async fn stopped_beside_an_endless_input(drain_timeout: Duration, stops: usize) {
+        let folder = tempfile::tempdir().unwrap();
+        let mut config = Config::default();
+        config.data.folder = Some(folder.path().to_owned());
+        config.server.limits.drain_timeout = drain_timeout;
+        config.server.listen.set_port(0);
+        config.server.health_listen.set_port(0);
+        let bound = Bound::new(&config).await.unwrap();
+        let api = bound.api[0].address().unwrap();
+        let (finish, finished) = channel();
+        let open = move |_: Opening| {
+            let finish = Box::new(move || finish.send(()).unwrap());
+            Ok(Opened { router: Router::new(), drain: Box::pin(std::future::pending()), finish })
+        };
+        let (stop, stopped) = mpsc::channel(1);
+        let server = tokio::spawn(run(config, bound, stopped, open));
+        assert!(ask(api, "/").await.starts_with("HTTP/1.1 404 "));
+        for _ in 0..stops {
+            stop.send(()).await.unwrap();
+        }
+        tokio::time::timeout(Duration::from_secs(10), server).await.expect("it stops").unwrap().unwrap();
+        finished.try_recv().unwrap();
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn an_input_without_end_is_given_up_after_the_drain_timeout() {
+        stopped_beside_an_endless_input(Duration::from_millis(100), 1).await;
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn an_input_without_end_is_given_up_when_told_to_stop_again() {
+        stopped_beside_an_endless_input(Duration::from_secs(3_600), 2).await;
     }
 
     #[tokio::test]
@@ -347,6 +430,24 @@ mod tests {
             kill_process(getpid(), signal).unwrap();
             tokio::time::timeout(Duration::from_secs(10), stopped.recv()).await.unwrap().unwrap();
         }
+    }
+
+    #[test]
+    fn the_log_tells_progress_every_five_seconds() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        let log = Arc::new(file.reopen().unwrap());
+        let subscriber = tracing_subscriber::fmt().with_writer(log).with_ansi(false).finish();
+        tracing::subscriber::with_default(subscriber, || {
+            let mut progress = Progress::new(Ready::default());
+            let start = progress.said;
+            for second in 0..12 {
+                progress.came_at(start + Duration::from_secs(second), second, 100);
+            }
+        });
+        let log = std::fs::read_to_string(file.path()).unwrap();
+        let lines: Vec<&str> = log.lines().collect();
+        assert_eq!(lines.len(), 2, "{log}");
+        assert!(lines[0].contains("done=5 of=100") && lines[1].contains("done=10 of=100"), "{log}");
     }
 
     #[test]

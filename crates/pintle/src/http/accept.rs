@@ -1,6 +1,5 @@
 //! The accept loop: takes connections while there is room for them, shakes hands, and hands each
-//! to [`connection`](super::connection). Ends politely: running requests finish, new connections
-//! are refused.
+//! to [`connection`]. Ends politely: running requests finish, new connections are refused.
 
 use std::collections::HashMap;
 use std::io;

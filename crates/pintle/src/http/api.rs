@@ -1,8 +1,8 @@
 //! The API's handlers: one file a resource, one function an endpoint, each the story of its call:
 //! what is asked, where it is looked up, how the answer is dressed.
 //!
-//! A single thing is read on the async thread: a few keys, microseconds. Collections and the ingest
-//! run on a blocking thread, since they may touch many keys and megabytes of rows.
+//! Whatever touches the store runs on a blocking thread: also what is known of a single thing may
+//! lie under many keys, and on a slow disk.
 
 pub mod alerts;
 pub mod files;

@@ -2,6 +2,7 @@
 //! connection has been silent, slow or idle for too long. hyper's own header timeout runs while a
 //! connection idles too, so it cannot tell a slow client from a patient one.
 
+use std::collections::BTreeMap;
 use std::convert::Infallible;
 use std::io;
 use std::panic::AssertUnwindSafe;
@@ -36,6 +37,9 @@ const MAX_HEADER_BYTES: u32 = 64 * 1024;
 const MAX_STREAMS: u32 = 128;
 /// Bytes of an answer that are given out of hand at once.
 const PIECE_BYTES: usize = 256 * 1024;
+/// The same over HTTP/2: a frame. An answer of which no frame is taken has stalled, whatever else
+/// the connection carries.
+const FRAME_BYTES: usize = 16 * 1024;
 /// Streams a client may open and reset at once before the connection ends (CVE-2023-44487).
 const MAX_RESET_STREAMS: usize = 20;
 /// What is read of a body that was answered unread: its stream would be reset at once, and clients
@@ -117,6 +121,7 @@ async fn answer(
     body_timeout: Duration,
     activity: Arc<Activity>,
 ) -> Result<Response, Infallible> {
+    let piece_bytes = if request.version() == Version::HTTP_2 { FRAME_BYTES } else { PIECE_BYTES };
     let running = Running::begin(activity, request.version());
     let stalled = Arc::new(AtomicBool::new(false));
     let http2 = request.version() == Version::HTTP_2;
@@ -141,7 +146,7 @@ async fn answer(
         response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
     }
     let responding = running.responding();
-    Ok(response.map(|body| Body::new(TrackedBody { rest: Bytes::new(), body, _responding: responding })))
+    Ok(response.map(|body| Body::new(TrackedBody { rest: Bytes::new(), body, piece_bytes, responding })))
 }
 
 /// What a connection is doing, seen from both sides: its stream and its requests.
@@ -158,14 +163,19 @@ struct State {
     served: bool,
     /// Handlers at work.
     handlers: usize,
-    /// Answers on their way out.
-    responses: usize,
+    /// Answers on their way out, by number: when a piece of each was last taken.
+    responses: BTreeMap<u64, Instant>,
+    /// The number of the next answer.
+    next_response: u64,
     /// When the first byte after the last request came.
     header_since: Option<Instant>,
     /// Whether there is something to write that the client does not take.
     blocked: bool,
-    /// When something was last written, or the last request ended.
+    /// When something was last written.
     progress: Instant,
+    /// When the last request ended. What else is written (answers to HTTP/2 pings) is no use of the
+    /// connection.
+    used: Instant,
 }
 
 /// What is to be done about a connection.
@@ -184,10 +194,12 @@ impl Activity {
             http2: false,
             served: false,
             handlers: 0,
-            responses: 0,
+            responses: BTreeMap::new(),
+            next_response: 0,
             header_since: None,
             blocked: false,
             progress: Instant::now(),
+            used: Instant::now(),
         };
         Activity { state: Mutex::new(state), changed: Notify::new() }
     }
@@ -200,19 +212,20 @@ impl Activity {
     fn verdict(&self, limits: &Limits) -> Verdict {
         let state = self.state();
         let now = Instant::now();
-        let (end, late) = if state.blocked {
-            (state.progress + limits.body_timeout, Verdict::Cut)
+        // Of an answer over HTTP/1 a piece is long; what is written of it counts.
+        let blocked = state.blocked.then_some(state.progress);
+        // An HTTP/2 client may give no window for one of its answers and take the others.
+        let stalled = state.responses.values().min().copied().filter(|_| !state.blocked || state.http2);
+        let (end, late) = if let Some(since) = blocked.into_iter().chain(stalled).min() {
+            (since + limits.body_timeout, Verdict::Cut)
         } else if state.handlers > 0 {
             return Verdict::Wait(None);
-        } else if state.responses > 0 {
-            // Nothing is blocked, yet the answer does not end: an HTTP/2 client gives no window.
-            (state.progress + limits.body_timeout, Verdict::Cut)
         } else if let Some(since) = state.header_since.filter(|_| !state.http2) {
             (since + limits.header_timeout, Verdict::Cut)
         } else if state.served || state.http2 {
-            (state.progress + limits.idle_timeout, Verdict::Close)
+            (state.used + limits.idle_timeout, Verdict::Close)
         } else {
-            (state.progress + limits.header_timeout, Verdict::Cut)
+            (state.used + limits.header_timeout, Verdict::Cut)
         };
         if end <= now { late } else { Verdict::Wait(Some(end)) }
     }
@@ -222,7 +235,7 @@ impl Activity {
         if !state.served && state.header_since.is_none() && bytes.starts_with(b"PRI") {
             state.http2 = true;
         }
-        if state.handlers == 0 && state.responses == 0 && state.header_since.is_none() {
+        if state.handlers == 0 && state.responses.is_empty() && state.header_since.is_none() {
             state.header_since = Some(Instant::now());
             self.changed.notify_one();
         }
@@ -247,7 +260,10 @@ impl Activity {
 struct Running(Option<Arc<Activity>>);
 
 /// A request while its answer goes out.
-struct Responding(Arc<Activity>);
+struct Responding {
+    activity: Arc<Activity>,
+    number: u64,
+}
 
 impl Running {
     fn begin(activity: Arc<Activity>, version: Version) -> Running {
@@ -264,11 +280,20 @@ impl Running {
         let activity = self.0.take()?;
         let mut state = activity.state();
         state.handlers = state.handlers.saturating_sub(1);
-        state.responses += 1;
+        let number = state.next_response;
+        state.next_response += 1;
+        state.responses.insert(number, Instant::now());
         state.progress = Instant::now();
         drop(state);
         activity.changed.notify_one();
-        Some(Responding(activity))
+        Some(Responding { activity, number })
+    }
+}
+
+impl Responding {
+    /// The client has taken what it was given before.
+    fn taken(&self) {
+        self.activity.state().responses.insert(self.number, Instant::now());
     }
 }
 
@@ -277,7 +302,7 @@ impl Drop for Running {
         if let Some(activity) = &self.0 {
             let mut state = activity.state();
             state.handlers = state.handlers.saturating_sub(1);
-            state.progress = Instant::now();
+            state.used = Instant::now();
             drop(state);
             activity.changed.notify_one();
         }
@@ -286,9 +311,9 @@ impl Drop for Running {
 
 impl Drop for Responding {
     fn drop(&mut self) {
-        let mut state = self.0.state();
-        state.responses = state.responses.saturating_sub(1);
-        state.progress = Instant::now();
+        let mut state = self.activity.state();
+        state.responses.remove(&self.number);
+        state.used = Instant::now();
     }
 }
 
@@ -406,12 +431,13 @@ struct TrackedBody {
     body: Body,
     /// What the body has given and is not passed on yet.
     rest: Bytes,
-    _responding: Option<Responding>,
+    piece_bytes: usize,
+    responding: Option<Responding>,
 }
 
 impl TrackedBody {
     fn piece(&mut self) -> Frame<Bytes> {
-        let length = self.rest.len().min(PIECE_BYTES);
+        let length = self.rest.len().min(self.piece_bytes);
         Frame::data(self.rest.split_to(length))
     }
 }
@@ -424,6 +450,9 @@ impl HttpBody for TrackedBody {
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
+        if let Some(responding) = &self.responding {
+            responding.taken();
+        }
         if !self.rest.is_empty() {
             return Poll::Ready(Some(Ok(self.piece())));
         }

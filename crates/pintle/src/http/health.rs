@@ -21,6 +21,13 @@ pub struct Ready(Arc<RwLock<Phase>>);
 pub enum Phase {
     /// Not there yet; says what it is doing.
     Starting(&'static str),
+    /// Not there yet: applying what the archive holds beyond the base, in bytes.
+    CatchingUp {
+        /// Applied.
+        done: u64,
+        /// Of so many.
+        of: u64,
+    },
     /// Answering.
     Ready,
     /// Finishing what it has.
@@ -60,6 +67,9 @@ async fn readyz(State(ready): State<Ready>) -> Response {
     match ready.phase() {
         Phase::Ready => "ok\n".into_response(),
         Phase::Starting(doing) => unready(doing),
+        Phase::CatchingUp { done, of } => {
+            unready(&format!("catching up: {done} of {of} bytes of the archive are applied"))
+        }
         Phase::Draining => unready("draining"),
     }
 }

@@ -97,7 +97,10 @@ async fn answer(
     let (parts, body) = request.into_parts();
     let correlation = correlation(&parts.headers);
     let answer = async {
-        let body = axum::body::to_bytes(body, MAX_BODY).await.map_err(|_| Problem::body())?;
+        // It is read without a token, so it must come at once, not only steadily.
+        let body = axum::body::to_bytes(body, MAX_BODY);
+        let body = tokio::time::timeout(instance.config.server.limits.body_timeout, body).await;
+        let body = body.map_err(|_| Problem::body())?.map_err(|_| Problem::body())?;
         let form = Form::read(&parts.headers, &body)?;
         let now = instance.now();
         let (issued, audience) = issue(instance, tenant, &form, audience, now)?;

@@ -29,7 +29,7 @@ use crate::auth::control;
 use crate::auth::permission::{Permission, Permissions};
 use crate::http::unread::{DrainedBody, Patience};
 use crate::instance::Instance;
-use crate::intake::{self, Input, Stopped, Taken};
+use crate::intake::{self, Input, Taken};
 
 /// What keeps the socket from being opened.
 #[derive(Debug, thiserror::Error)]
@@ -48,7 +48,8 @@ pub struct Listening {
 }
 
 impl Listening {
-    /// Takes no more requests, lets the running ones end and removes the socket.
+    /// Takes no more requests, lets the running ones end and removes the socket. Dropping this future
+    /// gives up those that still run: what of their inputs is durable stays.
     pub async fn close(self) {
         let _ = std::fs::remove_file(&self.path);
         let _ = self.stop.send(());
@@ -172,7 +173,7 @@ async fn ingest(
     tokio::task::spawn_blocking(move || {
         let input = SyncIoBridge::new(input);
         // Who owns the folder may put in as much as there is.
-        let asked_for = Input { tenant, source: &asked.source, format, limit: None };
+        let asked_for = Input { tenant, source: &asked.source, format, limit: pintle_ingest::MAX_BYTES };
         let taken = intake::take(&instance, asked_for, input, &mut |durable| {
             // A line that finds the channel full is left out: the next one says more.
             let progress =
@@ -204,12 +205,12 @@ fn report(source: String, taken: Taken) -> wire::Report {
 }
 
 /// Why reading stopped, for a list in which the input's name stands already.
-fn reason(stopped: &Stopped, source: &str) -> String {
+fn reason(stopped: &pintle_ingest::Error, source: &str) -> String {
     match stopped {
-        Stopped::Failed(pintle_ingest::Error::Unrecognised(_)) => {
+        pintle_ingest::Error::Unrecognised(_) => {
             format!("of no known format; --format names one: {}", intake::names())
         }
-        Stopped::Failed(pintle_ingest::Error::Read(_, error)) => format!("cannot be read: {error}"),
+        pintle_ingest::Error::Read(_, error) => format!("cannot be read: {error}"),
         stopped => {
             let text = stopped.to_string();
             text.strip_prefix(source).map_or(text.clone(), |rest| rest.trim_start().to_owned())

@@ -7,11 +7,13 @@
 mod command;
 mod commands;
 mod dev;
+mod folder;
 mod ingest;
 mod kill;
 mod map;
 mod origin;
 mod recordings;
+mod retention;
 mod scenario;
 mod server;
 mod table;

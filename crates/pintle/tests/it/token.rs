@@ -1,11 +1,14 @@
 //! Tokens from the token endpoints, in every form that shipped clients ask for them.
 
+use std::time::Duration;
+
 use axum::body::Body;
 use axum::http::Request;
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use pintle::config::Config;
 use serde_json::Value;
+use tokio_stream::StreamExt as _;
 
 use crate::world::{AUDIENCE, Answer, World};
 
@@ -199,4 +202,18 @@ async fn what_is_taken_from_an_application_counts_on_the_next_request() {
         .change_application(id, |application| application.permissions = Default::default())
         .unwrap();
     assert!(!can_call(&world, &body).await);
+}
+
+#[tokio::test]
+async fn a_form_that_comes_a_byte_at_a_time_is_not_waited_for() {
+    let mut config = Config::default();
+    config.server.limits.body_timeout = Duration::from_millis(200);
+    let world = World::new(config);
+    let trickle = tokio_stream::iter(0..).then(async |_: u32| {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+        Ok::<_, std::io::Error>("x")
+    });
+    let request = Request::post(V1).body(Body::from_stream(Box::pin(trickle))).unwrap();
+    let answer = tokio::time::timeout(Duration::from_secs(5), world.send(request)).await.expect("an answer");
+    assert_eq!(answer.status, 400, "{}", answer.body);
 }

@@ -15,7 +15,7 @@ use pintle::config::Config;
 use pintle::http::routes::router;
 use pintle::instance::Instance;
 use pintle_model::Time;
-use pintle_store::{Clock, Options, Store};
+use pintle_store::{Clock, Folder, Options, Store};
 use tower::ServiceExt as _;
 use uuid::Uuid;
 
@@ -93,7 +93,10 @@ impl World {
     pub fn rebuild(&mut self) {
         self.router = Router::new();
         self.instance = None;
-        drop(Store::rebuild(self.folder.path(), Options::default(), &mut |_| {}).unwrap());
+        drop(
+            Store::rebuild(Folder::lock(self.folder.path()).unwrap(), Options::default(), &mut |_| {})
+                .unwrap(),
+        );
         self.open();
     }
 

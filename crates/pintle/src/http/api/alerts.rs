@@ -39,9 +39,13 @@ pub async fn get(
     Key(id): Key,
     _: NoRows,
 ) -> Result<Response, Failure> {
-    let members = instance.store.alert(&caller.scope, &alert_id(&id)?)?;
-    let members = members.ok_or_else(|| Failure::not_found("Alert", &id))?;
-    Ok(entity("Alerts", &origin, &members))
+    let alert = alert_id(&id)?;
+    blocking(move || {
+        let members = instance.store.alert(&caller.scope, &alert)?;
+        let members = members.ok_or_else(|| Failure::not_found("Alert", &id))?;
+        Ok(entity("Alerts", &origin, &members))
+    })
+    .await
 }
 
 /// `GET /api/alerts/{id}/files`: the files that an alert's evidence names by a hash. An alert that

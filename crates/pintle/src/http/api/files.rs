@@ -25,9 +25,13 @@ pub async fn get(
     Key(id): Key,
     _: NoRows,
 ) -> Result<Response, Failure> {
-    let members = instance.store.file(&caller.scope, &hash(&id)?)?;
-    let members = members.ok_or_else(|| Failure::not_found("File", &id))?;
-    Ok(entity("Files", &origin, &members))
+    let hash = hash(&id)?;
+    blocking(move || {
+        let members = instance.store.file(&caller.scope, &hash)?;
+        let members = members.ok_or_else(|| Failure::not_found("File", &id))?;
+        Ok(entity("Files", &origin, &members))
+    })
+    .await
 }
 
 /// `GET /api/files/{id}/machines`: the machines with a record of this file that the caller may

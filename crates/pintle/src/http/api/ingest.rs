@@ -11,6 +11,7 @@ use axum::http::HeaderMap;
 use axum::http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE};
 use axum::response::{IntoResponse, Response};
 use futures_util::TryStreamExt as _;
+use pintle_ingest::Error;
 use pintle_store::{Scope, Totals};
 use serde::Serialize;
 use tokio_util::io::{StreamReader, SyncIoBridge};
@@ -20,7 +21,7 @@ use crate::http::caller::Caller;
 use crate::http::error::Failure;
 use crate::http::form;
 use crate::instance::Instance;
-use crate::intake::{self, Input, Stopped, Taken};
+use crate::intake::{self, Input, Taken};
 
 /// `POST /api/ingest?source=…&format=…`: takes records, gzip or zstd or plain, for the token's
 /// tenant. 200 means that all of them are durable and can be read; records that could not be read
@@ -43,7 +44,7 @@ pub async fn ingest(
     }
     let query = query.unwrap_or_default();
     let format = form::value(&query, "format").as_deref().map(intake::format).transpose();
-    let format = format.map_err(|unknown| Failure::input(unknown.to_string()))?;
+    let format = format.map_err(|unknown| Failure::input(unknown.in_the_api_s_words()))?;
     let source = source_name(form::value(&query, "source").as_deref())?;
     let tenant = caller.scope.tenant();
 
@@ -53,7 +54,7 @@ pub async fn ingest(
     let body = SyncIoBridge::new(Box::pin(body));
     let report = blocking(move || {
         let _slot = slot;
-        let input = Input { tenant, source: &source, format, limit: Some(limit) };
+        let input = Input { tenant, source: &source, format, limit };
         let mut taken = intake::take(&instance, input, body, &mut |_| {});
         if let Some(stopped) = taken.stopped.take() {
             return Err(failure(stopped));
@@ -96,17 +97,15 @@ fn source_name(source: Option<&str>) -> Result<String, Failure> {
 }
 
 /// Why a body was not taken in whole.
-fn failure(stopped: Stopped) -> Failure {
-    use pintle_ingest::Error;
+fn failure(stopped: Error) -> Failure {
     match stopped {
-        Stopped::TooLarge(limit) => Failure::too_large(limit),
-        Stopped::Failed(Error::Read(..)) => Failure::body_broke_off(),
-        Stopped::Failed(Error::Limit(limit)) => Failure::beyond(limit),
-        Stopped::Failed(Error::Unrecognised(_)) => Failure::request_body(format!(
+        Error::Read(..) => Failure::body_broke_off(),
+        Error::Limit(limit) => Failure::beyond(limit),
+        Error::Unrecognised(_) => Failure::request_body(format!(
             "The body is of no known format; name one with ?format=: {}",
             intake::names()
         )),
-        Stopped::Failed(Error::Deliver(inner)) => Failure::unavailable(&*inner),
+        Error::Deliver(inner) => Failure::unavailable(&*inner),
     }
 }
 

@@ -39,7 +39,10 @@ pub async fn get(
     Key(id): Key,
     _: NoRows,
 ) -> Result<Response, Failure> {
-    let members = instance.store.machine(&caller.scope, &id)?;
-    let members = members.ok_or_else(|| Failure::not_found("Machine", &id))?;
-    Ok(entity("Machines", &origin, &members))
+    blocking(move || {
+        let members = instance.store.machine(&caller.scope, &id)?;
+        let members = members.ok_or_else(|| Failure::not_found("Machine", &id))?;
+        Ok(entity("Machines", &origin, &members))
+    })
+    .await
 }

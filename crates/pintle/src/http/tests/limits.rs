@@ -127,6 +127,35 @@ async fn an_http2_client_that_gives_no_window_for_its_answer_is_cut() {
 }
 
 #[tokio::test]
+async fn a_working_handler_is_no_reason_to_keep_an_answer_that_is_not_taken() {
+    let running = start(Limits { body_timeout: ms(200), ..generous() }).await;
+    let stream = TokioIo::new(TcpStream::connect(running.address).await.unwrap());
+    let (mut client, connection) =
+        hyper::client::conn::http2::handshake(TokioExecutor::new(), stream).await.unwrap();
+    let ended = tokio::spawn(connection);
+    let get = |path: &str| Request::get(format!("http://a{path}")).body(Body::empty()).unwrap();
+    let working = tokio::spawn(client.send_request(get("/never")));
+    let _unread = client.send_request(get("/large")).await.unwrap();
+    _ = tokio::time::timeout(PATIENCE, ended).await.expect("it is cut");
+    assert!(working.await.unwrap().is_err());
+}
+
+#[tokio::test]
+async fn pings_do_not_keep_an_idle_connection() {
+    let running = start(Limits { idle_timeout: ms(200), header_timeout: ms(100), ..generous() }).await;
+    let preface = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\u{4}\0\0\0\0\0";
+    let (mut reader, mut writer) = send(running.address, preface).await.into_split();
+    let pings = tokio::spawn(async move {
+        let ping = b"\0\0\x08\x06\0\0\0\0\x00pingping";
+        while writer.write_all(ping).await.is_ok() {
+            tokio::time::sleep(ms(20)).await;
+        }
+    });
+    rest(&mut reader).await;
+    pings.abort();
+}
+
+#[tokio::test]
 async fn a_trusted_proxy_brings_many_clients() {
     let listener = Listener::bind("127.0.0.1:0".parse().unwrap()).await.unwrap();
     let address = listener.address().unwrap();

@@ -28,6 +28,9 @@ async fn readiness_follows_the_servers_life() {
     assert_eq!(readyz().await, (503, "starting\n".to_owned()));
     ready.set(Phase::Starting("opening the data folder"));
     assert_eq!(readyz().await, (503, "opening the data folder\n".to_owned()));
+    ready.set(Phase::CatchingUp { done: 30, of: 120 });
+    let catching_up = "catching up: 30 of 120 bytes of the archive are applied\n";
+    assert_eq!(readyz().await, (503, catching_up.to_owned()));
     ready.set(Phase::Ready);
     assert_eq!(readyz().await, (200, "ok\n".to_owned()));
     ready.set(Phase::Draining);
