@@ -173,3 +173,20 @@ impl Instance {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_section_for_a_tenant_that_does_not_exist_is_found() {
+        let folder = tempfile::tempdir().unwrap();
+        let clock = Options::default().clock;
+        let mut instance = Instance::open(folder.path(), Config::default(), clock).unwrap();
+        let default = instance.control.tenant("default").unwrap();
+        for section in ["default".to_owned(), default.id.to_string(), "deafult".to_owned()] {
+            instance.config.tenants.insert(section, Default::default());
+        }
+        assert_eq!(instance.sections_without_tenant(), ["deafult"]);
+    }
+}

@@ -246,7 +246,8 @@ fn a_rebuild_gives_the_same_answers_and_needs_the_folder_for_itself() {
     assert!(refused.err.contains("stop it first"), "{}", refused.err);
     // Meanwhile others go through the owner.
     assert_eq!(run_on(&place.data, &["search", "--json", KNOWN]).out, before);
-    drop(owner.stdin.take());
+    // It is here already, and an ingest of nothing would be a failure.
+    owner.stdin.take().unwrap().write_all(row(1, "ws-01", 1, KNOWN).as_bytes()).unwrap();
     assert_eq!(Ran::of(owner.wait_with_output().unwrap()).code, 0);
 }
 

@@ -146,6 +146,29 @@ mod tests {
     use super::*;
 
     #[test]
+    fn the_guide_says_how_to_have_port_443_and_what_trusting_the_ca_costs() {
+        let text = |https: u16| {
+            let credentials = Credentials {
+                tenant: "d0c0ffee-0000-4000-8000-000000000001".parse().unwrap(),
+                client: uuid::Uuid::nil(),
+                secret: crate::auth::secret::Secret::from_text("secret"),
+            };
+            Guide {
+                http: "127.0.0.1:4280".parse().unwrap(),
+                https: SocketAddr::from(([127, 0, 0, 1], https)),
+                folder: Path::new("/tmp/data"),
+                authority: Path::new("/tmp/data/ca.pem"),
+                credentials: &credentials,
+                example: None,
+            }
+            .text()
+        };
+        let usual = text(4443);
+        assert!(usual.contains("--https 127.0.0.1:443") && usual.contains("replaces all other"), "{usual}");
+        assert!(!text(443).contains("--https"));
+    }
+
+    #[test]
     fn any_path_is_one_word_of_a_shell() {
         for (path, word) in
             [("/tmp/a-b_c.d", "/tmp/a-b_c.d"), ("/tmp/a b", "'/tmp/a b'"), ("/it's", "'/it'\\''s'")]
