@@ -224,7 +224,7 @@ async fn a_command_reads_its_refusal_although_it_is_still_sending() {
         assert_eq!(refused.to_string(), "no tenant `nobody`: there is default");
         let runes = wire::Ingest { format: Some("runes".into()), ..ingest("x") };
         let refused = client.ingest(&runes, endless(text("{}\n")), &mut |_, _| {}).await.unwrap_err();
-        assert!(refused.to_string().starts_with("no format `runes`"), "{refused}");
+        assert!(refused.to_string().starts_with("Format 'runes' is not known"), "{refused}");
         let unknown = client.ingest(&ingest("x"), endless(text("{}\n")), &mut |_, _| {}).await.unwrap();
         assert!(unknown.error.is_some(), "{unknown:?}");
     }
