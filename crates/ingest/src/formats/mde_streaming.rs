@@ -2,7 +2,10 @@
 //! `category`. The envelope's times say when the record travelled; only `properties.Timestamp`
 //! says when something happened.
 
+use std::borrow::Cow;
+
 use pintle_model::Table;
+use serde::Deserialize;
 
 use crate::defender;
 use crate::format::{Decoded, Format, Problem};
@@ -15,13 +18,35 @@ pub static FORMAT: Format = Format {
     decode,
 };
 
+/// What is kept of a record, read in one pass over it.
+#[derive(Deserialize)]
+struct Envelope<'a> {
+    #[serde(borrow)]
+    category: Cow<'a, str>,
+    #[serde(borrow)]
+    properties: Object<'a>,
+}
+
 fn decode(record: &[u8]) -> Result<Decoded, Problem> {
-    let record = Object::parse(record)?;
+    let text = str::from_utf8(record).map_err(|_| Problem::from("not UTF-8"))?;
+    match serde_json::from_str(text) {
+        Ok(Envelope { category, properties }) => defender::row(table(&category)?, &properties),
+        Err(_) => decode_by_members(text),
+    }
+}
+
+/// The same in two passes, for records that repeat a member, and to say what is wrong with one.
+fn decode_by_members(text: &str) -> Result<Decoded, Problem> {
+    let record = Object::read(text)?;
     let category = record.get("category").and_then(Json::text).ok_or("category is missing")?;
-    let name = category.strip_prefix("AdvancedHunting-").unwrap_or(&category);
-    let table = Table::named(name).ok_or_else(|| unknown_table(name))?;
+    let table = table(&category)?;
     let properties = record.get("properties").and_then(Json::object).ok_or("properties is no object")?;
     defender::row(table, &properties)
+}
+
+fn table(category: &str) -> Result<&'static Table, Problem> {
+    let name = category.strip_prefix("AdvancedHunting-").unwrap_or(category);
+    Table::named(name).ok_or_else(|| unknown_table(name))
 }
 
 /// The reason for a table that is not kept, with as much of its name as a table's name can be.
