@@ -172,11 +172,11 @@ impl Base {
             }
         }
 
-        for (hashes, change) in &observed.files {
-            receipt.new_files += u64::from(self.apply_file(&mut write, tenant, hashes, change)?);
+        let files: Vec<Hashes> = observed.files.iter().map(|(hashes, _)| *hashes).collect();
+        for (hashes, change) in observed.files {
+            receipt.new_files += u64::from(self.apply_file(&mut write, tenant, &hashes, change)?);
         }
-        receipt.new_pairs =
-            self.apply_pairs(&mut write, tenant, &observed.files, &ordinals, observed.pairs)?;
+        receipt.new_pairs = self.apply_pairs(&mut write, tenant, &files, &ordinals, observed.pairs)?;
 
         for (id, change) in observed.alerts {
             let key = key::text(tenant, id.as_str());
@@ -211,13 +211,13 @@ impl Base {
         write: &mut OwnedWriteBatch,
         tenant: TenantId,
         hashes: &Hashes,
-        change: &Entity,
+        change: Entity,
     ) -> Result<bool, Error> {
         let key = key::file(tenant, hashes);
         let known = get::<Entity>(&self.files, &key)?;
         let is_new = known.is_none();
         let mut entity = known.unwrap_or_default();
-        if entity.merge(change.clone(), most::PATHS) || is_new {
+        if entity.merge(change, most::PATHS) || is_new {
             write.insert(&self.files, key, encode(&entity)?);
         }
         if is_new {
@@ -233,40 +233,29 @@ impl Base {
         &self,
         write: &mut OwnedWriteBatch,
         tenant: TenantId,
-        files: &[(Hashes, Entity)],
+        files: &[Hashes],
         ordinals: &[u32],
         pairs: HashMap<(u32, u32), Pair>,
     ) -> Result<u64, Error> {
-        let mut pages: BTreeMap<Vec<u8>, Vec<(u32, Pair)>> = BTreeMap::new();
         let at = |place: u32| usize::try_from(place).unwrap_or(usize::MAX);
-        for ((file, machine), pair) in pairs {
-            let (Some((hashes, _)), Some(ordinal)) = (files.get(at(file)), ordinals.get(at(machine))) else {
-                continue;
-            };
-            let key = key::page(tenant, hashes, key::page_of(*ordinal));
-            pages.entry(key).or_default().push((*ordinal, pair));
-        }
+        let mut seen: Vec<(u32, u32, Pair)> = pairs
+            .into_iter()
+            .filter_map(|((file, machine), pair)| Some((file, *ordinals.get(at(machine))?, pair)))
+            .collect();
+        seen.sort_unstable_by_key(|(file, ordinal, _)| (*file, *ordinal));
+        let page = |(file, ordinal, _): &(u32, u32, Pair)| (*file, key::page_of(*ordinal));
         let mut new_pairs = 0;
-        for (key, seen) in pages {
+        for seen in seen.chunk_by(|one, other| page(one) == page(other)) {
+            let Some((file, number)) = seen.first().map(page) else { continue };
+            let Some(hashes) = files.get(at(file)) else { continue };
+            let key = key::page(tenant, hashes, number);
             let old = self.sightings.get(&key)?;
-            let mut page: BTreeMap<u32, Pair> =
-                old.as_deref().map(|old| page::decode(old).collect()).unwrap_or_default();
-            let mut changed = false;
-            for (ordinal, pair) in seen {
-                changed |= match page.get_mut(&ordinal) {
-                    Some(known) => known.merge(&pair),
-                    None => {
-                        new_pairs += 1;
-                        page.insert(ordinal, pair).is_none()
-                    }
-                };
-            }
-            if changed {
-                write.insert(
-                    &self.sightings,
-                    key,
-                    page::encode(page.iter().map(|(ordinal, pair)| (*ordinal, pair))),
-                );
+            let known = old.as_deref().map(page::decode).into_iter().flatten();
+            let merged = page::merge(known, seen.iter().map(|(_, ordinal, pair)| (*ordinal, *pair)));
+            new_pairs += merged.new;
+            if merged.changed {
+                let pairs = merged.pairs.iter().map(|(ordinal, pair)| (*ordinal, pair));
+                write.insert(&self.sightings, key, page::encode(pairs));
             }
         }
         Ok(new_pairs)

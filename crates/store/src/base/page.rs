@@ -111,6 +111,42 @@ fn take_span(bytes: &mut &[u8]) -> Option<Span> {
     Some(Span { first: Time::from_ticks(first), last: Time::from_ticks(last) })
 }
 
+/// Two pages made one.
+pub(crate) struct Merged {
+    pub(crate) pairs: Vec<(u32, Pair)>,
+    /// Pairs that were not known.
+    pub(crate) new: u64,
+    /// Whether anything was not known.
+    pub(crate) changed: bool,
+}
+
+/// Merges what was seen into what is known; both ascend by ordinal.
+pub(crate) fn merge(
+    known: impl Iterator<Item = (u32, Pair)>,
+    seen: impl Iterator<Item = (u32, Pair)>,
+) -> Merged {
+    let mut known = known.peekable();
+    let mut merged = Merged { pairs: Vec::new(), new: 0, changed: false };
+    for (ordinal, pair) in seen {
+        while let Some(before) = known.next_if(|(known, _)| *known < ordinal) {
+            merged.pairs.push(before);
+        }
+        match known.next_if(|(known, _)| *known == ordinal) {
+            Some((_, mut both)) => {
+                merged.changed |= both.merge(&pair);
+                merged.pairs.push((ordinal, both));
+            }
+            None => {
+                merged.new += 1;
+                merged.changed = true;
+                merged.pairs.push((ordinal, pair));
+            }
+        }
+    }
+    merged.pairs.extend(known);
+    merged
+}
+
 /// LEB128: seven bits a byte, low bits first.
 fn put(out: &mut Vec<u8>, mut number: u64) {
     while number >= 0x80 {
@@ -153,6 +189,21 @@ mod tests {
         assert_eq!(decode(&bytes).collect::<Vec<_>>(), pairs);
         assert_eq!(both.as_target, Some(Span::at(at(5))));
         assert_eq!(both.any_role, Some(Span { first: at(5), last: at(9) }));
+    }
+
+    #[test]
+    fn merging_keeps_what_is_known_and_says_what_is_new() {
+        let at = |seconds: i64| Some(Time::from_unix_seconds(1_600_000_000 + seconds));
+        let (early, late) = (Pair::seen(true, at(1)), Pair::seen(true, at(9)));
+        let mut both = early;
+        both.merge(&late);
+        let known = [(1, early), (3, early), (5, early)];
+        let merged = merge(known.into_iter(), [(0, late), (3, late), (7, late)].into_iter());
+        assert_eq!(merged.pairs, [(0, late), (1, early), (3, both), (5, early), (7, late)]);
+        assert_eq!((merged.new, merged.changed), (2, true));
+        let again = merge(known.into_iter(), [(3, early)].into_iter());
+        assert_eq!(again.pairs, known);
+        assert_eq!((again.new, again.changed), (0, false));
     }
 
     #[test]
