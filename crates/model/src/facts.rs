@@ -22,6 +22,13 @@ impl Fact {
     pub fn replaces(&self, other: &Fact) -> bool {
         self.at > other.at || (self.at == other.at && self.json < other.json)
     }
+
+    /// Whether the value is this text. May say no where it is one that JSON writes with escapes.
+    fn is_text(&self, text: &str) -> bool {
+        let escaped = |byte: u8| matches!(byte, b'"' | b'\\' | 0..0x20);
+        let inside = self.json.strip_prefix('"').and_then(|rest| rest.strip_suffix('"'));
+        inside == Some(text) && !text.bytes().any(escaped)
+    }
 }
 
 /// The members of one entity that some source has given, each with its newest value.
@@ -37,8 +44,14 @@ impl Facts {
 
     /// Notes a text, unless it is empty: an empty cell is an unknown value.
     pub fn note_text(&mut self, member: MemberId, at: Time, text: Option<&str>) {
-        if let Some(text) = text.filter(|text| !text.is_empty()) {
-            self.note(member, at, serde_json::Value::from(text).to_string());
+        let Some(text) = text.filter(|text| !text.is_empty()) else { return };
+        // Most of what telemetry says it has said before, so nothing is allocated to hear it again.
+        match self.0.get_mut(&member.0) {
+            Some(known) if known.at > at => {}
+            Some(known) if known.is_text(text) => known.at = at,
+            _ => {
+                self.note(member, at, serde_json::Value::from(text).to_string());
+            }
         }
     }
 
@@ -160,6 +173,23 @@ mod tests {
         assert_eq!(facts.text(MemberId(0)), Some("ü".repeat(10)));
         assert_eq!(facts.json(MemberId(1)), None);
         assert_eq!(facts.text(MemberId(2)).as_deref(), Some("short"));
+    }
+
+    #[test]
+    fn a_text_is_noted_as_any_value_is() {
+        let texts = ["a", "b", "\\n", "\n", "\"", "\\\"", "é"];
+        let said: Vec<(i64, &str)> =
+            (0..3).flat_map(|at| texts.iter().map(move |text| (at, *text))).collect();
+        let member = MemberId(0);
+        for (one, other) in said.iter().flat_map(|one| said.iter().map(move |other| (one, other))) {
+            let (mut texts, mut values) = (Facts::default(), Facts::default());
+            for (seconds, text) in [one, other] {
+                let at = Time::from_unix_seconds(*seconds);
+                texts.note_text(member, at, Some(text));
+                values.note(member, at, serde_json::Value::from(*text).to_string());
+            }
+            assert_eq!(texts, values, "{one:?}, {other:?}");
+        }
     }
 
     #[test]
