@@ -19,7 +19,7 @@ use crate::ArchiveCaps;
 use crate::Error;
 use crate::folders::sync_folder;
 
-pub(crate) use frame::{ArchivedBatch, BatchId, Frame};
+pub(crate) use frame::{ArchivedBatch, BatchId, Encoded, Frame};
 
 /// A segment is closed once it is larger.
 const SEGMENT_BYTES: u64 = 128 << 20;

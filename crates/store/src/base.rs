@@ -4,7 +4,7 @@
 //! | --- | --- | --- |
 //! | `sightings` | file, page | the machines of the page with first and last seen (`page`) |
 //! | `hashes` | hash, file | nothing: leads from a file's other hashes to it (`key`) |
-//! | `files` | file | what sensors say of its content (`entity`) |
+//! | `files` | file | what sensors say of its content (`entity.rs`) |
 //! | `machines` | id | ordinal and entity |
 //! | `alerts` | id | entity; its evidence are the parts |
 //! | `rejects` | digest | a record kept aside |
@@ -15,7 +15,6 @@
 //! A batch is applied in one atomic write together with the archive position after it, so
 //! applying can stop anywhere and go on, and applying twice changes nothing.
 
-mod entity;
 mod key;
 mod page;
 
@@ -30,26 +29,15 @@ use sha2::{Digest, Sha256};
 
 use crate::archive::{ArchivedBatch, BatchId, Position};
 use crate::directory::Directory;
+use crate::entity::{Entity, most};
 use crate::folders::make_private;
 use crate::observe::Observed;
+use crate::pair::Pair;
 use crate::{Error, Receipt, Reject, Totals};
-
-pub(crate) use entity::Entity;
-pub(crate) use page::Pair;
 
 /// The base's format. A change that an older binary would misread raises it.
 const VERSION: u32 = 1;
 const CACHE_BYTES: u64 = 64 << 20;
-
-/// Bounds of what one entity keeps.
-pub(crate) mod most {
-    /// Adapters of a machine.
-    pub(crate) const ADAPTERS: usize = 64;
-    /// Names and paths of a file.
-    pub(crate) const PATHS: usize = 64;
-    /// Pieces of evidence of an alert.
-    pub(crate) const EVIDENCE: usize = 1000;
-}
 
 /// A machine that a batch changed.
 pub(crate) struct ChangedMachine {

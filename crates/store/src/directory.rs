@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use pintle_model::{MachineId, Time};
 
-use crate::base::Entity;
+use crate::entity::Entity;
 use crate::render::{RenderedMachine, render_machine};
 use crate::{Page, Scope};
 

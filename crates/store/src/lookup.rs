@@ -10,7 +10,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use pintle_model::{FileHash, HashKind, Hashes, TenantId};
 
-use crate::base::{Base, Pair};
+use crate::base::Base;
+use crate::pair::Pair;
 use crate::{Conflict, Error};
 
 /// The most sets of hashes looked at for one hash. Real conflicts have tens of partners; without

@@ -13,7 +13,8 @@ use pintle_model::{
 use sha2::Digest;
 
 use crate::archive::ArchivedBatch;
-use crate::base::{Entity, Pair, most};
+use crate::entity::{Entity, most};
+use crate::pair::Pair;
 use columns::{FileColumns, TableColumns};
 
 /// Text longer than this is cut: names, paths and the like.

@@ -5,9 +5,10 @@ use std::collections::{BTreeMap, BinaryHeap, HashMap};
 
 use pintle_model::{AlertId, FileHash, Hashes, shapes};
 
-use crate::base::{Entity, Pair};
 use crate::directory::{Directory, Window};
+use crate::entity::Entity;
 use crate::lookup::{self, Resolved};
+use crate::pair::Pair;
 use crate::store::{Store, read_lock};
 use crate::{Conflict, Error, FileMachines, Page, Reject, Scope, Sighting, Span, Totals, render};
 

@@ -9,7 +9,7 @@ use pintle_model::{Fact, Hashes, MachineId, MemberId, TenantId, Time, shapes};
 use serde_json::Value;
 
 use crate::Span;
-use crate::base::Entity;
+use crate::entity::Entity;
 
 /// A machine without a signal for longer is `Inactive`, as the API documents.
 const INACTIVE_AFTER: Duration = Duration::from_secs(7 * 24 * 3600);

@@ -7,7 +7,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard};
 use pintle_model::tables::alert_info;
 use pintle_model::{Record, TenantId, Time, shapes};
 
-use crate::archive::{self, Archive, ArchivedBatch, BatchId, Frame, Position};
+use crate::archive::{self, Archive, ArchivedBatch, BatchId, Encoded, Frame, Position};
 use crate::base::Base;
 use crate::directory::Directory;
 use crate::observe::Observed;
@@ -190,10 +190,10 @@ impl Store {
                 limit: Batch::MAX_RECORDS,
             });
         }
-        let batch = ArchivedBatch::new(batch, (self.options.clock)())?;
+        let (batch, encoded) = ArchivedBatch::new(batch, (self.options.clock)())?;
         let outside = self.alerts_outside_retention(&batch);
         let repeated = Receipt { repeated: true, alerts_outside_retention: outside, ..Receipt::default() };
-        let (ticket, is_mine) = match self.enqueue(batch)? {
+        let (ticket, is_mine) = match self.enqueue(batch, &encoded)? {
             Enqueued::Known => return Ok(repeated),
             Enqueued::Waiting(ticket) => (ticket, false),
             Enqueued::Mine(ticket) => (ticket, true),
@@ -211,11 +211,11 @@ impl Store {
         }
     }
 
-    fn enqueue(&self, batch: ArchivedBatch) -> Result<Enqueued, Error> {
+    fn enqueue(&self, batch: ArchivedBatch, encoded: &Encoded) -> Result<Enqueued, Error> {
         if self.base.knows(&batch.id)? {
             return Ok(Enqueued::Known);
         }
-        let frame = Frame::of(&batch)?;
+        let frame = Frame::of(encoded);
         let mut queue = hold(&self.queue);
         if let Some(failed) = &queue.failed {
             return Err(Error::ReadOnly(failed.clone()));

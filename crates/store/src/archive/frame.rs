@@ -1,12 +1,13 @@
 //! One batch in the archive.
 //!
 //! `[compressed length u32][plain length u32][crc32 u32][LZ4 block]`, little-endian; the checksum
-//! covers both lengths and the block.
+//! covers both lengths and the block. Unpacked, the block is the batch as postcard writes it: the
+//! members of [`ArchivedBatch`] in their order.
 
 use std::io::{self, Read};
 
 use pintle_model::{Record, TenantId, Time};
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 use sha2::{Digest, Sha256};
 
 use crate::{Batch, Error, Reject};
@@ -19,30 +20,36 @@ const HEADER_BYTES: usize = 12;
 pub(crate) type BatchId = [u8; 32];
 
 /// A batch as it is kept.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Deserialize)]
 pub(crate) struct ArchivedBatch {
-    pub(crate) id: BatchId,
-    pub(crate) tenant: TenantId,
     pub(crate) source: String,
     /// When it was taken in: the measure of what is an implausible time, also in a rebuild.
     pub(crate) received: Time,
+    pub(crate) tenant: TenantId,
     pub(crate) records: Vec<Record>,
     pub(crate) rejects: Vec<Reject>,
+    /// The SHA-256 of the encoded tenant, records and rejects. It comes last, because it is known
+    /// only then: a batch is encoded once.
+    pub(crate) id: BatchId,
 }
 
+/// An encoded batch.
+pub(crate) struct Encoded(Vec<u8>);
+
 impl ArchivedBatch {
-    /// Dresses a batch for the archive.
-    pub(crate) fn new(batch: Batch, received: Time) -> Result<ArchivedBatch, Error> {
-        let mut id = Sha256::new();
-        for part in [
-            postcard::to_allocvec(&batch.tenant),
-            postcard::to_allocvec(&batch.records),
-            postcard::to_allocvec(&batch.rejects),
-        ] {
-            id.update(part.map_err(|error| Error::Engine(format!("encoding a batch: {error}")))?);
-        }
+    /// Dresses a batch for the archive, and encodes it.
+    pub(crate) fn new(batch: Batch, received: Time) -> Result<(ArchivedBatch, Encoded), Error> {
+        let broken = |error| Error::Engine(format!("encoding a batch: {error}"));
         let Batch { tenant, source, records, rejects } = batch;
-        Ok(ArchivedBatch { id: id.finalize().into(), tenant, source, received, records, rejects })
+        let mut plain = postcard::to_allocvec(&(&source, received)).map_err(broken)?;
+        let told_apart_from = plain.len();
+        plain = postcard::to_extend(&(tenant, &records, &rejects), plain).map_err(broken)?;
+        let id: BatchId = Sha256::digest(plain.get(told_apart_from..).unwrap_or_default()).into();
+        plain.extend_from_slice(&id);
+        if plain.len() > MAX_PLAIN_BYTES {
+            return Err(Error::TooLarge { what: "bytes", found: plain.len(), limit: MAX_PLAIN_BYTES });
+        }
+        Ok((ArchivedBatch { source, received, tenant, records, rejects, id }, Encoded(plain)))
     }
 }
 
@@ -57,20 +64,15 @@ pub(super) enum Problem {
 pub(crate) struct Frame(pub(super) Vec<u8>);
 
 impl Frame {
-    /// Encodes a batch.
-    pub(crate) fn of(batch: &ArchivedBatch) -> Result<Frame, Error> {
-        let plain = postcard::to_allocvec(batch)
-            .map_err(|error| Error::Engine(format!("encoding a batch: {error}")))?;
-        if plain.len() > MAX_PLAIN_BYTES {
-            return Err(Error::TooLarge { what: "bytes", found: plain.len(), limit: MAX_PLAIN_BYTES });
-        }
-        let block = lz4_flex::block::compress(&plain);
+    /// Packs an encoded batch.
+    pub(crate) fn of(Encoded(plain): &Encoded) -> Frame {
+        let block = lz4_flex::block::compress(plain);
         let mut frame = Vec::with_capacity(HEADER_BYTES + block.len());
         frame.extend_from_slice(&length(block.len()));
         frame.extend_from_slice(&length(plain.len()));
         frame.extend_from_slice(&checksum(&frame, &block).to_le_bytes());
         frame.extend_from_slice(&block);
-        Ok(Frame(frame))
+        Frame(frame)
     }
 }
 

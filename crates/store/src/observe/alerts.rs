@@ -7,7 +7,7 @@ use pintle_model::{AlertId, Evidence, Facts, Row, Time, shapes, tables};
 use serde_json::Value;
 
 use super::{cut, note_evidence};
-use crate::base::Entity;
+use crate::entity::Entity;
 
 /// Notes what the row says, if its table is one of the two.
 pub(super) fn note(alerts: &mut BTreeMap<AlertId, Entity>, row: &Row, at: Option<Time>) {

@@ -6,7 +6,7 @@ use std::sync::LazyLock;
 use pintle_model::{ColumnId, Fact, Hashes, MachineId, Row, Table, TableId, Time, shapes, tables};
 
 use super::cut;
-use crate::base::{Entity, most};
+use crate::entity::{Entity, most};
 
 static TABLES: LazyLock<Vec<TableColumns>> =
     LazyLock::new(|| tables::ALL.iter().map(|table| TableColumns::find(table)).collect());

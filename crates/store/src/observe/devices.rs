@@ -4,7 +4,7 @@ use pintle_model::{ColumnId, Fact, Row, Time, shapes, tables};
 use serde_json::{Value, json};
 
 use super::cut;
-use crate::base::{Entity, most};
+use crate::entity::{Entity, most};
 
 /// The longest address in text, with a zone, is not longer.
 const MAX_ADDRESS_BYTES: usize = 64;

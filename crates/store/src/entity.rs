@@ -7,6 +7,16 @@ use serde::{Deserialize, Serialize};
 
 use crate::Span;
 
+/// Bounds of what one entity keeps.
+pub(crate) mod most {
+    /// Adapters of a machine.
+    pub(crate) const ADAPTERS: usize = 64;
+    /// Names and paths of a file.
+    pub(crate) const PATHS: usize = 64;
+    /// Pieces of evidence of an alert.
+    pub(crate) const EVIDENCE: usize = 1000;
+}
+
 /// A machine, a file or an alert.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Entity {
