@@ -29,7 +29,7 @@ impl Failure {
             Failure::With(code, message) => (code, message),
             Failure::Closed => return ExitCode::SUCCESS,
         };
-        // Standard error may be closed too.
+        // Standard error may be closed too; the exit code still tells.
         let _ = writeln!(io::stderr(), "error: {message}");
         ExitCode::from(code)
     }

@@ -119,6 +119,7 @@ fn hashes(given: &[String]) -> Result<Asked, Failure> {
                     Err(error) => {
                         malformed = true;
                         // Standard error may be closed.
+                        // Without a standard error there is nobody to tell.
                         let _ = writeln!(io::stderr(), "warning: standard input, line {number}: {error}");
                     }
                 }

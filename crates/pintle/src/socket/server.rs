@@ -51,7 +51,9 @@ impl Listening {
     /// Takes no more requests, lets the running ones end and removes the socket. Dropping this future
     /// gives up those that still run: what of their inputs is durable stays.
     pub async fn close(self) {
+        // One that stays is replaced by the folder's next owner.
         let _ = std::fs::remove_file(&self.path);
+        // Nobody hears it if serving has ended by itself.
         let _ = self.stop.send(());
         // Accepting is all that can have failed, and it is over anyway.
         let _ = self.served.await;
@@ -68,6 +70,7 @@ pub fn listen(instance: Arc<Instance>) -> Result<Listening, ListenError> {
     let router = routes().with_state(instance);
     let served = tokio::spawn(async move {
         let stopped = async {
+            // The sender's end means the same as its word.
             let _ = stopped.await;
         };
         axum::serve(listener, router).with_graceful_shutdown(stopped).await
@@ -181,6 +184,7 @@ async fn ingest(
             let _ = line(&progress).map(|line| lines.try_send(Ok(line)));
         });
         let report = Box::new(report(asked.source, taken));
+        // A command that is gone reads no report; what it sent is durable all the same.
         let _ = line(&wire::IngestLine::Report(report)).map(|line| lines.blocking_send(Ok(line)));
     });
     Ok(Body::from_stream(ReceiverStream::new(answer)).into_response())

@@ -60,6 +60,7 @@ impl Guide<'_> {
         let authority = quoted(self.authority);
         let credentials = self.credentials;
         let mut line = |line: &str| {
+            // Writing to a text cannot fail.
             let _ = writeln!(text, "{line}");
         };
         line(&format!("pintle dev is ready at {} and {}", self.base(), self.https_base()));

@@ -86,6 +86,7 @@ impl Draft<'_> {
 pub(super) fn hex(bytes: &[u8]) -> String {
     use std::fmt::Write;
     bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
+        // Writing to a text cannot fail.
         let _ = write!(text, "{byte:02x}");
         text
     })
