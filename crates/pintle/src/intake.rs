@@ -116,7 +116,7 @@ mod tests {
         let rows = rows(20_001);
         let first = take_within(&instance, pintle_ingest::MAX_BYTES, rows.as_bytes());
         assert_eq!((first.summary.records, first.batches, first.repeated_batches), (20_001, 2, 0));
-        assert_eq!((first.receipt.new_machines, first.receipt.new_pairs), (20_001, 20_001));
+        assert_eq!((first.receipt.new_machines, first.receipt.new_files), (20_001, 20_001));
         assert!(first.stopped.is_none() && !first.receipt.repeated);
         let again = take_within(&instance, pintle_ingest::MAX_BYTES, rows.as_bytes());
         assert_eq!((again.batches, again.repeated_batches, again.receipt.new_files), (2, 2, 0));

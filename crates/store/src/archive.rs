@@ -46,6 +46,8 @@ pub(crate) struct Archive {
     file: File,
     end: Position,
     caps: ArchiveCaps,
+    /// Whether the last segment ends where it should.
+    is_sound: bool,
 }
 
 impl Archive {
@@ -59,7 +61,7 @@ impl Archive {
             }
             None => (create(folder, 1)?, Position::START),
         };
-        Ok(Archive { folder: folder.to_owned(), file, end, caps })
+        Ok(Archive { folder: folder.to_owned(), file, end, caps, is_sound: true })
     }
 
     /// Where the next batch goes.
@@ -67,7 +69,13 @@ impl Archive {
         self.end
     }
 
-    /// Appends a batch's frame. It is not durable before the next sync.
+    /// Whether more can be appended: nothing stands behind the last whole frame.
+    pub(crate) fn is_sound(&self) -> bool {
+        self.is_sound
+    }
+
+    /// Appends a batch's frame. It is not durable before the next sync. If it cannot be written (the
+    /// disk is full, say), what was written of it is cut off again.
     pub(crate) fn append(&mut self, frame: &Frame) -> Result<(), Error> {
         if self.end.offset > SEGMENT_BYTES {
             self.syncer()?.sync()?;
@@ -75,10 +83,29 @@ impl Archive {
             self.file = create(&self.folder, next)?;
             self.end = Position { segment: next, offset: HEADER_BYTES };
         }
-        self.file
-            .write_all(&frame.0)
-            .map_err(Error::io(format!("writing {}", path(&self.folder, self.end.segment).display())))?;
+        if let Err(error) = self.file.write_all(&frame.0) {
+            self.is_sound = self.file.set_len(self.end.offset).is_ok();
+            let name = path(&self.folder, self.end.segment);
+            return Err(Error::io(format!("writing {}", name.display()))(error));
+        }
         self.end.offset += frame.0.len() as u64;
+        Ok(())
+    }
+
+    /// Cuts off everything from a position on: batches that could not be made durable. Afterwards it
+    /// is certain what the archive holds, or this fails.
+    pub(crate) fn take_back(&mut self, to: Position) -> Result<(), Error> {
+        self.is_sound = false;
+        for segment in segments(&self.folder)?.into_iter().filter(|segment| *segment > to.segment) {
+            let name = path(&self.folder, segment);
+            fs::remove_file(&name).map_err(Error::io(format!("removing {}", name.display())))?;
+        }
+        let name = path(&self.folder, to.segment);
+        let (file, _) = open_at_end(&self.folder, to.segment)?;
+        let cut = file.set_len(to.offset).and_then(|()| file.sync_all());
+        cut.map_err(Error::io(format!("cutting off the end of {}", name.display())))?;
+        sync_folder(&self.folder)?;
+        (self.file, self.end, self.is_sound) = (file, to, true);
         Ok(())
     }
 

@@ -1,360 +1,464 @@
 //! The base: what follows from the archive, laid out for the questions that are asked.
 //!
-//! | keyspace | key, past the tenant | value |
-//! | --- | --- | --- |
-//! | `sightings` | file, page | the machines of the page with first and last seen (`page`) |
-//! | `hashes` | hash, file | nothing: leads from a file's other hashes to it (`key`) |
-//! | `files` | file | what sensors say of its content (`entity.rs`) |
-//! | `machines` | id | ordinal and entity |
-//! | `alerts` | id | entity; its evidence are the parts |
-//! | `rejects` | digest | a record kept aside |
-//! | `totals` | – | how much the tenant holds |
-//! | `batches` | (no tenant) batch id | nothing: the batch is in the archive |
-//! | `meta` | (no tenant) | format version; how much of the archive is applied |
-//!
-//! A batch is applied in one atomic write together with the archive position after it, so
-//! applying can stop anywhere and go on, and applying twice changes nothing.
+//! Sorted runs of keys and values ([`run`]) lie in a folder, and a manifest says which of them make
+//! the base and how much of the archive they hold ([`manifest`]). Before them stand one or two
+//! deltas in memory, which take each batch as it comes ([`crate::delta`]). Folding writes a delta as
+//! another run; merging makes several runs one ([`upkeep`]). All values merge in any order, any
+//! number of times, to the same bytes ([`value`]), so nothing is ever looked up to be changed, and
+//! what is applied twice changes nothing.
 
-mod key;
-mod page;
+mod bytes;
+pub(crate) mod key;
+pub(crate) mod manifest;
+mod merge;
+mod postings;
+mod run;
+mod upkeep;
+pub(crate) mod value;
+mod view;
 
 use std::collections::{BTreeMap, HashMap};
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Condvar, Mutex, PoisonError, RwLock};
 
-use fjall::{Database, Keyspace, KeyspaceCreateOptions, OwnedWriteBatch, PersistMode};
-use pintle_model::{FileHash, Hashes, MachineId, TenantId};
-use serde::Serialize;
-use serde::de::DeserializeOwned;
+use pintle_model::{AlertId, FileHash, Hashes, TenantId, Time};
 use sha2::{Digest, Sha256};
 
 use crate::archive::{ArchivedBatch, BatchId, Position};
-use crate::directory::Directory;
-use crate::entity::{Entity, most};
+use crate::delta::Delta;
+use crate::directory::{Directories, Directory};
+use crate::entity::Entity;
 use crate::folders::make_private;
 use crate::observe::Observed;
-use crate::pair::Pair;
-use crate::{Error, Receipt, Reject, Totals};
+use crate::{Error, Memory, Receipt, Reject, Totals};
+use key::Table;
+use manifest::Manifest;
+use run::{BlockCache, ByLength, Run};
+use value::{Arrival, KeptMachine, decode};
+use view::{SharedDelta, View, read_delta};
 
-/// The base's format. A change that an older binary would misread raises it.
-const VERSION: u32 = 1;
-const CACHE_BYTES: u64 = 64 << 20;
+pub(crate) use upkeep::Duty;
+use view::FoundFile;
 
-/// A machine that a batch changed.
-pub(crate) struct ChangedMachine {
-    pub(crate) ordinal: u32,
-    pub(crate) id: MachineId,
-    pub(crate) entity: Entity,
-}
+/// Unpacked blocks kept in memory.
+const CACHE_BYTES: u64 = 32 << 20;
+/// Pairs noted before readers are let in again.
+const PAIRS_AT_ONCE: usize = 1_000;
 
 /// The derived half of the store.
 pub(crate) struct Base {
-    db: Database,
-    sightings: Keyspace,
-    hashes: Keyspace,
-    files: Keyspace,
-    machines: Keyspace,
-    alerts: Keyspace,
-    rejects: Keyspace,
-    totals: Keyspace,
-    batches: Keyspace,
-    meta: Keyspace,
+    folder: PathBuf,
+    limits: Memory,
+    view: RwLock<Arc<View>>,
+    /// What is on the disk. Held while it is changed.
+    manifest: Mutex<Manifest>,
+    /// Held by the one that folds, and by the one that merges.
+    folding: Mutex<()>,
+    merging: Mutex<()>,
+    /// Told when a delta was frozen, folded, or could not be.
+    progress: Condvar,
+    state: Mutex<State>,
+}
+
+/// How folding goes.
+#[derive(Default)]
+struct State {
+    /// Why the last fold or merge failed; none: it did not.
+    trouble: Option<String>,
+    /// No more upkeep: the store is being closed.
+    closing: bool,
 }
 
 impl Base {
-    /// Opens the base, making an empty one if there is none.
-    pub(crate) fn open(folder: &Path) -> Result<Base, Error> {
-        // The engine makes its files as the umask says; behind this door nobody else sees them.
+    /// Opens the base in a folder, making an empty one if there is none.
+    pub(crate) fn open(folder: &Path, limits: Memory) -> Result<Base, Error> {
         make_private(folder)?;
-        let db = Database::builder(folder).cache_size(CACHE_BYTES).worker_threads(1).open()?;
-        let keyspace = |name: &str| db.keyspace(name, KeyspaceCreateOptions::default);
-        let base = Base {
-            sightings: keyspace("sightings")?,
-            hashes: keyspace("hashes")?,
-            files: keyspace("files")?,
-            machines: keyspace("machines")?,
-            alerts: keyspace("alerts")?,
-            rejects: keyspace("rejects")?,
-            totals: keyspace("totals")?,
-            batches: keyspace("batches")?,
-            meta: keyspace("meta")?,
-            db,
-        };
-        match get::<u32>(&base.meta, b"version")? {
-            None => base.meta.insert("version", encode(&VERSION)?)?,
-            Some(found) if found > VERSION => {
-                return Err(Error::Newer {
-                    what: format!("the base {}", folder.display()),
-                    found,
-                    known: VERSION,
-                });
+        let manifest = match Manifest::read(folder)? {
+            Some(manifest) => manifest,
+            None if upkeep::has_runs(folder)? => {
+                let (file, reason) = (manifest::path(folder), "it is missing".to_owned());
+                return Err(Error::Damaged { file, offset: 0, reason });
             }
-            Some(_) => {}
-        }
-        Ok(base)
+            None => {
+                let manifest = Manifest::empty();
+                manifest.write(folder)?;
+                manifest
+            }
+        };
+        upkeep::remove_strays(folder, &manifest)?;
+        let open = |number: &u64| Run::open(run::path(folder, *number), *number).map(Arc::new);
+        let runs = manifest.runs.iter().map(open).collect::<Result<Vec<_>, _>>()?;
+        let active = Delta::new(manifest.tenants.clone(), manifest.applied);
+        let cache = Arc::new(BlockCache::with_weighter(8_192, CACHE_BYTES, ByLength));
+        let view = View { active: Arc::new(RwLock::new(active)), frozen: None, runs, cache };
+        Ok(Base {
+            folder: folder.to_owned(),
+            limits,
+            view: RwLock::new(Arc::new(view)),
+            manifest: Mutex::new(manifest),
+            folding: Mutex::default(),
+            merging: Mutex::default(),
+            progress: Condvar::new(),
+            state: Mutex::default(),
+        })
     }
 
-    /// How much of the archive is applied.
-    pub(crate) fn applied(&self) -> Result<Position, Error> {
-        Ok(get(&self.meta, b"applied")?.unwrap_or(Position::START))
+    /// How much of the archive the base in a folder had in its runs, also if it is damaged:
+    /// [`Position::START`] where that is not known.
+    pub(crate) fn reached(folder: &Path) -> Result<Position, Error> {
+        match Manifest::read(folder) {
+            Ok(manifest) => Ok(manifest.map_or(Position::START, |manifest| manifest.applied)),
+            Err(Error::Damaged { .. }) => Ok(Position::START),
+            Err(error) => Err(error),
+        }
+    }
+
+    fn view(&self) -> Arc<View> {
+        Arc::clone(&self.view.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// How much of the archive is applied, in memory too.
+    pub(crate) fn applied(&self) -> Position {
+        read_delta(&self.view().active).after
+    }
+
+    /// How much of the archive is in the runs: where a crash would begin again.
+    pub(crate) fn folded(&self) -> Position {
+        hold(&self.manifest).applied
+    }
+
+    /// What opening or folding found wrong: damaged runs, a full disk.
+    pub(crate) fn troubles(&self) -> Vec<String> {
+        let view = self.view();
+        let damage = view.runs.iter().filter_map(|run| run.damage()).map(|error| error.to_string());
+        damage.chain(hold(&self.state).trouble.clone()).collect()
     }
 
     /// Whether a batch of this id was applied.
-    pub(crate) fn knows(&self, batch: &BatchId) -> Result<bool, Error> {
-        Ok(self.batches.contains_key(batch)?)
-    }
-
-    /// Makes what was applied survive a power cut, so that less is applied again after one.
-    pub(crate) fn persist(&self) -> Result<(), Error> {
-        Ok(self.db.persist(PersistMode::SyncAll)?)
+    pub(crate) fn knows(&self, of: TenantId, batch: &BatchId) -> Result<bool, Error> {
+        let view = self.view();
+        let held = |delta: &SharedDelta| {
+            read_delta(delta).tenant(of).is_some_and(|tenant| tenant.batch_ids.contains_key(batch))
+        };
+        Ok(view.deltas().any(held) || view.stores(&key::of(of, Table::BatchIds, batch))?)
     }
 
     /// All tenants' machines.
     pub(crate) fn directories(&self) -> Result<HashMap<TenantId, Directory>, Error> {
-        let mut machines: BTreeMap<TenantId, BTreeMap<u32, (MachineId, Entity)>> = BTreeMap::new();
-        for guard in self.machines.iter() {
-            let (key, value) = guard.into_inner()?;
-            let Some((tenant, id)) = key.split_first_chunk::<16>() else { continue };
-            let Some(id) = std::str::from_utf8(id).ok().and_then(|id| id.parse().ok()) else { continue };
-            let (ordinal, entity) = decode(&value)?;
-            machines.entry(TenantId::from_bytes(*tenant)).or_default().insert(ordinal, (id, entity));
-        }
+        let view = self.view();
+        let tenants: Vec<(TenantId, u32)> = {
+            let delta = read_delta(&view.active);
+            delta.counts.iter().map(|(tenant, counts)| (*tenant, counts.next_ordinal)).collect()
+        };
         let mut directories = HashMap::new();
-        for (tenant, machines) in machines {
-            let directory: &mut Directory = directories.entry(tenant).or_default();
-            for (ordinal, (id, entity)) in machines {
-                directory.put(ordinal, id, &entity);
+        for (tenant, next_ordinal) in tenants {
+            let mut directory = Directory::default();
+            directory.keep_free_below(next_ordinal);
+            let mut machines = view.scan(tenant, Table::Machines)?;
+            while let Some((key, value)) = machines.next_merged()? {
+                let id = key::split(&key).and_then(|(_, _, id)| std::str::from_utf8(id).ok()?.parse().ok());
+                let Some(id) = id else { continue };
+                let KeptMachine { ordinal, entity } = decode(&value)?;
+                directory.put(ordinal, id, entity);
             }
             directory.settle();
+            directories.insert(tenant, directory);
         }
         Ok(directories)
     }
 
-    /// Applies what was observed in one batch. Returns the machines that changed too: the
-    /// directory is to be brought up to date with them afterwards.
+    /// Applies what was observed in one batch, to the directory first. The caller is the only one who
+    /// writes. A reader in between may see a part of the batch, which is not acknowledged yet.
     pub(crate) fn apply(
         &self,
         batch: &ArchivedBatch,
         observed: Observed,
         after: Position,
-        directory: &Directory,
-    ) -> Result<(Receipt, Vec<ChangedMachine>), Error> {
+        directories: &Directories,
+    ) -> Result<Receipt, Error> {
         let tenant = batch.tenant;
+        let view = self.view();
         let mut receipt = Receipt { implausible_times: observed.implausible_times, ..Receipt::default() };
-        let mut totals = self.totals(tenant)?;
-        let mut write = self.db.batch();
+        for (hashes, _) in &observed.files {
+            receipt.new_files += u64::from(!view.has_file(tenant, hashes)?);
+        }
+        let mut new_alerts = 0;
+        for id in observed.alerts.keys() {
+            new_alerts += u64::from(!self.has_alert(&view, tenant, id)?);
+        }
 
-        let mut ordinals = Vec::with_capacity(observed.machines.len());
-        let mut changed_machines = Vec::new();
-        for (id, change) in observed.machines {
-            let key = key::text(tenant, id.as_str());
-            let known = get::<(u32, Entity)>(&self.machines, &key)?;
-            let is_new = known.is_none();
-            let next = directory.len() as u64 + receipt.new_machines;
-            let (ordinal, mut entity) =
-                known.unwrap_or_else(|| (u32::try_from(next).unwrap_or(u32::MAX), Entity::default()));
-            ordinals.push(ordinal);
-            receipt.new_machines += u64::from(is_new);
-            if entity.merge(change, most::ADAPTERS) || is_new {
-                write.insert(&self.machines, key, encode(&(ordinal, &entity))?);
-                changed_machines.push(ChangedMachine { ordinal, id, entity });
+        let directory = directories.of(tenant);
+        let (mut ordinals, mut changed) = (Vec::with_capacity(observed.machines.len()), Vec::new());
+        let next_ordinal = {
+            let mut directory = directory.write().unwrap_or_else(PoisonError::into_inner);
+            for (id, change) in observed.machines {
+                let ordinal = match directory.ordinal(&id) {
+                    Some(known) => {
+                        changed.extend(directory.note(known, change).then_some(known));
+                        known
+                    }
+                    None => {
+                        let next = directory.next_ordinal();
+                        directory.put(next, id, change);
+                        receipt.new_machines += 1;
+                        changed.push(next);
+                        next
+                    }
+                };
+                ordinals.push(ordinal);
+            }
+            directory.settle();
+            directory.next_ordinal()
+        };
+
+        let write = || view.active.write().unwrap_or_else(PoisonError::into_inner);
+        let numbers: Vec<u32> = {
+            let mut delta = write();
+            let held = delta.tenants.entry(tenant).or_default();
+            held.machines.extend(changed);
+            observed.files.into_iter().map(|(hashes, entity)| held.note_file(hashes, entity)).collect()
+        };
+        let of = |numbers: &[u32], place: u32| numbers.get(usize::try_from(place).ok()?).copied();
+        let mut pairs = observed.pairs.iter().peekable();
+        while pairs.peek().is_some() {
+            let mut delta = write();
+            let held = delta.tenants.entry(tenant).or_default();
+            for ((file, machine), pair) in pairs.by_ref().take(PAIRS_AT_ONCE) {
+                if let (Some(file), Some(machine)) = (of(&numbers, *file), of(&ordinals, *machine)) {
+                    held.note_pair(file, machine, pair);
+                }
             }
         }
 
-        let files: Vec<Hashes> = observed.files.iter().map(|(hashes, _)| *hashes).collect();
-        for (hashes, change) in observed.files {
-            receipt.new_files += u64::from(self.apply_file(&mut write, tenant, &hashes, change)?);
-        }
-        receipt.new_pairs = self.apply_pairs(&mut write, tenant, &files, &ordinals, observed.pairs)?;
-
-        for (id, change) in observed.alerts {
-            let key = key::text(tenant, id.as_str());
-            let known = get::<Entity>(&self.alerts, &key)?;
-            totals.alerts += u64::from(known.is_none());
-            let is_new = known.is_none();
-            let mut entity = known.unwrap_or_default();
-            if entity.merge(change, most::EVIDENCE) || is_new {
-                write.insert(&self.alerts, key, encode(&entity)?);
-            }
+        let mut delta = write();
+        let held = delta.tenants.entry(tenant).or_default();
+        for (id, entity) in observed.alerts {
+            held.note_alert(id, entity);
         }
         for reject in &batch.rejects {
-            let value = encode(reject)?;
-            let mut key = key::tenant(tenant);
-            key.extend_from_slice(&Sha256::digest(&value));
-            write.insert(&self.rejects, key, value);
+            held.note_reject(Sha256::digest(value::encode(reject)?).into(), reject);
         }
-
-        totals.machines += receipt.new_machines;
-        totals.files += receipt.new_files;
-        totals.pairs += receipt.new_pairs;
-        write.insert(&self.totals, key::tenant(tenant), encode(&totals)?);
-        write.insert(&self.batches, batch.id.as_slice(), b"");
-        write.insert(&self.meta, "applied", encode(&after)?);
-        write.commit()?;
-        Ok((receipt, changed_machines))
+        let (records, rejects) = (batch.records.len() as u64, batch.rejects.len() as u64);
+        held.note_batch(batch.id, batch.received, Arrival { source: batch.source.clone(), records, rejects });
+        let counts = delta.counts.entry(tenant).or_default();
+        counts.totals.machines += receipt.new_machines;
+        counts.totals.files += receipt.new_files;
+        counts.totals.alerts += new_alerts;
+        counts.next_ordinal = next_ordinal;
+        delta.records += records;
+        delta.after = after;
+        Ok(receipt)
     }
 
-    /// Notes what is said of a file. Returns whether it is new.
-    fn apply_file(
-        &self,
-        write: &mut OwnedWriteBatch,
-        tenant: TenantId,
-        hashes: &Hashes,
-        change: Entity,
-    ) -> Result<bool, Error> {
-        let key = key::file(tenant, hashes);
-        let known = get::<Entity>(&self.files, &key)?;
-        let is_new = known.is_none();
-        let mut entity = known.unwrap_or_default();
-        if entity.merge(change, most::PATHS) || is_new {
-            write.insert(&self.files, key, encode(&entity)?);
-        }
-        if is_new {
-            for link in key::links(tenant, hashes) {
-                write.insert(&self.hashes, link, b"");
-            }
-        }
-        Ok(is_new)
-    }
-
-    /// Merges pairs of file and machine into their pages. Returns how many are new.
-    fn apply_pairs(
-        &self,
-        write: &mut OwnedWriteBatch,
-        tenant: TenantId,
-        files: &[Hashes],
-        ordinals: &[u32],
-        pairs: HashMap<(u32, u32), Pair>,
-    ) -> Result<u64, Error> {
-        let at = |place: u32| usize::try_from(place).unwrap_or(usize::MAX);
-        let mut seen: Vec<(u32, u32, Pair)> = pairs
-            .into_iter()
-            .filter_map(|((file, machine), pair)| Some((file, *ordinals.get(at(machine))?, pair)))
-            .collect();
-        seen.sort_unstable_by_key(|(file, ordinal, _)| (*file, *ordinal));
-        let page = |(file, ordinal, _): &(u32, u32, Pair)| (*file, key::page_of(*ordinal));
-        let mut new_pairs = 0;
-        for seen in seen.chunk_by(|one, other| page(one) == page(other)) {
-            let Some((file, number)) = seen.first().map(page) else { continue };
-            let Some(hashes) = files.get(at(file)) else { continue };
-            let key = key::page(tenant, hashes, number);
-            let old = self.sightings.get(&key)?;
-            let known = old.as_deref().map(page::decode).into_iter().flatten();
-            let merged = page::merge(known, seen.iter().map(|(_, ordinal, pair)| (*ordinal, *pair)));
-            new_pairs += merged.new;
-            if merged.changed {
-                let pairs = merged.pairs.iter().map(|(ordinal, pair)| (*ordinal, pair));
-                write.insert(&self.sightings, key, page::encode(pairs));
-            }
-        }
-        Ok(new_pairs)
+    fn has_alert(&self, view: &View, of: TenantId, id: &AlertId) -> Result<bool, Error> {
+        let held = |delta: &SharedDelta| {
+            read_delta(delta).tenant(of).is_some_and(|held| held.alerts.contains_key(id))
+        };
+        Ok(view.deltas().any(held) || view.stores(&key::of(of, Table::Alerts, id.as_str().as_bytes()))?)
     }
 
     /// How much a tenant holds.
-    pub(crate) fn totals(&self, tenant: TenantId) -> Result<Totals, Error> {
-        Ok(get(&self.totals, &key::tenant(tenant))?.unwrap_or_default())
+    pub(crate) fn totals(&self, of: TenantId) -> Totals {
+        read_delta(&self.view().active).counts.get(&of).map(|counts| counts.totals).unwrap_or_default()
     }
 
-    /// The files that hold this hash, up to `most`.
-    pub(crate) fn files_with(
-        &self,
-        tenant: TenantId,
-        hash: &FileHash,
-        most: usize,
-    ) -> Result<Vec<Hashes>, Error> {
-        let prefix = key::hash(tenant, hash);
-        let mut found = Vec::new();
-        for guard in self.files.prefix(&prefix).take(most) {
-            let key = guard.key()?;
-            found.extend(key.get(16..).and_then(key::read_file).map(|(hashes, _)| hashes));
+    /// Asks one question about files, whose parts see the base at one moment.
+    pub(crate) fn files(&self, of: TenantId) -> Files {
+        Files { view: self.view(), of, known: HashMap::new() }
+    }
+
+    /// An alert.
+    pub(crate) fn alert(&self, of: TenantId, id: &AlertId) -> Result<Option<Entity>, Error> {
+        let view = self.view();
+        let mut values = view.stored(&key::of(of, Table::Alerts, id.as_str().as_bytes()))?;
+        for delta in view.deltas() {
+            if let Some(held) = read_delta(delta).tenant(of).and_then(|tenant| tenant.alerts.get(id)) {
+                values.push(value::encode(held)?);
+            }
         }
+        let known = !values.is_empty();
+        known.then(|| value::alert(values.iter().map(Vec::as_slice))).transpose()
+    }
+
+    /// Calls `each` with all alerts, ascending by id, until it says that it has enough.
+    pub(crate) fn alerts(
+        &self,
+        of: TenantId,
+        each: &mut dyn FnMut(&str, Entity) -> Result<bool, Error>,
+    ) -> Result<(), Error> {
+        let view = self.view();
+        let mut alerts = view.scan(of, Table::Alerts)?;
+        while let Some((key, value)) = alerts.next_merged()? {
+            let id = key::split(&key).map(|(_, _, id)| String::from_utf8_lossy(id)).unwrap_or_default();
+            if !each(&id, decode(&value)?)? {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    /// Calls `each` with all records kept aside.
+    pub(crate) fn rejects(&self, of: TenantId, each: &mut dyn FnMut(Reject)) -> Result<(), Error> {
+        let view = self.view();
+        let mut rejects = view.scan(of, Table::Rejects)?;
+        while let Some((_, value)) = rejects.next_merged()? {
+            each(decode(&value)?);
+        }
+        Ok(())
+    }
+
+    /// Calls `each` with all batches in the order of arrival.
+    pub(crate) fn batches(
+        &self,
+        of: TenantId,
+        each: &mut dyn FnMut(Time, BatchId, Arrival),
+    ) -> Result<(), Error> {
+        let view = self.view();
+        let mut batches = view.scan(of, Table::Batches)?;
+        while let Some((key, value)) = batches.next_merged()? {
+            if let Some((received, id)) = key::read_batch(&key) {
+                each(received, id, decode(&value)?);
+            }
+        }
+        Ok(())
+    }
+}
+
+/// A question about files: see [`Base::files`].
+pub(crate) struct Files {
+    view: Arc<View>,
+    pub(crate) of: TenantId,
+    /// What was found under the prefixes that were asked for already.
+    known: HashMap<Vec<u8>, Arc<Vec<FoundFile>>>,
+}
+
+impl Files {
+    /// The files that hold this hash, up to `most`, as (where they were found, place there).
+    pub(crate) fn with(&mut self, hash: &FileHash, most: usize) -> Result<Vec<Found>, Error> {
+        let mut found = Vec::new();
+        let mut prefixes = vec![key::led_by(self.of, hash)];
         // No file is led by another hash than its SHA-1 when it has one.
         if !matches!(hash, FileHash::Sha1(_)) {
-            for guard in self.hashes.prefix(&prefix).take(most.saturating_sub(found.len())) {
-                let key = guard.key()?;
-                found.extend(key.get(prefix.len()..).and_then(key::read_file).map(|(hashes, _)| hashes));
+            prefixes.extend(self.view.linked(self.of, hash, most)?);
+        }
+        for prefix in prefixes {
+            let there = match self.known.get(&prefix) {
+                Some(there) => Arc::clone(there),
+                None => {
+                    let there = Arc::new(self.view.led_by(self.of, &prefix, most)?);
+                    self.known.insert(prefix, Arc::clone(&there));
+                    there
+                }
+            };
+            for place in 0..there.len() {
+                let one = Found { there: Arc::clone(&there), place };
+                if one.hashes().get(hash.kind()) == Some(*hash) && found.len() < most {
+                    found.push(one);
+                }
             }
         }
         Ok(found)
     }
 
-    /// Calls `each` with every machine on which the file was seen.
-    pub(crate) fn pairs_of(
-        &self,
-        tenant: TenantId,
-        file: &Hashes,
-        each: &mut dyn FnMut(u32, Pair),
+    /// Every hash that stands in more than one set, with these sets, in no order. A walk over all
+    /// hashes, one hash's sets in memory at a time.
+    pub(crate) fn shared(
+        &mut self,
+        most: usize,
+        each: &mut dyn FnMut(FileHash, &[Hashes]),
     ) -> Result<(), Error> {
-        for guard in self.sightings.prefix(key::file(tenant, file)) {
-            let (_, value) = guard.into_inner()?;
-            page::decode(&value).for_each(|(ordinal, pair)| each(ordinal, pair));
+        let view = Arc::clone(&self.view);
+        let mut led = Grouped::of(view.scan(self.of, Table::Files)?)?;
+        let mut linked = Grouped::of(view.scan(self.of, Table::Links)?)?;
+        loop {
+            let least = [&led, &linked].into_iter().filter_map(Grouped::beginning).min();
+            let Some(beginning) = least else { return Ok(()) };
+            let mut sets: Vec<Hashes> =
+                led.take(&beginning, most)?.iter().filter_map(|key| key::read_file(key)).collect();
+            let targets = linked.take(&beginning, most)?;
+            if sets.len() + targets.len() < 2 {
+                continue;
+            }
+            for target in targets.iter().filter_map(|link| key::target(link)) {
+                let there = view.led_by(self.of, &target, most)?;
+                sets.extend(there.iter().map(|file| file.hashes));
+            }
+            sets.sort_unstable();
+            sets.dedup();
+            let mut by_hash: BTreeMap<FileHash, Vec<Hashes>> = BTreeMap::new();
+            for set in &sets {
+                for hash in set.iter().filter(|hash| hash.bytes().starts_with(&beginning.1)) {
+                    if hash.kind() == beginning.0 {
+                        by_hash.entry(hash).or_default().push(*set);
+                    }
+                }
+            }
+            for (hash, sets) in by_hash.iter().filter(|(_, sets)| sets.len() > 1) {
+                each(*hash, sets);
+            }
         }
-        Ok(())
-    }
-
-    /// What sensors say of a file.
-    pub(crate) fn file(&self, tenant: TenantId, file: &Hashes) -> Result<Option<Entity>, Error> {
-        get(&self.files, &key::file(tenant, file))
-    }
-
-    /// An alert.
-    pub(crate) fn alert(&self, tenant: TenantId, id: &str) -> Result<Option<Entity>, Error> {
-        get(&self.alerts, &key::text(tenant, id))
-    }
-
-    /// All alerts, ascending by id.
-    pub(crate) fn alerts(&self, tenant: TenantId) -> impl Iterator<Item = Result<(String, Entity), Error>> {
-        self.alerts.prefix(key::tenant(tenant)).map(|guard| {
-            let (key, value) = guard.into_inner()?;
-            let id = key.get(16..).map(String::from_utf8_lossy).unwrap_or_default().into_owned();
-            Ok((id, decode(&value)?))
-        })
-    }
-
-    /// All records kept aside.
-    pub(crate) fn rejects(&self, tenant: TenantId) -> impl Iterator<Item = Result<Reject, Error>> {
-        self.rejects.prefix(key::tenant(tenant)).map(|guard| decode(&guard.into_inner()?.1))
-    }
-
-    /// Every pair of a file's hashes, as (hash, file that holds it), ascending by hash: first the
-    /// files led by a hash, then those that hold it besides.
-    pub(crate) fn every_hash(
-        &self,
-        tenant: TenantId,
-    ) -> impl Iterator<Item = Result<(FileHash, Hashes), Error>> {
-        let prefix = key::tenant(tenant);
-        let read = |bytes: &[u8], is_link: bool| {
-            let past_tenant = bytes.get(16..)?;
-            let (hash, rest) = key::read_hash(past_tenant)?;
-            let (file, _) = key::read_file(if is_link { rest } else { past_tenant })?;
-            Some((hash, file))
-        };
-        let led = self.files.prefix(&prefix).map(move |guard| Ok(read(&guard.key()?, false)));
-        let linked = self.hashes.prefix(&prefix).map(move |guard| Ok(read(&guard.key()?, true)));
-        merge_ascending(led.filter_map(Result::transpose), linked.filter_map(Result::transpose))
     }
 }
 
-/// Merges two ascending sequences of (hash, file).
-fn merge_ascending<T: Ord + Copy, V>(
-    one: impl Iterator<Item = Result<(T, V), Error>>,
-    other: impl Iterator<Item = Result<(T, V), Error>>,
-) -> impl Iterator<Item = Result<(T, V), Error>> {
-    let (mut one, mut other) = (one.peekable(), other.peekable());
-    std::iter::from_fn(move || match (one.peek(), other.peek()) {
-        (Some(Ok((left, _))), Some(Ok((right, _)))) if right < left => other.next(),
-        (None, _) | (_, Some(Err(_))) => other.next(),
-        _ => one.next(),
-    })
+/// A file found: a place in what was found together.
+#[derive(Clone)]
+pub(crate) struct Found {
+    there: Arc<Vec<FoundFile>>,
+    place: usize,
 }
 
-fn get<T: DeserializeOwned>(keyspace: &Keyspace, key: &[u8]) -> Result<Option<T>, Error> {
-    keyspace.get(key)?.map(|value| decode(&value)).transpose()
+impl Found {
+    fn file(&self) -> Option<&FoundFile> {
+        self.there.get(self.place)
+    }
+
+    pub(crate) fn hashes(&self) -> Hashes {
+        self.file().map(|file| file.hashes).unwrap_or_default()
+    }
+
+    /// Where it was seen, ascending by ordinal.
+    pub(crate) fn pairs(&self, of: TenantId) -> Result<Vec<(u32, crate::pair::Pair)>, Error> {
+        self.file().map_or(Ok(Vec::new()), |file| file.pairs(of))
+    }
+
+    /// What is said of it.
+    pub(crate) fn entity(&self, of: TenantId) -> Result<Entity, Error> {
+        self.file().map_or_else(|| Ok(Entity::default()), |file| file.entity(of))
+    }
 }
 
-fn decode<T: DeserializeOwned>(value: &[u8]) -> Result<T, Error> {
-    postcard::from_bytes(value).map_err(|error| Error::Engine(format!("a value does not read: {error}")))
+type Beginning = (pintle_model::HashKind, [u8; 8]);
+
+/// Keys of one table, those with the same beginning of a hash together.
+struct Grouped<'v> {
+    keys: merge::Merge<'v>,
+    next: Option<Vec<u8>>,
 }
 
-fn encode<T: Serialize>(value: &T) -> Result<Vec<u8>, Error> {
-    postcard::to_allocvec(value).map_err(|error| Error::Engine(format!("a value does not write: {error}")))
+impl<'v> Grouped<'v> {
+    fn of(mut keys: merge::Merge<'v>) -> Result<Grouped<'v>, Error> {
+        let next = keys.next_group()?.map(|(key, _)| key);
+        Ok(Grouped { keys, next })
+    }
+
+    fn beginning(&self) -> Option<Beginning> {
+        key::beginning(self.next.as_deref()?)
+    }
+
+    /// The keys that begin so, up to `most` of them.
+    fn take(&mut self, beginning: &Beginning, most: usize) -> Result<Vec<Vec<u8>>, Error> {
+        let mut taken = Vec::new();
+        while self.beginning().as_ref() == Some(beginning) {
+            let key = std::mem::replace(&mut self.next, self.keys.next_group()?.map(|(key, _)| key));
+            if taken.len() < most {
+                taken.extend(key);
+            }
+        }
+        Ok(taken)
+    }
+}
+
+/// A panic leaves what is behind these locks usable: it is replaced as a whole.
+fn hold<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

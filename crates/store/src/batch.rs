@@ -46,8 +46,6 @@ pub struct Receipt {
     pub new_machines: u64,
     /// Files (distinct sets of hashes) not seen before.
     pub new_files: u64,
-    /// Pairs of file and machine not seen before.
-    pub new_pairs: u64,
     /// Events more than 24 h in the future or before 1990: kept, but they moved no first or last
     /// seen.
     pub implausible_times: u64,
@@ -57,18 +55,11 @@ pub struct Receipt {
 
 impl AddAssign for Receipt {
     fn add_assign(&mut self, other: Receipt) {
-        let Receipt {
-            repeated,
-            new_machines,
-            new_files,
-            new_pairs,
-            implausible_times,
-            alerts_outside_retention,
-        } = other;
+        let Receipt { repeated, new_machines, new_files, implausible_times, alerts_outside_retention } =
+            other;
         self.repeated |= repeated;
         self.new_machines += new_machines;
         self.new_files += new_files;
-        self.new_pairs += new_pairs;
         self.implausible_times += implausible_times;
         self.alerts_outside_retention += alerts_outside_retention;
     }
@@ -81,8 +72,6 @@ pub struct Totals {
     pub machines: u64,
     /// Distinct sets of file hashes.
     pub files: u64,
-    /// Pairs of file and machine.
-    pub pairs: u64,
     /// Alerts.
     pub alerts: u64,
 }

@@ -4,18 +4,40 @@
 //! show that order.
 
 use std::collections::{BTreeMap, HashMap};
+use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
-use pintle_model::{MachineId, Time};
+use pintle_model::{MachineId, TenantId, Time};
 
-use crate::entity::Entity;
+use crate::entity::{Entity, most};
 use crate::render::{RenderedMachine, render_machine};
 use crate::{Page, Scope};
+
+/// The directories of all tenants.
+#[derive(Default)]
+pub(crate) struct Directories(RwLock<HashMap<TenantId, Arc<RwLock<Directory>>>>);
+
+impl Directories {
+    pub(crate) fn new(directories: HashMap<TenantId, Directory>) -> Directories {
+        let shared =
+            directories.into_iter().map(|(tenant, directory)| (tenant, Arc::new(RwLock::new(directory))));
+        Directories(RwLock::new(shared.collect()))
+    }
+
+    /// A tenant's directory; a new one for a new tenant.
+    pub(crate) fn of(&self, tenant: TenantId) -> Arc<RwLock<Directory>> {
+        if let Some(known) = self.0.read().unwrap_or_else(PoisonError::into_inner).get(&tenant) {
+            return Arc::clone(known);
+        }
+        let mut all = self.0.write().unwrap_or_else(PoisonError::into_inner);
+        Arc::clone(all.entry(tenant).or_default())
+    }
+}
 
 /// The machines of one tenant.
 #[derive(Default)]
 pub(crate) struct Directory {
-    by_ordinal: Vec<Machine>,
+    by_ordinal: Vec<Option<Machine>>,
     by_id: BTreeMap<MachineId, u32>,
     by_name: HashMap<String, Vec<u32>>,
     /// Each machine's place in the order of ids; made anew when a machine was added.
@@ -27,6 +49,7 @@ pub(crate) struct Directory {
 /// One machine.
 pub(crate) struct Machine {
     pub(crate) id: MachineId,
+    entity: Entity,
     pub(crate) name: Option<String>,
     group: Option<String>,
     last_seen: Option<Time>,
@@ -34,14 +57,19 @@ pub(crate) struct Machine {
 }
 
 impl Machine {
-    fn new(id: MachineId, entity: &Entity) -> Machine {
+    fn new(id: MachineId, entity: Entity) -> Machine {
         Machine {
             name: entity.facts.text(pintle_model::shapes::machine::COMPUTER_DNS_NAME),
             group: entity.facts.text(pintle_model::shapes::machine::RBAC_GROUP_NAME),
             last_seen: entity.span.map(|span| span.last),
-            json: render_machine(&id, entity),
+            json: render_machine(&id, &entity),
             id,
+            entity,
         }
+    }
+
+    pub(crate) fn entity(&self) -> &Entity {
+        &self.entity
     }
 
     /// Whether the caller may see it.
@@ -72,8 +100,26 @@ pub(crate) struct Window {
 }
 
 impl Directory {
-    pub(crate) fn len(&self) -> usize {
-        self.by_ordinal.len()
+    pub(crate) fn next_ordinal(&self) -> u32 {
+        u32::try_from(self.by_ordinal.len()).unwrap_or(u32::MAX)
+    }
+
+    /// None of the ordinals below is given to a new machine.
+    pub(crate) fn keep_free_below(&mut self, next: u32) {
+        let next = usize::try_from(next).unwrap_or(usize::MAX);
+        if self.by_ordinal.len() < next {
+            self.by_ordinal.resize_with(next, || None);
+        }
+    }
+
+    pub(crate) fn note(&mut self, ordinal: u32, change: Entity) -> bool {
+        let Some(machine) = self.get(ordinal) else { return false };
+        let (id, mut entity) = (machine.id.clone(), machine.entity.clone());
+        let changed = entity.merge(change, most::ADAPTERS);
+        if changed {
+            self.put(ordinal, id, entity);
+        }
+        changed
     }
 
     pub(crate) fn ordinal(&self, id: &MachineId) -> Option<u32> {
@@ -81,14 +127,14 @@ impl Directory {
     }
 
     pub(crate) fn get(&self, ordinal: u32) -> Option<&Machine> {
-        self.by_ordinal.get(usize::try_from(ordinal).ok()?)
+        self.by_ordinal.get(usize::try_from(ordinal).ok()?)?.as_ref()
     }
 
     /// Puts a machine in its place: a known one anew, or the next one.
-    pub(crate) fn put(&mut self, ordinal: u32, id: MachineId, entity: &Entity) {
+    pub(crate) fn put(&mut self, ordinal: u32, id: MachineId, entity: Entity) {
         let machine = Machine::new(id, entity);
         let Ok(place) = usize::try_from(ordinal) else { return };
-        if let Some(known) = self.by_ordinal.get_mut(place) {
+        if let Some(Some(known)) = self.by_ordinal.get_mut(place) {
             let old = std::mem::replace(known, machine);
             let (old, new) = (old.name, known.name.clone());
             if old != new {
@@ -99,7 +145,10 @@ impl Directory {
         }
         self.learn_name(machine.name.clone(), ordinal);
         self.by_id.insert(machine.id.clone(), ordinal);
-        self.by_ordinal.push(machine);
+        self.keep_free_below(ordinal + 1);
+        if let Some(slot) = self.by_ordinal.get_mut(place) {
+            *slot = Some(machine);
+        }
     }
 
     fn learn_name(&mut self, name: Option<String>, ordinal: u32) {
@@ -120,11 +169,11 @@ impl Directory {
 
     /// To be called after machines were put and before the directory is read again.
     pub(crate) fn settle(&mut self) {
-        if self.order.len() == self.by_ordinal.len() {
+        if self.order.len() == self.by_id.len() {
             return;
         }
         self.order = self.by_id.values().copied().collect();
-        self.ranks = vec![0; self.order.len()];
+        self.ranks = vec![0; self.by_ordinal.len()];
         for (rank, ordinal) in (0u32..).zip(&self.order) {
             let place = usize::try_from(*ordinal).unwrap_or(usize::MAX);
             if let Some(slot) = self.ranks.get_mut(place) {
@@ -171,7 +220,7 @@ impl Directory {
         let mut ranked: Vec<(u32, u32)> = ordinals
             .filter_map(|ordinal| {
                 let place = usize::try_from(ordinal).ok()?;
-                let visible = scope.sees_all() || self.by_ordinal.get(place)?.is_visible(scope);
+                let visible = scope.sees_all() || self.by_ordinal.get(place)?.as_ref()?.is_visible(scope);
                 let rank = self.ranks.get(place).filter(|_| visible)?;
                 Some((*rank, ordinal))
             })

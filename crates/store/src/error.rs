@@ -37,6 +37,9 @@ pub enum Error {
     /// A write or a sync failed before, so nothing is accepted any more: see to the disk, restart.
     #[error("the store accepts no more writes since an earlier one failed: {0}")]
     ReadOnly(String),
+    /// There is no space for more: free some; it is tried again by itself.
+    #[error("there is no space left: {0}; reading goes on, and writing will once there is space again")]
+    Full(String),
     /// The batch is larger than a store takes at once: send less.
     #[error("a batch may hold at most {limit} {what}, this one has {found}")]
     TooLarge {
@@ -55,19 +58,25 @@ pub enum Error {
         /// The refusal.
         source: io::Error,
     },
-    /// The engine beneath the base failed.
+    /// The base is not what it should be, although its checksums are right.
     #[error("the base: {0}")]
     Engine(String),
 }
 
 impl Error {
     pub(crate) fn io(what: impl Into<String>) -> impl FnOnce(io::Error) -> Error {
-        move |source| Error::Io { what: what.into(), source }
+        use io::ErrorKind::{FileTooLarge, QuotaExceeded, StorageFull};
+        move |source| match source.kind() {
+            StorageFull | QuotaExceeded | FileTooLarge => Error::Full(format!("{}: {source}", what.into())),
+            _ => Error::Io { what: what.into(), source },
+        }
     }
-}
 
-impl From<fjall::Error> for Error {
-    fn from(error: fjall::Error) -> Error {
-        Error::Engine(error.to_string())
+    /// The same for another who is to be told of it.
+    pub(crate) fn again(&self) -> Error {
+        match self {
+            Error::Full(what) => Error::Full(what.clone()),
+            other => Error::ReadOnly(other.to_string()),
+        }
     }
 }

@@ -10,8 +10,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use pintle_model::{FileHash, HashKind, Hashes, TenantId};
 
-use crate::base::Base;
-use crate::pair::Pair;
+use crate::base::{Base, Files, Found};
+use crate::entity::{Entity, most};
+use crate::pair::{self, Pair};
 use crate::{Conflict, Error};
 
 /// The most sets of hashes looked at for one hash. Real conflicts have tens of partners; without
@@ -23,10 +24,11 @@ const MAX_PARTNERS: usize = 1000;
 
 /// Everything that a hash stands for.
 pub(crate) struct Resolved {
+    of: TenantId,
     /// The sets of hashes that carry it.
-    pub(crate) carrying: Vec<Hashes>,
+    carrying: Vec<Found>,
     /// The sets that lack its kind but can only mean it.
-    pub(crate) meaning: Vec<Hashes>,
+    meaning: Vec<Found>,
     /// Hashes beside it that stand beside others of its kind as well, so that records that carry
     /// only these stayed out.
     pub(crate) ask_instead: Vec<FileHash>,
@@ -36,13 +38,28 @@ pub(crate) struct Resolved {
 
 impl Resolved {
     /// All sets whose sightings answer for the hash.
-    pub(crate) fn sets(&self) -> impl Iterator<Item = &Hashes> {
+    fn sets(&self) -> impl Iterator<Item = &Found> {
         self.carrying.iter().chain(&self.meaning)
+    }
+
+    /// The machines on which it was seen, ascending by ordinal.
+    pub(crate) fn pairs(&self) -> Result<Vec<(u32, Pair)>, Error> {
+        let lists = self.sets().map(|set| set.pairs(self.of)).collect::<Result<Vec<_>, _>>()?;
+        Ok(pair::merge(lists))
+    }
+
+    /// What sensors say of its content.
+    pub(crate) fn entity(&self) -> Result<Entity, Error> {
+        let mut entity = Entity::default();
+        for set in self.sets() {
+            entity.merge(set.entity(self.of)?, most::PATHS);
+        }
+        Ok(entity)
     }
 
     /// The hash of a kind that the file has beyond doubt: the only one seen beside it.
     fn only(&self, kind: HashKind) -> Option<FileHash> {
-        let mut there = self.sets().filter_map(|set| set.get(kind));
+        let mut there = self.sets().filter_map(|set| set.hashes().get(kind));
         let first = there.next()?;
         there.all(|other| other == first).then_some(first)
     }
@@ -63,29 +80,27 @@ impl Resolved {
 }
 
 /// Finds what a hash stands for; `None` if no record ever carried it.
-pub(crate) fn resolve(base: &Base, tenant: TenantId, hash: &FileHash) -> Result<Option<Resolved>, Error> {
+pub(crate) fn resolve(mut files: Files, hash: &FileHash) -> Result<Option<Resolved>, Error> {
     let kind = hash.kind();
-    let carrying = base.files_with(tenant, hash, MAX_SETS)?;
+    let carrying = files.with(hash, MAX_SETS)?;
     if carrying.is_empty() {
         return Ok(None);
     }
+    let hashes = carrying.iter().map(Found::hashes);
     let beside: BTreeSet<FileHash> =
-        carrying.iter().flat_map(|set| set.iter()).filter(|other| other.kind() != kind).collect();
+        hashes.flat_map(|set| set.iter().collect::<Vec<_>>()).filter(|other| other.kind() != kind).collect();
     let cut_short = carrying.len() >= MAX_SETS;
-    let mut resolved = Resolved { carrying, meaning: Vec::new(), ask_instead: Vec::new(), cut_short };
+    let of = files.of;
+    let mut resolved = Resolved { of, carrying, meaning: Vec::new(), ask_instead: Vec::new(), cut_short };
     for other in beside {
-        let sets = base.files_with(tenant, &other, MAX_SETS)?;
-        let mut lacking = sets
-            .iter()
-            .filter(|set| set.get(kind).is_none() && set.best_besides(kind) == Some(other))
-            .copied()
-            .peekable();
+        let sets = files.with(&other, MAX_SETS)?;
+        let lacks = |set: &Hashes| set.get(kind).is_none() && set.best_besides(kind) == Some(other);
+        let mut lacking = sets.iter().filter(|set| lacks(&set.hashes())).cloned().peekable();
         if lacking.peek().is_none() {
             continue;
         }
-        let unambiguous =
-            sets.len() < MAX_SETS && sets.iter().filter_map(|set| set.get(kind)).all(|found| found == *hash);
-        if unambiguous {
+        let mut partners = sets.iter().filter_map(|set| set.hashes().get(kind));
+        if sets.len() < MAX_SETS && partners.all(|found| found == *hash) {
             resolved.meaning.extend(lacking);
         } else {
             resolved.ask_instead.push(other);
@@ -94,41 +109,18 @@ pub(crate) fn resolve(base: &Base, tenant: TenantId, hash: &FileHash) -> Result<
     Ok(Some(resolved))
 }
 
-/// The machines on which a resolved file was seen, by ordinal.
-pub(crate) fn pairs(
-    base: &Base,
-    tenant: TenantId,
-    resolved: &Resolved,
-) -> Result<BTreeMap<u32, Pair>, Error> {
-    let mut pairs: BTreeMap<u32, Pair> = BTreeMap::new();
-    for set in resolved.sets() {
-        base.pairs_of(tenant, set, &mut |ordinal, pair| {
-            pairs.entry(ordinal).or_default().merge(&pair);
-        })?;
-    }
-    Ok(pairs)
-}
-
-/// Every file whose hashes do not belong together one to one, ascending. A walk over all hashes in
-/// order, one hash's partners in memory at a time.
+/// Every file whose hashes do not belong together one to one, ascending.
 pub(crate) fn conflicts(base: &Base, tenant: TenantId) -> Result<Vec<Conflict>, Error> {
     let mut conflicts: BTreeMap<FileHash, BTreeSet<FileHash>> = BTreeMap::new();
-    let mut current: Option<(FileHash, BTreeSet<FileHash>)> = None;
-    for entry in base.every_hash(tenant) {
-        let (hash, set) = entry?;
-        let is_same = current.as_ref().is_some_and(|(known, _)| *known == hash);
-        if !is_same && let Some((hash, partners)) = current.replace((hash, BTreeSet::new())) {
-            note_conflict(hash, partners, &mut conflicts);
+    base.files(tenant).shared(MAX_PARTNERS, &mut |hash, sets| {
+        let mut partners = BTreeSet::new();
+        for set in sets {
+            if partners.len() < MAX_PARTNERS {
+                partners.extend(set.iter().filter(|other| *other != hash));
+            }
         }
-        if let Some((_, partners)) = &mut current
-            && partners.len() < MAX_PARTNERS
-        {
-            partners.extend(set.iter().filter(|other| *other != hash));
-        }
-    }
-    if let Some((hash, partners)) = current {
         note_conflict(hash, partners, &mut conflicts);
-    }
+    })?;
     Ok(conflicts
         .into_iter()
         .map(|(hash, partners)| Conflict { hash, partners: partners.into_iter().collect() })

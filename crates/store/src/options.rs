@@ -42,6 +42,23 @@ pub struct Options {
     pub tenant_retention: BTreeMap<TenantId, Retention>,
     /// Caps of the archive.
     pub archive: ArchiveCaps,
+    /// What is kept in memory before it goes to the base.
+    pub memory: Memory,
+}
+
+/// How much is kept in memory before it goes to the base: repeats are folded together there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Memory {
+    /// About how many bytes. Twice as much is there while it is being written.
+    pub bytes: usize,
+    /// How many records: bounds what is applied again after a crash.
+    pub records: u64,
+}
+
+impl Default for Memory {
+    fn default() -> Memory {
+        Memory { bytes: 128 << 20, records: 1_000_000 }
+    }
 }
 
 impl Default for Options {
@@ -51,6 +68,7 @@ impl Default for Options {
             retention: Retention::default(),
             tenant_retention: BTreeMap::new(),
             archive: ArchiveCaps::default(),
+            memory: Memory::default(),
         }
     }
 }

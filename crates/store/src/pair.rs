@@ -48,3 +48,49 @@ impl Span {
         }
     }
 }
+
+/// Merges pairs, each list ascending by ordinal, into one.
+pub(crate) fn merge(lists: Vec<Vec<(u32, Pair)>>) -> Vec<(u32, Pair)> {
+    lists.into_iter().reduce(merge_two).unwrap_or_default()
+}
+
+fn merge_two(one: Vec<(u32, Pair)>, other: Vec<(u32, Pair)>) -> Vec<(u32, Pair)> {
+    let mut merged = Vec::with_capacity(one.len().max(other.len()));
+    let (mut one, mut other) = (one.into_iter().peekable(), other.into_iter().peekable());
+    loop {
+        match (one.peek().map(|(left, _)| *left), other.peek().map(|(right, _)| *right)) {
+            (Some(left), Some(right)) if left == right => {
+                if let (Some((ordinal, mut pair)), Some((_, more))) = (one.next(), other.next()) {
+                    pair.merge(&more);
+                    merged.push((ordinal, pair));
+                }
+            }
+            (Some(left), Some(right)) if left < right => merged.extend(one.next()),
+            (_, Some(_)) => merged.extend(other.next()),
+            _ => {
+                merged.extend(one);
+                return merged;
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(seconds: i64) -> Time {
+        Time::from_unix_seconds(1_600_000_000 + seconds)
+    }
+
+    #[test]
+    fn merging_keeps_what_either_knows() {
+        let (early, late) = (Pair::seen(true, Some(at(1))), Pair::seen(true, Some(at(9))));
+        let mut both = early;
+        both.merge(&late);
+        let lists =
+            vec![vec![(1, early), (3, early)], vec![(0, late), (3, late), (7, late)], vec![(7, late)]];
+        assert_eq!(merge(lists), [(0, late), (1, early), (3, both), (7, late)]);
+        assert_eq!(merge(Vec::new()), []);
+    }
+}

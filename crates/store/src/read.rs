@@ -1,7 +1,7 @@
 //! The questions. Each takes a [`Scope`] and blocks only for reads of the base.
 
 use std::collections::hash_map::Entry;
-use std::collections::{BTreeMap, BinaryHeap, HashMap};
+use std::collections::{BinaryHeap, HashMap};
 
 use pintle_model::{AlertId, FileHash, Hashes, shapes};
 
@@ -15,13 +15,19 @@ use crate::{Conflict, Error, FileMachines, Page, Reject, Scope, Sighting, Span, 
 /// What a hash stands for, and the machines where it was seen, by ordinal.
 struct Seen {
     resolved: Resolved,
-    pairs: BTreeMap<u32, Pair>,
+    /// Ascending by ordinal.
+    pairs: Vec<(u32, Pair)>,
 }
 
 impl Seen {
     /// From the first to the last event in any role.
     fn span(&self) -> Option<Span> {
-        self.pairs.values().fold(None, |seen, pair| Span::joined(seen, pair.any_role))
+        self.pairs.iter().fold(None, |seen, (_, pair)| Span::joined(seen, pair.any_role))
+    }
+
+    /// The members of one `file` object that goes by these hashes.
+    fn render(&self, hashes: &Hashes) -> Result<String, Error> {
+        Ok(render::render_file(hashes, self.pairs.len(), self.span(), &self.resolved.entity()?))
     }
 }
 
@@ -31,21 +37,18 @@ impl Store {
     }
 
     fn directory<T>(&self, scope: &Scope, read: impl FnOnce(&Directory) -> T) -> T {
-        let directories = read_lock(&self.directories);
-        match directories.get(&scope.tenant()) {
-            Some(directory) => read(directory),
-            None => read(&Directory::default()),
-        }
+        read(&read_lock(&self.known().directories.of(scope.tenant())))
     }
 
     /// What a hash stands for and where it was seen, within the retention of sightings.
     fn seen(&self, scope: &Scope, hash: &FileHash) -> Result<Option<Seen>, Error> {
-        let Some(resolved) = lookup::resolve(&self.base, scope.tenant(), hash)? else { return Ok(None) };
-        let mut pairs = lookup::pairs(&self.base, scope.tenant(), &resolved)?;
+        let files = self.known().base.files(scope.tenant());
+        let Some(resolved) = lookup::resolve(files, hash)? else { return Ok(None) };
+        let mut pairs = resolved.pairs()?;
         if let Some(window) = self.retention(scope.tenant()).sightings {
             let oldest = self.now() - window;
             let was_seen = !pairs.is_empty();
-            pairs.retain(|_, pair| pair.any_role.is_none_or(|span| span.last >= oldest));
+            pairs.retain(|(_, pair)| pair.any_role.is_none_or(|span| span.last >= oldest));
             if was_seen && pairs.is_empty() {
                 return Ok(None);
             }
@@ -64,8 +67,9 @@ impl Store {
     ) -> Result<Option<FileMachines>, Error> {
         let Some(Seen { resolved, pairs }) = self.seen(scope, hash)? else { return Ok(None) };
         let now = self.now();
+        let ordinals = pairs.into_iter().map(|(ordinal, _)| ordinal);
         let written =
-            self.directory(scope, |directory| directory.write_some(scope, now, pairs.into_keys(), page, out));
+            self.directory(scope, |directory| directory.write_some(scope, now, ordinals, page, out));
         Ok(Some(FileMachines { written, ask_instead: resolved.ask_instead, cut_short: resolved.cut_short }))
     }
 
@@ -77,9 +81,10 @@ impl Store {
     ) -> Result<Option<(Vec<Sighting>, FileMachines)>, Error> {
         let Some(Seen { resolved, pairs }) = self.seen(scope, hash)? else { return Ok(None) };
         let sightings: Vec<Sighting> = self.directory(scope, |directory| {
-            let order = directory.in_order(scope, pairs.keys().copied());
+            let order = directory.in_order(scope, pairs.iter().map(|(ordinal, _)| *ordinal));
             let sighting = |ordinal: u32| {
-                let (machine, pair) = (directory.get(ordinal)?, pairs.get(&ordinal)?);
+                let place = pairs.binary_search_by_key(&ordinal, |(ordinal, _)| *ordinal).ok()?;
+                let (machine, (_, pair)) = (directory.get(ordinal)?, pairs.get(place)?);
                 Some(Sighting {
                     machine: machine.id.clone(),
                     name: machine.name.clone(),
@@ -100,15 +105,7 @@ impl Store {
     /// What is known of a file: the members of one `file` object. `None`: unknown hash.
     pub fn file(&self, scope: &Scope, hash: &FileHash) -> Result<Option<String>, Error> {
         let Some(seen) = self.seen(scope, hash)? else { return Ok(None) };
-        Ok(Some(self.render_file(scope, &seen.resolved.hashes(), &seen)?))
-    }
-
-    fn render_file(&self, scope: &Scope, hashes: &Hashes, seen: &Seen) -> Result<String, Error> {
-        let mut entity = Entity::default();
-        for set in seen.resolved.sets() {
-            entity.merge(self.base.file(scope.tenant(), set)?.unwrap_or_default(), 0);
-        }
-        Ok(render::render_file(hashes, seen.pairs.len(), seen.span(), &entity))
+        Ok(Some(seen.render(&seen.resolved.hashes())?))
     }
 
     /// An alert by id with its evidence: the members of one `alert` object.
@@ -118,7 +115,7 @@ impl Store {
     }
 
     fn visible_alert(&self, scope: &Scope, id: &AlertId) -> Result<Option<Entity>, Error> {
-        let alert = self.base.alert(scope.tenant(), id.as_str())?;
+        let alert = self.known().base.alert(scope.tenant(), id)?;
         Ok(alert.filter(|alert| self.is_recent(scope, alert) && self.is_visible(scope, alert)))
     }
 
@@ -149,20 +146,19 @@ impl Store {
     pub fn alerts(&self, scope: &Scope, page: Page, out: &mut Vec<u8>) -> Result<usize, Error> {
         let mut list = List::new(out);
         let mut to_skip = page.skip;
-        for entry in self.base.alerts(scope.tenant()) {
-            if list.written == page.top {
-                break;
-            }
-            let (id, alert) = entry?;
-            if !self.is_recent(scope, &alert) || !self.is_visible(scope, &alert) {
-                continue;
-            }
-            if to_skip > 0 {
-                to_skip -= 1;
-                continue;
-            }
-            list.push(&render::render_alert(scope.tenant(), &id, &alert, false));
+        if page.top == 0 {
+            return Ok(0);
         }
+        self.known().base.alerts(scope.tenant(), &mut |id, alert| {
+            if self.is_recent(scope, &alert) && self.is_visible(scope, &alert) {
+                if to_skip > 0 {
+                    to_skip -= 1;
+                } else {
+                    list.push(&render::render_alert(scope.tenant(), id, &alert, false));
+                }
+            }
+            Ok(list.written < page.top)
+        })?;
         Ok(list.written)
     }
 
@@ -185,21 +181,9 @@ impl Store {
                 Entry::Occupied(known) => known.into_mut(),
                 Entry::Vacant(new) => new.insert(self.seen(scope, &hash)?),
             };
-            list.push(&self.evidence_file(scope, &hashes, seen.as_ref())?);
+            list.push(&evidence_file(&hashes, seen.as_ref())?);
         }
         Ok(Some(list.written))
-    }
-
-    /// What is known of a file that evidence names. Its own hashes stand, whatever else is known.
-    fn evidence_file(&self, scope: &Scope, named: &Hashes, seen: Option<&Seen>) -> Result<String, Error> {
-        let Some(seen) = seen else { return Ok(render::render_file(named, 0, None, &Entity::default())) };
-        let known = seen.resolved.hashes();
-        let hashes = Hashes {
-            sha1: named.sha1.or(known.sha1),
-            sha256: named.sha256.or(known.sha256),
-            md5: named.md5.or(known.md5),
-        };
-        self.render_file(scope, &hashes, seen)
     }
 
     /// A machine by id, else by name without regard to case: the members of one `machine` object.
@@ -221,31 +205,56 @@ impl Store {
 
     /// Files whose hashes do not belong together one to one, ascending.
     pub fn conflicts(&self, scope: &Scope) -> Result<Vec<Conflict>, Error> {
-        lookup::conflicts(&self.base, scope.tenant())
+        lookup::conflicts(&self.known().base, scope.tenant())
     }
 
     /// Records kept aside, by source and offset. At most `limit`, and no more are in memory
     /// meanwhile: how many a tenant has is not bounded here, only how many ingest keeps of an input.
     pub fn rejects(&self, scope: &Scope, limit: usize) -> Result<Vec<Reject>, Error> {
-        smallest(limit, self.base.rejects(scope.tenant()))
+        let mut kept = Smallest::new(limit);
+        self.known().base.rejects(scope.tenant(), &mut |reject| kept.push(reject))?;
+        Ok(kept.into_sorted())
     }
 
     /// How much the tenant holds.
     pub fn totals(&self, scope: &Scope) -> Result<Totals, Error> {
-        self.base.totals(scope.tenant())
+        Ok(self.known().base.totals(scope.tenant()))
     }
 }
 
-/// The `limit` smallest, ascending.
-fn smallest<T: Ord>(limit: usize, all: impl Iterator<Item = Result<T, Error>>) -> Result<Vec<T>, Error> {
-    let mut kept = BinaryHeap::new();
-    for one in all {
-        kept.push(one?);
-        if kept.len() > limit {
-            kept.pop();
+/// What is known of a file that evidence names. Its own hashes stand, whatever else is known.
+fn evidence_file(named: &Hashes, seen: Option<&Seen>) -> Result<String, Error> {
+    let Some(seen) = seen else { return Ok(render::render_file(named, 0, None, &Entity::default())) };
+    let known = seen.resolved.hashes();
+    seen.render(&Hashes {
+        sha1: named.sha1.or(known.sha1),
+        sha256: named.sha256.or(known.sha256),
+        md5: named.md5.or(known.md5),
+    })
+}
+
+/// The `limit` smallest of those pushed.
+struct Smallest<T> {
+    kept: BinaryHeap<T>,
+    limit: usize,
+}
+
+impl<T: Ord> Smallest<T> {
+    fn new(limit: usize) -> Smallest<T> {
+        Smallest { kept: BinaryHeap::new(), limit }
+    }
+
+    fn push(&mut self, one: T) {
+        self.kept.push(one);
+        if self.kept.len() > self.limit {
+            self.kept.pop();
         }
     }
-    Ok(kept.into_sorted_vec())
+
+    /// They, ascending.
+    fn into_sorted(self) -> Vec<T> {
+        self.kept.into_sorted_vec()
+    }
 }
 
 /// A list of JSON objects being written.
@@ -315,9 +324,12 @@ mod tests {
         for limit in [0, 1, 7, 2_000] {
             let (alive, most) = (Cell::new(0), Cell::new(0));
             // 0 to 999, each once, in no order.
-            let all = (0..1_000).map(|nth| Ok(Counted::new(nth * 7_919 % 1_000, &alive)));
-            let all = all.inspect(|_| most.set(most.get().max(alive.get())));
-            let found: Vec<u32> = smallest(limit, all).unwrap().iter().map(|found| found.0).collect();
+            let mut smallest = Smallest::new(limit);
+            for nth in 0..1_000 {
+                smallest.push(Counted::new(nth * 7_919 % 1_000, &alive));
+                most.set(most.get().max(alive.get()));
+            }
+            let found: Vec<u32> = smallest.into_sorted().iter().map(|found| found.0).collect();
             let expected: Vec<u32> = (0..1_000).take(limit).collect();
             assert_eq!(found, expected);
             assert!(most.get() <= limit + 1, "{} for {limit}", most.get());

@@ -2,15 +2,14 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard};
 
 use pintle_model::tables::alert_info;
 use pintle_model::{Record, TenantId, Time, shapes};
 
 use crate::archive::{self, Archive, ArchivedBatch, BatchId, Encoded, Frame, Position};
 use crate::base::Base;
-use crate::directory::Directory;
-use crate::observe::Observed;
+use crate::known::{Known, Upkeep};
 use crate::{Batch, Error, Folder, Options, Receipt, Retention, folders};
 
 /// How far applying the archive again has come, at opening or in a rebuild.
@@ -31,8 +30,9 @@ pub struct Replayed {
 pub struct Store {
     folder: Folder,
     options: Options,
-    pub(crate) base: Base,
-    pub(crate) directories: Directories,
+    known: RwLock<Arc<Known>>,
+    /// Folds and merges; `None` once the store is being closed.
+    upkeep: Mutex<Option<Upkeep>>,
     /// Batches written to the archive that wait for the next sync.
     queue: Mutex<Queue>,
     /// Held by the one that syncs and applies for all who wait.
@@ -49,16 +49,13 @@ struct Queue {
     failed: Option<String>,
 }
 
-#[derive(Default)]
 struct Committed {
-    /// Every ticket below is durable and applied.
+    /// Every ticket below is durable and applied, or failed.
     next_ticket: u64,
-    /// Receipts whose writers have not come for them yet.
-    receipts: HashMap<u64, Receipt>,
-    /// Records applied since the base was last made durable.
-    unpersisted: u64,
-    /// The segment in which the last batch ended.
-    segment: u32,
+    /// Outcomes whose writers have not come for them yet.
+    outcomes: HashMap<u64, Result<Receipt, Error>>,
+    /// How much of the archive is durable and applied.
+    after: Position,
 }
 
 const STOPPED_HALF_WAY: &str = "a commit stopped half-way";
@@ -86,10 +83,6 @@ enum Enqueued {
     Mine(u64),
 }
 
-/// The base is made durable after this many records, which bounds what is applied again after a
-/// power cut.
-const PERSIST_EVERY: u64 = 500_000;
-
 impl Store {
     /// Opens the folder at `path` as [`Store::open_in`] does, making it if it is not there. Fails with
     /// [`Error::InUse`] if another process has it.
@@ -106,37 +99,26 @@ impl Store {
         progress: &mut dyn FnMut(Replayed),
     ) -> Result<Store, Error> {
         folder.recover_interrupted_rebuild()?;
-        if !folder.base().exists() {
-            // The engine does not open what it was stopped in the middle of making, so a base takes
-            // its name once it is whole.
-            Base::open(&folder.start_rebuild()?)?.persist()?;
-            folder.finish_rebuild()?;
-        }
-        let base = Base::open(&folder.base())?;
-        let directories = RwLock::new(base.directories()?);
+        let known = Known::open(&folder.base(), options.memory)?;
         let archived = folder.archive();
         folders::make_private(&archived)?;
         // What is synced in the archive is only as durable as the archive's own name.
         folders::sync_folder(folder.path())?;
         archive::sync_last(&archived)?;
-        let applied = base.applied()?;
+        let applied = known.base.applied();
         let mut caught_up =
             Replayed { bytes_total: archive::size_from(&archived, applied)?, ..Replayed::default() };
-        let set_aside = replay(&archived, applied, applied, &base, &directories, &mut caught_up, progress)?;
+        let set_aside = known.catch_up(&archived, applied, &mut caught_up, progress)?;
         let archive = Archive::open(&archived, options.archive)?;
-        if caught_up.batches > 0 {
-            // Before the caps may drop what was applied just now.
-            base.persist()?;
-        }
-        archive.enforce_caps(base.applied()?, (options.clock)())?;
-        let segment = archive.end().segment;
+        archive.enforce_caps(known.base.folded(), (options.clock)())?;
+        let committed = Committed { next_ticket: 0, outcomes: HashMap::new(), after: archive.end() };
         let queue = Queue { archive, waiting: Vec::new(), ids: HashMap::new(), next_ticket: 0, failed: None };
-        let committed = Committed { segment, ..Committed::default() };
+        let known = Arc::new(known);
         Ok(Store {
             folder,
             options,
-            base,
-            directories,
+            upkeep: Mutex::new(Some(Upkeep::start(&known)?)),
+            known: RwLock::new(known),
             queue: Mutex::new(queue),
             commit: Mutex::new(committed),
             set_aside,
@@ -152,19 +134,22 @@ impl Store {
     ) -> Result<Store, Error> {
         folder.recover_interrupted_rebuild()?;
         let archived = folder.archive();
-        let applied = Base::open(&folder.base())?.applied()?;
+        let applied = Base::reached(&folder.base())?;
         if !archive::is_complete(&archived, applied)? {
             return Err(Error::ArchiveIncomplete(archived));
         }
-        let base = Base::open(&folder.start_rebuild()?)?;
-        let directories = RwLock::default();
+        let known = Known::open(&folder.start_rebuild()?, options.memory)?;
         let mut rebuilt =
             Replayed { bytes_total: archive::size_from(&archived, Position::START)?, ..Replayed::default() };
-        replay(&archived, Position::START, applied, &base, &directories, &mut rebuilt, progress)?;
-        base.persist()?;
-        drop(base);
+        known.catch_up(&archived, applied, &mut rebuilt, progress)?;
+        known.fold()?;
+        drop(known);
         folder.finish_rebuild()?;
         Store::open_in(folder, options, &mut |_| {})
+    }
+
+    pub(crate) fn known(&self) -> Arc<Known> {
+        Arc::clone(&read_lock(&self.known))
     }
 
     /// The folder.
@@ -190,7 +175,9 @@ impl Store {
                 limit: Batch::MAX_RECORDS,
             });
         }
+        self.known().base.admit()?;
         let (batch, encoded) = ArchivedBatch::new(batch, (self.options.clock)())?;
+        let (tenant, id) = (batch.tenant, batch.id);
         let outside = self.alerts_outside_retention(&batch);
         let repeated = Receipt { repeated: true, alerts_outside_retention: outside, ..Receipt::default() };
         let (ticket, is_mine) = match self.enqueue(batch, &encoded)? {
@@ -202,17 +189,22 @@ impl Store {
         if committed.next_ticket <= ticket {
             self.commit(&mut committed)?;
         }
-        if !is_mine {
-            return Ok(repeated);
+        if is_mine {
+            let outcome = committed.outcomes.remove(&ticket);
+            let receipt = outcome.unwrap_or_else(|| Err(Error::ReadOnly(STOPPED_HALF_WAY.into())))?;
+            return Ok(Receipt { alerts_outside_retention: outside, ..receipt });
         }
-        match committed.receipts.remove(&ticket) {
-            Some(receipt) => Ok(Receipt { alerts_outside_retention: outside, ..receipt }),
-            None => Err(Error::ReadOnly(STOPPED_HALF_WAY.into())),
+        drop(committed);
+        // The other writer's may have failed.
+        match self.known().base.knows(tenant, &id)? {
+            true => Ok(repeated),
+            false => Err(Error::ReadOnly("the same batch was being written and failed".into())),
         }
     }
 
     fn enqueue(&self, batch: ArchivedBatch, encoded: &Encoded) -> Result<Enqueued, Error> {
-        if self.base.knows(&batch.id)? {
+        let known = self.known();
+        if known.base.knows(batch.tenant, &batch.id)? {
             return Ok(Enqueued::Known);
         }
         let frame = Frame::of(encoded);
@@ -224,11 +216,13 @@ impl Store {
             return Ok(Enqueued::Waiting(*ticket));
         }
         // Once more: it may have been applied while the frame was made.
-        if self.base.knows(&batch.id)? {
+        if known.base.knows(batch.tenant, &batch.id)? {
             return Ok(Enqueued::Known);
         }
         if let Err(error) = queue.archive.append(&frame) {
-            queue.failed = Some(error.to_string());
+            if !queue.archive.is_sound() {
+                queue.failed = Some(error.to_string());
+            }
             return Err(error);
         }
         let ticket = queue.next_ticket;
@@ -239,40 +233,72 @@ impl Store {
         Ok(Enqueued::Mine(ticket))
     }
 
-    /// Syncs the archive and applies every batch that waits. A failure closes the store to
-    /// writes, since nobody knows then what is on the disk; and so does a panic, since the batches
-    /// taken from the queue would never be applied.
+    /// Syncs the archive and applies every batch that waits. If the sync fails, none of them is taken:
+    /// what they wrote is cut off again, and if that fails as well the store takes no more writes,
+    /// since nobody knows then what is on the disk. So does a panic, since the batches taken from the
+    /// queue would never be applied.
     fn commit(&self, committed: &mut Committed) -> Result<(), Error> {
         let mut guard = CloseUnlessDone { queue: &self.queue, reason: Some(STOPPED_HALF_WAY.into()) };
-        let result = self.commit_waiting(committed);
-        guard.reason = result.as_ref().err().map(ToString::to_string);
-        result
-    }
-
-    fn commit_waiting(&self, committed: &mut Committed) -> Result<(), Error> {
         let (waiting, syncer) = {
             let mut queue = hold(&self.queue);
             if let Some(failed) = &queue.failed {
+                guard.reason = None;
                 return Err(Error::ReadOnly(failed.clone()));
             }
             (std::mem::take(&mut queue.waiting), queue.archive.syncer()?)
         };
-        syncer.sync()?;
+        if let Err(error) = syncer.sync() {
+            guard.reason = self.take_back(committed, waiting, &error).err().map(|error| error.to_string());
+            return Ok(());
+        }
+        let result = self.apply_all(committed, waiting);
+        guard.reason = result.as_ref().err().map(ToString::to_string);
+        result
+    }
+
+    fn apply_all(
+        &self,
+        committed: &mut Committed,
+        waiting: Vec<(u64, ArchivedBatch, Position)>,
+    ) -> Result<(), Error> {
+        let known = self.known();
         for (ticket, batch, after) in waiting {
-            let records = batch.records.len() as u64;
-            let receipt = apply(&self.base, &self.directories, &batch, after)?;
+            let receipt = known.apply(&batch, after)?;
             hold(&self.queue).ids.remove(&batch.id);
-            committed.receipts.insert(ticket, receipt);
+            committed.outcomes.insert(ticket, Ok(receipt));
             committed.next_ticket = ticket + 1;
-            committed.unpersisted += records;
-            if committed.unpersisted >= PERSIST_EVERY || after.segment != committed.segment {
-                self.base.persist()?;
-                committed.unpersisted = 0;
-                committed.segment = after.segment;
-                hold(&self.queue).archive.enforce_caps(after, self.now())?;
+            if after.segment != committed.after.segment {
+                hold(&self.queue).archive.enforce_caps(known.base.folded(), self.now())?;
             }
+            committed.after = after;
+            known.base.make_room();
         }
         Ok(())
+    }
+
+    /// Fails everybody who waits, and cuts off what they wrote.
+    fn take_back(
+        &self,
+        committed: &mut Committed,
+        waiting: Vec<(u64, ArchivedBatch, Position)>,
+        error: &Error,
+    ) -> Result<(), Error> {
+        let mut queue = hold(&self.queue);
+        let later = std::mem::take(&mut queue.waiting);
+        for (ticket, _, _) in waiting.into_iter().chain(later) {
+            committed.outcomes.insert(ticket, Err(error.again()));
+        }
+        committed.next_ticket = queue.next_ticket;
+        queue.ids.clear();
+        queue.archive.take_back(committed.after)
+    }
+
+    /// Writes what is only in memory to the base, so that the next start has nothing to catch up with,
+    /// and ends the threads. Dropping the store does the same, but tells nobody of a failure.
+    pub fn close(&self) -> Result<(), Error> {
+        let _no_writer = hold(&self.commit);
+        drop(hold(&self.upkeep).take());
+        self.known().fold()
     }
 
     /// How many alerts would not be found now, by the newest that the batch says of each.
@@ -305,48 +331,11 @@ impl Store {
     }
 }
 
-type Directories = RwLock<HashMap<TenantId, Directory>>;
-
-/// Applies one batch to the base and then to the directory. A reader in between sees the base's
-/// machines that the directory does not know yet as not there: the batch is not acknowledged.
-fn apply(
-    base: &Base,
-    directories: &Directories,
-    batch: &ArchivedBatch,
-    after: Position,
-) -> Result<Receipt, Error> {
-    let observed = Observed::of(batch);
-    let (receipt, changed) = {
-        let directories = read_lock(directories);
-        let nobody = Directory::default();
-        base.apply(batch, observed, after, directories.get(&batch.tenant).unwrap_or(&nobody))?
-    };
-    let mut directories = directories.write().unwrap_or_else(PoisonError::into_inner);
-    let directory = directories.entry(batch.tenant).or_default();
-    for machine in changed {
-        directory.put(machine.ordinal, machine.id, &machine.entity);
+impl Drop for Store {
+    fn drop(&mut self) {
+        // The archive has it all; without this the next start takes longer.
+        let _ = self.close();
     }
-    directory.settle();
-    Ok(receipt)
-}
-
-fn replay(
-    archived: &Path,
-    from: Position,
-    applied: Position,
-    base: &Base,
-    directories: &Directories,
-    so_far: &mut Replayed,
-    progress: &mut dyn FnMut(Replayed),
-) -> Result<Option<PathBuf>, Error> {
-    archive::replay(archived, from, applied, &mut |batch, after, bytes| {
-        apply(base, directories, &batch, after)?;
-        so_far.batches += 1;
-        so_far.records += batch.records.len() as u64;
-        so_far.bytes += bytes;
-        progress(*so_far);
-        Ok(())
-    })
 }
 
 /// A panic leaves the data behind these locks usable: the store is closed to writes by then

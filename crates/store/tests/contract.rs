@@ -14,7 +14,7 @@ use std::time::Duration;
 
 use pintle_model::shapes::{alert as a, evidence as e};
 use pintle_model::{Record, Time};
-use pintle_store::{Error, Folder, Options, Page, Retention, Scope, Store};
+use pintle_store::{Error, Folder, Memory, Options, Page, Retention, Scope, Store};
 use support::{
     MD5_A, MD5_B, SHA1_A, SHA1_B, SHA256_A, SHA256_B, TENANT, alert, answers, append, batch, evidence_row,
     file_seen, hash, in_group, machine_ids, open, sighting_of, whole,
@@ -113,7 +113,9 @@ fn answers_do_not_depend_on_order_repetition_or_rebuild() {
     let mut expected = None;
     for seed in 0..6u64 {
         let folder = tempfile::tempdir().unwrap();
-        let store = open(folder.path());
+        // From a run for every batch to all in memory.
+        let memory = Memory { records: 1 + seed * seed * 20, ..Memory::default() };
+        let store = Store::open(folder.path(), Options { memory, ..support::options() }).unwrap();
         let shuffled = support::shuffled(&records, seed);
         let half = shuffled.len() / (usize::try_from(seed).unwrap() + 1);
         let (one, other) = shuffled.split_at(half);
@@ -134,6 +136,42 @@ fn answers_do_not_depend_on_order_repetition_or_rebuild() {
 }
 
 #[test]
+fn folding_and_merging_while_it_is_asked_changes_no_answer() {
+    let records = support::assorted_records();
+    let in_memory = tempfile::tempdir().unwrap();
+    let expected = open(in_memory.path());
+    append(&expected, records.clone());
+    let expected = answers(&expected, &records);
+
+    let folder = tempfile::tempdir().unwrap();
+    // Every batch becomes a run, and of every four one is made.
+    let options = || Options { memory: Memory { records: 1, ..Memory::default() }, ..support::options() };
+    let store = Store::open(folder.path(), options()).unwrap();
+    std::thread::scope(|scope| {
+        let writer =
+            scope.spawn(|| records.iter().for_each(|record| _ = append(&store, vec![record.clone()])));
+        while !writer.is_finished() {
+            let seen = machine_ids(&store, &whole(), SHA1_A).unwrap_or_default();
+            let again = machine_ids(&store, &whole(), SHA1_A).unwrap_or_default();
+            assert!(
+                seen.iter().all(|machine| again.contains(machine)),
+                "what was seen stays: {seen:?} {again:?}"
+            );
+        }
+    });
+    assert_eq!(answers(&store, &records), expected);
+    store.close().unwrap();
+    drop(store);
+    let runs = || {
+        let base = std::fs::read_dir(folder.path().join("base")).unwrap();
+        base.filter(|entry| entry.as_ref().unwrap().path().extension().is_some_and(|is| is == "run")).count()
+    };
+    assert!(runs() < records.len() / 2, "{} runs of {} batches", runs(), records.len());
+    let store = Store::open(folder.path(), options()).unwrap();
+    assert_eq!(answers(&store, &records), expected);
+}
+
+#[test]
 fn the_same_batch_is_kept_once() {
     let folder = tempfile::tempdir().unwrap();
     let store = open(folder.path());
@@ -142,7 +180,7 @@ fn the_same_batch_is_kept_once() {
     let before = size();
     let second = append(&store, support::assorted_records());
     assert!(!first.repeated && second.repeated);
-    assert_eq!((second.new_machines, second.new_files, second.new_pairs), (0, 0, 0));
+    assert_eq!((second.new_machines, second.new_files), (0, 0));
     assert_eq!(size(), before);
     drop(store);
     assert!(append(&open(folder.path()), support::assorted_records()).repeated, "also after a restart");
@@ -160,7 +198,7 @@ fn one_writer_s_sync_serves_the_others_and_nothing_is_lost() {
                     let machine = format!("m{writer:02}{n:02}");
                     let receipt =
                         append(store, vec![file_seen(&machine, "2026-01-01T00:00:00Z", SHA1_A, "", "")]);
-                    assert_eq!(receipt.new_pairs, 1);
+                    assert_eq!(receipt.new_machines, 1);
                     assert!(
                         machine_ids(store, &whole(), SHA1_A).unwrap().contains(&machine),
                         "acknowledged means readable"
@@ -170,7 +208,8 @@ fn one_writer_s_sync_serves_the_others_and_nothing_is_lost() {
         }
     });
     assert_eq!(machine_ids(&store, &whole(), SHA1_A).unwrap().len(), 160);
-    assert_eq!(store.totals(&whole()).unwrap().pairs, 160);
+    let totals = store.totals(&whole()).unwrap();
+    assert_eq!((totals.machines, totals.files), (160, 1));
 }
 
 #[test]

@@ -202,7 +202,7 @@ fn report(source: String, taken: Taken) -> wire::Report {
         kept_aside: summary.rejects_by_reason,
         bytes: summary.bytes,
         repeated_batches,
-        new: wire::New { machines: receipt.new_machines, files: receipt.new_files, pairs: receipt.new_pairs },
+        new: wire::New { machines: receipt.new_machines, files: receipt.new_files },
         implausible_times: receipt.implausible_times,
         alerts_outside_retention: receipt.alerts_outside_retention,
     }

@@ -42,7 +42,7 @@ async fn what_one_command_puts_in_another_finds() {
     let report = session.client.ingest(&ingest("rows.json"), Body::from(body), &mut |_, _| {}).await.unwrap();
     assert_eq!((report.records, report.with_file_hash, report.error), (3, 2, None));
     assert_eq!(report.kept_aside.values().sum::<u64>(), 1);
-    assert_eq!((report.new.machines, report.new.pairs), (2, 2));
+    assert_eq!((report.new.machines, report.new.files), (2, 1));
 
     // A second command, while the first owns the folder.
     let other = open(folder.path()).await;
@@ -66,7 +66,7 @@ async fn what_one_command_puts_in_another_finds() {
 
     let tenant = wire::OfTenant { tenant: "default".into() };
     let held: wire::Held = other.client.get("/totals", &tenant).await.unwrap();
-    assert_eq!((held.machines, held.files, held.pairs), (2, 1, 2));
+    assert_eq!((held.machines, held.files), (2, 1));
     let part = wire::Part { tenant: "default".into(), top: 1, skip: 1 };
     let machines: Value = other.client.get("/machines", &part).await.unwrap();
     assert_eq!(machines.as_array().unwrap().len(), 1);
@@ -81,7 +81,7 @@ async fn what_one_command_puts_in_another_finds() {
     assert!(!folder.path().join(FILE).exists());
     let again = open(folder.path()).await;
     let same: wire::Held = again.client.get("/totals", &tenant).await.unwrap();
-    assert_eq!(same.pairs, 2);
+    assert_eq!((same.machines, same.files), (2, 1));
     again.end().await;
 }
 

@@ -80,7 +80,6 @@ pub(crate) struct Report {
 pub(crate) struct New {
     pub(crate) machines: u64,
     pub(crate) files: u64,
-    pub(crate) pairs: u64,
 }
 
 /// The hashes asked for.
@@ -159,14 +158,13 @@ pub(crate) struct Reject {
 pub(crate) struct Held {
     pub(crate) machines: u64,
     pub(crate) files: u64,
-    pub(crate) pairs: u64,
     pub(crate) alerts: u64,
 }
 
 impl From<Totals> for Held {
     fn from(totals: Totals) -> Held {
-        let Totals { machines, files, pairs, alerts } = totals;
-        Held { machines, files, pairs, alerts }
+        let Totals { machines, files, alerts } = totals;
+        Held { machines, files, alerts }
     }
 }
 

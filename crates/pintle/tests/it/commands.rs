@@ -48,10 +48,10 @@ fn ingest_tells_all_from_some_from_nothing_by_its_exit_code() {
         (&json!(2), &json!(2), &json!({}), &json!({ "mde-hunting": 1 }))
     );
     assert_eq!(report["machines"], json!({ "total": 2, "new": 2 }));
-    assert_eq!(report["pairs"]["total"], 4);
+    assert_eq!(report["files"]["total"], 2);
 
     let again = run_on(&place.data, &["ingest", &good, "--json"]).json();
-    assert_eq!((&again["repeated_batches"], &again["pairs"]["new"]), (&json!(1), &json!(0)));
+    assert_eq!((&again["repeated_batches"], &again["files"]["new"]), (&json!(1), &json!(0)));
 
     let some = run_on(&place.data, &["ingest", &partly]);
     assert_eq!(some.code, 5, "{}", some.err);

@@ -1,63 +1,162 @@
-//! The key layout: tenant first, always.
+//! The key layout: tenant, table, then what tells one from another.
 //!
 //! A *file* here is one distinct set of hashes as records gave it. Its key leads with the hash
 //! that it is asked by most, SHA-1, else SHA-256, else MD5, so that a prefix finds every set
-//! with that leading hash; the other hashes lead to it through the `hashes` keyspace.
+//! with that leading hash; the other hashes lead to it through [`Table::Links`].
 
-use pintle_model::{FileHash, HashKind, Hashes, Md5, Sha1, Sha256, TenantId};
+use pintle_model::{FileHash, HashKind, Hashes, Md5, Sha1, Sha256, TenantId, Time};
 
-/// Machines a page of sightings covers, by ordinal: bounds what one write rewrites.
-pub(crate) const MACHINES_A_PAGE: u32 = 4096;
+/// The kinds of thing that the base holds. The order is that of the keys of a tenant.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Table {
+    /// By id: ordinal and entity.
+    Machines,
+    /// By set of hashes: entity and postings.
+    Files,
+    /// From the beginning of a hash that leads no key to the beginning of one that does.
+    Links,
+    /// By id: the entity; its evidence are the parts.
+    Alerts,
+    /// By digest: a record kept aside.
+    Rejects,
+    /// By time of arrival and id: what came in.
+    Batches,
+    /// By id: the time of arrival.
+    BatchIds,
+}
 
-/// The first bytes of every key of a tenant.
-pub(crate) fn tenant(tenant: TenantId) -> Vec<u8> {
+impl Table {
+    /// All of them.
+    pub(crate) const ALL: [Table; 7] = [
+        Table::Machines,
+        Table::Files,
+        Table::Links,
+        Table::Alerts,
+        Table::Rejects,
+        Table::Batches,
+        Table::BatchIds,
+    ];
+
+    fn byte(self) -> u8 {
+        match self {
+            Table::Machines => b'1',
+            Table::Files => b'2',
+            Table::Links => b'3',
+            Table::Alerts => b'4',
+            Table::Rejects => b'5',
+            Table::Batches => b'6',
+            Table::BatchIds => b'7',
+        }
+    }
+}
+
+/// Bytes of tenant and table.
+const HEAD: usize = 17;
+/// The bytes of a hash by which it is looked for. What is found is compared whole.
+const HASH_BEGINNING: usize = 8;
+/// Tenant, table, kind and beginning of a hash.
+const HASH_PREFIX: usize = HEAD + 1 + HASH_BEGINNING;
+
+/// The first bytes of every key of a table.
+pub(crate) fn table(of: TenantId, table: Table) -> Vec<u8> {
     let mut key = Vec::with_capacity(96);
-    key.extend_from_slice(tenant.as_bytes());
+    key.extend_from_slice(of.as_bytes());
+    key.push(table.byte());
     key
 }
 
-/// Key of an entity that goes by a text: machine, alert.
-pub(crate) fn text(of: TenantId, id: &str) -> Vec<u8> {
-    let mut key = tenant(of);
-    key.extend_from_slice(id.as_bytes());
+/// The key of what goes by a text, a digest or the like.
+pub(crate) fn of(tenant: TenantId, within: Table, rest: &[u8]) -> Vec<u8> {
+    let mut key = table(tenant, within);
+    key.extend_from_slice(rest);
     key
 }
 
-/// Prefix of all that leads with this hash: in `sightings` and `files` the sets led by it, in
-/// `hashes` the sets that hold it but are led by another.
-pub(crate) fn hash(of: TenantId, hash: &FileHash) -> Vec<u8> {
-    let mut key = tenant(of);
+/// A batch's key: in the order of arrival.
+pub(crate) fn batch(tenant: TenantId, received: Time, id: &[u8]) -> Vec<u8> {
+    let mut key = table(tenant, Table::Batches);
+    // Times before 1970 sort first.
+    key.extend_from_slice(&(received.ticks() ^ i64::MIN).to_be_bytes());
+    key.extend_from_slice(id);
+    key
+}
+
+/// Reads a batch's key back.
+pub(crate) fn read_batch(key: &[u8]) -> Option<(Time, [u8; 32])> {
+    let (ticks, id) = key.get(HEAD..)?.split_first_chunk()?;
+    Some((Time::from_ticks(i64::from_be_bytes(*ticks) ^ i64::MIN), id.try_into().ok()?))
+}
+
+/// Whose it is, of which table, and what tells it from others.
+pub(crate) fn split(key: &[u8]) -> Option<(TenantId, Table, &[u8])> {
+    let (tenant, rest) = key.split_first_chunk::<16>()?;
+    let (byte, rest) = rest.split_first()?;
+    let table = Table::ALL.into_iter().find(|table| table.byte() == *byte)?;
+    Some((TenantId::from_bytes(*tenant), table, rest))
+}
+
+/// The part of a key that everyone who looks for it knows: what filters remember.
+pub(crate) fn probe(key: &[u8]) -> &[u8] {
+    let by_hash = matches!(key.get(HEAD - 1), Some(b'2' | b'3'));
+    key.get(..HASH_PREFIX).filter(|_| by_hash).unwrap_or(key)
+}
+
+/// Prefix of the files that lead with the hash, and perhaps of a few others.
+pub(crate) fn led_by(tenant: TenantId, hash: &FileHash) -> Vec<u8> {
+    prefix(tenant, Table::Files, hash)
+}
+
+/// Prefix of the links from the hash, and perhaps from a few others.
+pub(crate) fn links_from(tenant: TenantId, hash: &FileHash) -> Vec<u8> {
+    prefix(tenant, Table::Links, hash)
+}
+
+fn prefix(tenant: TenantId, within: Table, hash: &FileHash) -> Vec<u8> {
+    let mut key = table(tenant, within);
+    push_beginning(&mut key, hash);
+    key
+}
+
+fn push_beginning(key: &mut Vec<u8>, hash: &FileHash) {
     key.push(kind_byte(hash.kind()));
-    key.extend_from_slice(hash.bytes());
-    key
+    key.extend(hash.bytes().iter().take(HASH_BEGINNING));
 }
 
 /// Key of a file: its leading hash, then which others follow, then those.
-pub(crate) fn file(of: TenantId, hashes: &Hashes) -> Vec<u8> {
-    let mut key = tenant(of);
+pub(crate) fn file(tenant: TenantId, hashes: &Hashes) -> Vec<u8> {
+    let mut key = table(tenant, Table::Files);
     push_file(&mut key, hashes);
     key
 }
 
-/// Key of one page of a file's sightings.
-pub(crate) fn page(of: TenantId, hashes: &Hashes, page: u16) -> Vec<u8> {
-    let mut key = file(of, hashes);
-    key.extend_from_slice(&page.to_be_bytes());
-    key
-}
-
-/// Keys in `hashes` that lead from a file's other hashes to it.
-pub(crate) fn links(of: TenantId, hashes: &Hashes) -> impl Iterator<Item = Vec<u8>> + '_ {
+/// Keys that lead from a file's other hashes to it.
+pub(crate) fn links(tenant: TenantId, hashes: &Hashes) -> impl Iterator<Item = Vec<u8>> + '_ {
+    let lead = hashes.iter().next();
     hashes.iter().skip(1).map(move |other| {
-        let mut key = hash(of, &other);
-        push_file(&mut key, hashes);
+        let mut key = links_from(tenant, &other);
+        if let Some(lead) = &lead {
+            push_beginning(&mut key, lead);
+        }
         key
     })
 }
 
-/// The page that holds a machine.
-pub(crate) fn page_of(ordinal: u32) -> u16 {
-    u16::try_from(ordinal / MACHINES_A_PAGE).unwrap_or(u16::MAX)
+/// The prefix of files to which a link leads.
+pub(crate) fn target(link: &[u8]) -> Option<Vec<u8>> {
+    let (tenant, _, _) = split(link)?;
+    Some(of(tenant, Table::Files, link.get(HASH_PREFIX..)?))
+}
+
+/// The kind and the beginning of the hash that a key of [`Table::Files`] or [`Table::Links`] begins with.
+pub(crate) fn beginning(key: &[u8]) -> Option<(HashKind, [u8; HASH_BEGINNING])> {
+    let (byte, rest) = key.get(HEAD..)?.split_first()?;
+    let kind = HashKind::ALL.into_iter().find(|kind| kind_byte(*kind) == *byte)?;
+    Some((kind, *rest.first_chunk()?))
+}
+
+/// The part of a link that names the hash it leads from.
+pub(crate) fn source(link: &[u8]) -> &[u8] {
+    link.get(..HASH_PREFIX).unwrap_or(link)
 }
 
 fn push_file(key: &mut Vec<u8>, hashes: &Hashes) {
@@ -71,17 +170,16 @@ fn push_file(key: &mut Vec<u8>, hashes: &Hashes) {
     }
 }
 
-/// Reads a file back from a key, past the tenant (and in `hashes` past the linking hash). Returns
-/// what follows it too: the page's number in `sightings`.
-pub(crate) fn read_file(key: &[u8]) -> Option<(Hashes, &[u8])> {
-    let (lead, rest) = key.split_first()?;
+/// Reads a file back from its key.
+pub(crate) fn read_file(key: &[u8]) -> Option<Hashes> {
+    let (lead, rest) = key.get(HEAD..)?.split_first()?;
     let mut hashes = Hashes::default();
     let rest = take_hash(&mut hashes, *lead, rest)?;
     let (mask, mut rest) = rest.split_first()?;
     for kind in [1, 2, 3].into_iter().filter(|kind| kind != lead && mask & (1 << kind) != 0) {
         rest = take_hash(&mut hashes, kind, rest)?;
     }
-    Some((hashes, rest))
+    rest.is_empty().then_some(hashes)
 }
 
 fn take_hash<'k>(hashes: &mut Hashes, kind: u8, key: &'k [u8]) -> Option<&'k [u8]> {
@@ -105,15 +203,6 @@ fn take_hash<'k>(hashes: &mut Hashes, kind: u8, key: &'k [u8]) -> Option<&'k [u8
     }
 }
 
-/// Reads the hash that a key leads with, past the tenant.
-pub(crate) fn read_hash(key: &[u8]) -> Option<(FileHash, &[u8])> {
-    let (kind, rest) = key.split_first()?;
-    let mut hashes = Hashes::default();
-    let rest = take_hash(&mut hashes, *kind, rest)?;
-    let hash = hashes.iter().next()?;
-    Some((hash, rest))
-}
-
 fn kind_byte(kind: HashKind) -> u8 {
     match kind {
         HashKind::Sha1 => 1,
@@ -126,6 +215,8 @@ fn kind_byte(kind: HashKind) -> u8 {
 mod tests {
     use super::*;
 
+    const TENANT: TenantId = TenantId::from_bytes([9; 16]);
+
     #[test]
     fn a_key_reads_back_as_the_file_it_names_whatever_hashes_it_has() {
         let (sha1, sha256, md5) = (Some(Sha1([1; 20])), Some(Sha256([2; 32])), Some(Md5([3; 16])));
@@ -135,14 +226,26 @@ mod tests {
                 sha256: sha256.filter(|_| which & 2 != 0),
                 md5: md5.filter(|_| which & 4 != 0),
             };
-            let of = TenantId::from_bytes([9; 16]);
-            let key = page(of, &hashes, 7);
-            assert_eq!(read_file(&key[16..]), Some((hashes, [0, 7].as_slice())));
-            assert_eq!(links(of, &hashes).count(), hashes.iter().count() - 1);
-            for link in links(of, &hashes) {
-                let (_, rest) = read_hash(&link[16..]).unwrap();
-                assert_eq!(read_file(rest), Some((hashes, [].as_slice())));
+            let key = file(TENANT, &hashes);
+            assert_eq!(read_file(&key), Some(hashes));
+            assert_eq!(split(&key).unwrap().1, Table::Files);
+            assert!(key.starts_with(&led_by(TENANT, &hashes.iter().next().unwrap())));
+            assert_eq!(probe(&key), led_by(TENANT, &hashes.iter().next().unwrap()));
+            let links: Vec<_> = links(TENANT, &hashes).collect();
+            for (link, other) in links.iter().zip(hashes.iter().skip(1)) {
+                assert_eq!(source(link), links_from(TENANT, &other));
+                assert_eq!(probe(link), source(link));
+                assert!(key.starts_with(&target(link).unwrap()));
             }
+            assert_eq!(links.len(), hashes.iter().count() - 1);
         }
+    }
+
+    #[test]
+    fn batches_sort_by_time_of_arrival() {
+        let times = [i64::MIN, -5, 0, 3, i64::MAX].map(Time::from_ticks);
+        let keys = times.map(|time| batch(TENANT, time, &[7; 32]));
+        assert!(keys.is_sorted());
+        assert_eq!(keys.map(|key| read_batch(&key)), times.map(|time| Some((time, [7; 32]))));
     }
 }

@@ -42,7 +42,6 @@ impl Outcome {
         sum.alerts_outside_retention += report.alerts_outside_retention;
         sum.new.machines += report.new.machines;
         sum.new.files += report.new.files;
-        sum.new.pairs += report.new.pairs;
         for (counts, more) in [(&mut sum.kept_aside, report.kept_aside), (&mut sum.ignored, report.ignored)] {
             for (reason, number) in more {
                 *counts.entry(reason).or_default() += number;
@@ -103,7 +102,6 @@ impl Outcome {
             "kept_aside": self.sum.kept_aside,
             "machines": { "total": held.machines, "new": new.machines },
             "files": { "total": held.files, "new": new.files },
-            "pairs": { "total": held.pairs, "new": new.pairs },
             "alerts": { "total": held.alerts, "outside_retention": self.sum.alerts_outside_retention },
             "repeated_batches": self.sum.repeated_batches,
             "implausible_times": self.sum.implausible_times,
@@ -130,11 +128,9 @@ impl Outcome {
                 table.row([&format!("  {reason}"), &count(*number), ""]);
             }
         }
-        for (what, total, new) in [
-            ("machines", held.machines, sum.new.machines),
-            ("files", held.files, sum.new.files),
-            ("pairs of both", held.pairs, sum.new.pairs),
-        ] {
+        for (what, total, new) in
+            [("machines", held.machines, sum.new.machines), ("files", held.files, sum.new.files)]
+        {
             table.row([what, &count(total), &format!("{} new", count(new))]);
         }
         table.row(["alerts", &count(held.alerts), ""]);
@@ -205,7 +201,7 @@ mod tests {
     #[test]
     fn the_table_names_counts_reasons_and_failures_without_control_characters() {
         let outcome = outcome([report(1_200, 2, None), report(5, 0, Some("broke off"))]);
-        let held = wire::Held { machines: 2, files: 300, pairs: 400, alerts: 0 };
+        let held = wire::Held { machines: 2, files: 300, alerts: 0 };
         let table = outcome.printed(&held, Duration::from_secs(2), false);
         for part in [
             "records             1,205  in 2.0 s, 602 a second",

@@ -1,0 +1,306 @@
+//! How the base is kept in shape: a full delta is frozen, a frozen one is folded into a run, and
+//! runs of a size are merged, so that there are few to look into.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, PoisonError, RwLock};
+use std::time::Duration;
+
+use super::key::Table;
+use super::manifest::Manifest;
+use super::merge::{Merge, Source};
+use super::run::{self, Run, RunWriter};
+use super::value::encode;
+use super::view::{View, read_delta};
+use super::{Base, hold};
+use crate::Error;
+use crate::delta::Delta;
+use crate::directory::Directories;
+use crate::folders::sync_folder;
+
+/// So many runs of a size are merged.
+const RUNS_A_SIZE: usize = 4;
+/// Runs up to this size count as one size; after it each is four times the one before.
+const SMALLEST_BYTES: u64 = 16 << 20;
+/// How long after a failure folding and merging are tried again.
+const AGAIN_AFTER: Duration = Duration::from_secs(1);
+
+/// What a thread of its own does for a base.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Duty {
+    /// Folds what is frozen.
+    Fold,
+    /// Merges runs.
+    Merge,
+}
+
+impl Base {
+    /// Whether the delta that takes what comes in has reached its limits.
+    fn is_full(&self) -> bool {
+        let view = self.view();
+        let delta = read_delta(&view.active);
+        delta.bytes() >= self.limits.bytes || delta.records >= self.limits.records
+    }
+
+    /// Puts a new delta in the place of the active one, unless there is a frozen one still or
+    /// nothing to freeze. Only the writer may call it, since a batch goes into one delta.
+    pub(crate) fn freeze(&self) -> bool {
+        let mut view = self.view.write().unwrap_or_else(PoisonError::into_inner);
+        let next = {
+            let active = read_delta(&view.active);
+            if view.frozen.is_some() || active.is_empty() {
+                return false;
+            }
+            Delta::new(active.counts.clone(), active.after)
+        };
+        *view = Arc::new(View {
+            active: Arc::new(RwLock::new(next)),
+            frozen: Some(Arc::clone(&view.active)),
+            runs: view.runs.clone(),
+            cache: Arc::clone(&view.cache),
+        });
+        true
+    }
+
+    /// Makes room for the next batch: freezes a full delta for the thread that folds, and waits for
+    /// that one while two are full, unless it fails: then [`Base::admit`] refuses the next.
+    pub(crate) fn make_room(&self) {
+        while self.is_full() {
+            let state = hold(&self.state);
+            if self.freeze() {
+                self.progress.notify_all();
+                return;
+            }
+            if state.trouble.is_some() || state.closing {
+                return;
+            }
+            drop(self.progress.wait_timeout(state, AGAIN_AFTER));
+        }
+    }
+
+    /// Whether there is room in memory. There is none while folding fails and two deltas are full.
+    pub(crate) fn admit(&self) -> Result<(), Error> {
+        let trouble = hold(&self.state).trouble.clone();
+        match trouble {
+            Some(trouble) if self.is_full() && self.view().frozen.is_some() => Err(Error::Full(trouble)),
+            _ => Ok(()),
+        }
+    }
+
+    /// Makes room without a thread that folds: folds a full delta here, and merges what is due.
+    pub(crate) fn make_room_here(&self, directories: &Directories) -> Result<(), Error> {
+        if self.is_full() {
+            self.fold_all(directories)?;
+            while self.merge_due()? {}
+        }
+        Ok(())
+    }
+
+    /// Folds everything that is in memory.
+    pub(crate) fn fold_all(&self, directories: &Directories) -> Result<(), Error> {
+        self.fold(directories)?;
+        if self.freeze() {
+            self.fold(directories)?;
+        }
+        Ok(())
+    }
+
+    /// Folds the frozen delta, if there is one. Returns whether there was.
+    pub(crate) fn fold(&self, directories: &Directories) -> Result<bool, Error> {
+        let _only_one = hold(&self.folding);
+        let Some(frozen) = self.view().frozen.clone() else { return Ok(false) };
+        let number = self.next_run();
+        let run = {
+            let delta = read_delta(&frozen);
+            self.write_run(number, &delta, directories)?
+        };
+        let (applied, tenants) = {
+            let delta = read_delta(&frozen);
+            (delta.after, delta.counts.clone())
+        };
+        self.change(|manifest| {
+            manifest.applied = applied;
+            manifest.tenants = tenants;
+            manifest.runs.push(number);
+        })?;
+        self.change_view(|view| View {
+            active: Arc::clone(&view.active),
+            frozen: None,
+            runs: view.runs.iter().cloned().chain([Arc::new(run)]).collect(),
+            cache: Arc::clone(&view.cache),
+        });
+        Ok(true)
+    }
+
+    fn write_run(&self, number: u64, delta: &Delta, directories: &Directories) -> Result<Run, Error> {
+        // A file has its own key and up to two links; all else is few beside them.
+        let keys = delta.bytes() as u64 / 300;
+        let mut writer = RunWriter::create(&self.folder, number, keys)?;
+        for (tenant, held) in &delta.tenants {
+            let directory = directories.of(*tenant);
+            let machine = |ordinal: u32| {
+                let directory = directory.read().unwrap_or_else(PoisonError::into_inner);
+                let Some(machine) = directory.get(ordinal) else { return Ok(None) };
+                let value = encode(&(ordinal, machine.entity()))?;
+                Ok(Some((machine.id.as_str().to_owned(), value)))
+            };
+            for table in Table::ALL {
+                for (key, value) in held.entries(*tenant, table, &machine)? {
+                    writer.push(&key, &value)?;
+                }
+            }
+        }
+        self.finish_run(writer)
+    }
+
+    /// Merges the runs that are due. Returns whether any were.
+    pub(crate) fn merge_due(&self) -> Result<bool, Error> {
+        let _only_one = hold(&self.merging);
+        let view = self.view();
+        let due = due(&view.runs);
+        if due.is_empty() {
+            return Ok(false);
+        }
+        let number = self.next_run();
+        let mut sources = Vec::with_capacity(due.len());
+        for run in &due {
+            sources.push(Source::Run(run.from(b"", None)?));
+        }
+        let entries = due.iter().map(|run| run.entries).sum();
+        let mut writer = RunWriter::create(&self.folder, number, entries)?;
+        let mut merge = Merge::of(sources, Vec::new());
+        while let Some((key, value)) = merge.next_merged()? {
+            if hold(&self.state).closing {
+                return Ok(false);
+            }
+            writer.push(&key, &value)?;
+        }
+        let run = self.finish_run(writer)?;
+        self.replace(&due, run)?;
+        Ok(true)
+    }
+
+    /// Puts a run in the place of those it was made of.
+    fn replace(&self, old: &[Arc<Run>], new: Run) -> Result<(), Error> {
+        let is_old = |number: u64| old.iter().any(|run| run.number == number);
+        self.change(|manifest| {
+            manifest.runs.retain(|number| !is_old(*number));
+            manifest.runs.push(new.number);
+        })?;
+        let new = Arc::new(new);
+        self.change_view(|view| View {
+            active: Arc::clone(&view.active),
+            frozen: view.frozen.clone(),
+            runs: view.runs.iter().filter(|run| !is_old(run.number)).cloned().chain([new]).collect(),
+            cache: Arc::clone(&view.cache),
+        });
+        for run in old {
+            // Who reads it still has it open. What cannot be removed now is, at the next opening.
+            let _ = fs::remove_file(run::path(&self.folder, run.number));
+        }
+        Ok(())
+    }
+
+    fn finish_run(&self, writer: RunWriter) -> Result<Run, Error> {
+        let run = writer.finish()?;
+        sync_folder(&self.folder)?;
+        Ok(run)
+    }
+
+    fn next_run(&self) -> u64 {
+        let mut manifest = hold(&self.manifest);
+        manifest.next_run += 1;
+        manifest.next_run - 1
+    }
+
+    /// Changes the manifest on the disk, then the one in memory.
+    fn change(&self, change: impl FnOnce(&mut Manifest)) -> Result<(), Error> {
+        let mut manifest = hold(&self.manifest);
+        let mut next = manifest.clone();
+        change(&mut next);
+        next.runs.sort_unstable();
+        next.write(&self.folder)?;
+        *manifest = next;
+        Ok(())
+    }
+
+    fn change_view(&self, change: impl FnOnce(&View) -> View) {
+        let mut view = self.view.write().unwrap_or_else(PoisonError::into_inner);
+        *view = Arc::new(change(&view));
+    }
+
+    /// Does its duty until [`Base::close`]; for a thread of its own.
+    pub(crate) fn keep_up(&self, duty: Duty, directories: &Directories) {
+        loop {
+            let done = match duty {
+                Duty::Fold => self.fold(directories),
+                Duty::Merge => self.merge_due(),
+            };
+            let mut state = hold(&self.state);
+            match done {
+                Ok(true) => {
+                    state.trouble = None;
+                    self.progress.notify_all();
+                    if state.closing {
+                        return;
+                    }
+                    continue;
+                }
+                Ok(false) => {}
+                Err(error) => {
+                    state.trouble = Some(error.to_string());
+                    self.progress.notify_all();
+                }
+            }
+            if state.closing {
+                return;
+            }
+            drop(self.progress.wait_timeout(state, AGAIN_AFTER));
+        }
+    }
+
+    /// Ends [`Base::keep_up`].
+    pub(crate) fn close(&self) {
+        hold(&self.state).closing = true;
+        self.progress.notify_all();
+    }
+}
+
+/// The runs to be merged: all up to the smallest size of which there are enough.
+fn due(runs: &[Arc<Run>]) -> Vec<Arc<Run>> {
+    let size = |run: &Run| (run.length / SMALLEST_BYTES).checked_ilog(4).map_or(0, |size| size + 1);
+    // A run that lost blocks is left as it is: a rebuild makes it anew.
+    let sound = || runs.iter().filter(|run| run.damage().is_none());
+    let largest = sound().map(|run| size(run)).max().unwrap_or(0);
+    let enough = (0..=largest).find(|of| sound().filter(|run| size(run) == *of).count() >= RUNS_A_SIZE);
+    let Some(enough) = enough else { return Vec::new() };
+    sound().filter(|run| size(run) <= enough).cloned().collect()
+}
+
+/// The numbers and names of the runs in a folder.
+fn runs_in(folder: &Path) -> Result<Vec<(u64, PathBuf)>, Error> {
+    let what = || format!("listing {}", folder.display());
+    let mut runs = Vec::new();
+    for entry in fs::read_dir(folder).map_err(Error::io(what()))? {
+        let path = entry.map_err(Error::io(what()))?.path();
+        let number = path.file_stem().and_then(|stem| stem.to_str()?.parse().ok());
+        let is_run = path.extension().is_some_and(|extension| extension == "run");
+        runs.extend(number.filter(|_| is_run).map(|number| (number, path)));
+    }
+    Ok(runs)
+}
+
+/// Whether there are any runs in a folder.
+pub(super) fn has_runs(folder: &Path) -> Result<bool, Error> {
+    Ok(!runs_in(folder)?.is_empty())
+}
+
+/// Takes away what a fold, a merge or a removal left when it was stopped.
+pub(super) fn remove_strays(folder: &Path, manifest: &Manifest) -> Result<(), Error> {
+    for (number, path) in runs_in(folder)? {
+        if !manifest.runs.contains(&number) {
+            fs::remove_file(&path).map_err(Error::io(format!("removing {}", path.display())))?;
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,107 @@
+//! What stands under the keys, and how two values of one key become one. Every merge takes its
+//! values in any order, any number of times, to the same bytes, so runs can be merged at any time.
+
+use pintle_model::Time;
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+
+use super::bytes::{put, take_slice};
+use super::key::Table;
+use super::postings::{self, Postings};
+use crate::Error;
+use crate::entity::{Entity, most};
+use crate::pair::{self, Pair};
+
+/// A machine as it is kept.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct KeptMachine {
+    pub(crate) ordinal: u32,
+    pub(crate) entity: Entity,
+}
+
+/// What is noted of a batch beside its records.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Arrival {
+    pub(crate) source: String,
+    pub(crate) records: u64,
+    pub(crate) rejects: u64,
+}
+
+/// A file as it is kept: the entity, then the postings.
+pub(crate) fn file(entity: &Entity, pairs: &[(u32, Pair)]) -> Result<Vec<u8>, Error> {
+    let entity = encode(entity)?;
+    let mut value = Vec::with_capacity(entity.len() + pairs.len() * 12 + 16);
+    put(&mut value, entity.len() as u64);
+    value.extend_from_slice(&entity);
+    postings::encode(pairs, &mut value);
+    Ok(value)
+}
+
+/// The two halves of a file.
+pub(crate) fn split_file(mut value: &[u8]) -> Result<(&[u8], Postings<'_>), Error> {
+    let halves = take_slice(&mut value).and_then(|entity| Some((entity, Postings::read(value)?)));
+    halves.ok_or_else(|| unreadable("a file"))
+}
+
+/// A file's machines with times.
+pub(crate) fn pairs(postings: Postings<'_>) -> Result<Vec<(u32, Pair)>, Error> {
+    postings.pairs().ok_or_else(|| unreadable("a file's sightings"))
+}
+
+/// Merges the values of one key; at least one.
+pub(crate) fn merge(table: Table, values: &[Vec<u8>]) -> Result<Vec<u8>, Error> {
+    match (table, values) {
+        (_, [only]) => Ok(only.clone()),
+        (Table::Files, _) => {
+            let mut entity = Entity::default();
+            let mut lists = Vec::with_capacity(values.len());
+            for value in values {
+                let (part, postings) = split_file(value)?;
+                entity.merge(decode(part)?, most::PATHS);
+                lists.push(pairs(postings)?);
+            }
+            file(&entity, &pair::merge(lists))
+        }
+        (Table::Machines, _) => {
+            let mut merged = KeptMachine { ordinal: u32::MAX, entity: Entity::default() };
+            for value in values {
+                let machine: KeptMachine = decode(value)?;
+                merged.ordinal = merged.ordinal.min(machine.ordinal);
+                merged.entity.merge(machine.entity, most::ADAPTERS);
+            }
+            encode(&merged)
+        }
+        (Table::Alerts, _) => encode(&alert(values.iter().map(Vec::as_slice))?),
+        (Table::BatchIds, _) => {
+            let times = values.iter().map(|value| decode::<Time>(value)).collect::<Result<Vec<_>, _>>()?;
+            encode(&times.into_iter().min().unwrap_or(Time::MIN))
+        }
+        // The key says it all, or the values are the same.
+        (Table::Links | Table::Rejects | Table::Batches, _) => {
+            Ok(values.first().cloned().unwrap_or_default())
+        }
+    }
+}
+
+/// An alert from all that is kept of it.
+pub(crate) fn alert<'v>(values: impl Iterator<Item = &'v [u8]>) -> Result<Entity, Error> {
+    let mut merged = Entity::default();
+    for value in values {
+        merged.merge(decode(value)?, most::EVIDENCE);
+    }
+    Ok(merged)
+}
+
+/// Reads a value.
+pub(crate) fn decode<T: DeserializeOwned>(value: &[u8]) -> Result<T, Error> {
+    postcard::from_bytes(value).map_err(|error| Error::Engine(format!("a value does not read: {error}")))
+}
+
+/// Writes a value.
+pub(crate) fn encode<T: Serialize>(value: &T) -> Result<Vec<u8>, Error> {
+    postcard::to_allocvec(value).map_err(|error| Error::Engine(format!("a value does not write: {error}")))
+}
+
+fn unreadable(what: &str) -> Error {
+    Error::Engine(format!("{what} does not read"))
+}

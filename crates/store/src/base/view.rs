@@ -1,0 +1,194 @@
+//! What can be read at one moment: the deltas and the runs. A view stays as it is for as long as
+//! somebody holds it; folding and merging put another one in its place.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Range;
+use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
+
+use pintle_model::{FileHash, Hashes, TenantId};
+
+use super::key::{self, Table};
+use super::merge::{Merge, Source};
+use super::run::{BlockCache, Run};
+use super::value::{self, decode};
+use crate::Error;
+use crate::delta::Delta;
+use crate::entity::{Entity, most};
+use crate::pair::{self, Pair};
+
+/// A delta that readers and one writer share.
+pub(crate) type SharedDelta = Arc<RwLock<Delta>>;
+
+pub(crate) fn read_delta(delta: &SharedDelta) -> RwLockReadGuard<'_, Delta> {
+    delta.read().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// See the module.
+pub(crate) struct View {
+    /// Takes what comes in.
+    pub(crate) active: SharedDelta,
+    /// Is being folded.
+    pub(crate) frozen: Option<SharedDelta>,
+    pub(crate) runs: Vec<Arc<Run>>,
+    pub(crate) cache: Arc<BlockCache>,
+}
+
+/// A set of hashes, and where it is spoken of.
+pub(crate) struct FoundFile {
+    pub(crate) hashes: Hashes,
+    parts: Vec<Part>,
+}
+
+enum Part {
+    /// A value in a block of a run.
+    Stored(Arc<Vec<u8>>, Range<usize>),
+    /// A file in a delta, by its number there.
+    Held(SharedDelta, u32),
+}
+
+impl FoundFile {
+    /// Where it was seen, ascending by ordinal.
+    pub(crate) fn pairs(&self, of: TenantId) -> Result<Vec<(u32, Pair)>, Error> {
+        let mut lists = Vec::with_capacity(self.parts.len());
+        for part in &self.parts {
+            lists.push(match part {
+                Part::Stored(block, place) => {
+                    value::pairs(value::split_file(block.get(place.clone()).unwrap_or_default())?.1)?
+                }
+                Part::Held(delta, number) => {
+                    read_delta(delta).tenant(of).map(|tenant| tenant.pairs(*number)).unwrap_or_default()
+                }
+            });
+        }
+        Ok(pair::merge(lists))
+    }
+
+    /// What is said of it.
+    pub(crate) fn entity(&self, of: TenantId) -> Result<Entity, Error> {
+        let mut entity = Entity::default();
+        for part in &self.parts {
+            let more = match part {
+                Part::Stored(block, place) => {
+                    decode(value::split_file(block.get(place.clone()).unwrap_or_default())?.0)?
+                }
+                Part::Held(delta, number) => read_delta(delta)
+                    .tenant(of)
+                    .and_then(|tenant| tenant.entity(*number).cloned())
+                    .unwrap_or_default(),
+            };
+            entity.merge(more, most::PATHS);
+        }
+        Ok(entity)
+    }
+}
+
+impl View {
+    pub(crate) fn deltas(&self) -> impl Iterator<Item = &SharedDelta> {
+        self.frozen.iter().chain([&self.active])
+    }
+
+    /// The files whose leading hash begins as `prefix` says ([`key::led_by`]); at most about
+    /// `most`, those with the smallest keys.
+    pub(crate) fn led_by(&self, of: TenantId, prefix: &[u8], most: usize) -> Result<Vec<FoundFile>, Error> {
+        let mut found: BTreeMap<Hashes, Vec<Part>> = BTreeMap::new();
+        for run in self.runs.iter().filter(|run| run.may_hold(prefix)) {
+            let mut taken = 0;
+            let mut cursor = run.from(prefix, Some(&self.cache))?;
+            while taken < most && cursor.is_at_entry() && cursor.key().starts_with(prefix) {
+                if let Some(hashes) = key::read_file(cursor.key()) {
+                    let (block, place) = cursor.place();
+                    found.entry(hashes).or_default().push(Part::Stored(block, place));
+                    taken += 1;
+                }
+                cursor.advance()?;
+            }
+        }
+        for delta in self.deltas() {
+            let held = read_delta(delta);
+            let Some(tenant) = held.tenant(of) else { continue };
+            for (number, hashes) in tenant.led_by(prefix) {
+                found.entry(*hashes).or_default().push(Part::Held(Arc::clone(delta), number));
+            }
+        }
+        Ok(found.into_iter().take(most).map(|(hashes, parts)| FoundFile { hashes, parts }).collect())
+    }
+
+    /// Prefixes of the files that hold this hash besides their leading one, and perhaps of a few
+    /// others; at most about `most`, the smallest.
+    pub(crate) fn linked(
+        &self,
+        of: TenantId,
+        hash: &FileHash,
+        most: usize,
+    ) -> Result<BTreeSet<Vec<u8>>, Error> {
+        let prefix = key::links_from(of, hash);
+        let mut targets = BTreeSet::new();
+        for run in self.runs.iter().filter(|run| run.may_hold(&prefix)) {
+            let mut cursor = run.from(&prefix, Some(&self.cache))?;
+            let mut taken = 0;
+            while taken < most && cursor.is_at_entry() && cursor.key().starts_with(&prefix) {
+                targets.extend(key::target(cursor.key()));
+                taken += 1;
+                cursor.advance()?;
+            }
+        }
+        for delta in self.deltas() {
+            let held = read_delta(delta);
+            let Some(tenant) = held.tenant(of) else { continue };
+            let holding = tenant.holding(hash).filter(|(_, hashes)| hashes.get(hash.kind()) == Some(*hash));
+            for lead in holding.filter_map(|(_, hashes)| hashes.iter().next()).filter(|lead| lead != hash) {
+                targets.insert(key::led_by(of, &lead));
+            }
+        }
+        while targets.len() > most {
+            targets.pop_last();
+        }
+        Ok(targets)
+    }
+
+    /// Whether this very set of hashes is known.
+    pub(crate) fn has_file(&self, of: TenantId, hashes: &Hashes) -> Result<bool, Error> {
+        let held = |delta: &SharedDelta| {
+            read_delta(delta).tenant(of).is_some_and(|tenant| tenant.number_of(hashes).is_some())
+        };
+        Ok(self.deltas().any(held) || self.stores(&key::file(of, hashes))?)
+    }
+
+    /// Whether any run has this key.
+    pub(crate) fn stores(&self, key: &[u8]) -> Result<bool, Error> {
+        for run in self.runs.iter().filter(|run| run.may_hold(key::probe(key))) {
+            let cursor = run.from(key, Some(&self.cache))?;
+            if cursor.is_at_entry() && cursor.key() == key {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    /// The values that runs have under this key.
+    pub(crate) fn stored(&self, key: &[u8]) -> Result<Vec<Vec<u8>>, Error> {
+        let mut values = Vec::new();
+        for run in self.runs.iter().filter(|run| run.may_hold(key::probe(key))) {
+            let cursor = run.from(key, Some(&self.cache))?;
+            if cursor.is_at_entry() && cursor.key() == key {
+                values.push(cursor.value().to_vec());
+            }
+        }
+        Ok(values)
+    }
+
+    /// All entries of a table, ascending. Machines that changed lately are only in the directory.
+    pub(crate) fn scan(&self, of: TenantId, table: Table) -> Result<Merge<'_>, Error> {
+        let prefix = key::table(of, table);
+        let mut sources = Vec::new();
+        for run in &self.runs {
+            sources.push(Source::Run(run.from(&prefix, None)?));
+        }
+        for delta in self.deltas() {
+            if let Some(tenant) = read_delta(delta).tenant(of) {
+                sources.push(Source::held(tenant.entries(of, table, &|_| Ok(None))?));
+            }
+        }
+        Ok(Merge::of(sources, prefix))
+    }
+}

@@ -1,0 +1,252 @@
+//! What was observed lately, in memory: it can be read as soon as it is here, repeats are folded
+//! together, and it becomes a run of the base when there is enough of it.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+use pintle_model::{AlertId, FileHash, HashKind, Hashes, TenantId, Time};
+
+use crate::archive::{BatchId, Position};
+use crate::base::key::{self, Table};
+use crate::base::manifest::Counts;
+use crate::base::value::{self, Arrival, encode};
+use crate::entity::{Entity, most};
+use crate::pair::Pair;
+use crate::{Error, Reject};
+
+/// What one delta holds, of all tenants.
+pub(crate) struct Delta {
+    pub(crate) tenants: BTreeMap<TenantId, TenantDelta>,
+    /// Counts of each tenant, with what is in the base before this.
+    pub(crate) counts: BTreeMap<TenantId, Counts>,
+    /// Everything in the archive before here is in this delta or in the base before it.
+    pub(crate) after: Position,
+    /// Records that came in.
+    pub(crate) records: u64,
+}
+
+impl Delta {
+    /// Nothing yet, after what these counts and this position say.
+    pub(crate) fn new(counts: BTreeMap<TenantId, Counts>, after: Position) -> Delta {
+        Delta { tenants: BTreeMap::new(), counts, after, records: 0 }
+    }
+
+    pub(crate) fn tenant(&self, of: TenantId) -> Option<&TenantDelta> {
+        self.tenants.get(&of)
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.tenants.is_empty()
+    }
+
+    /// About how many bytes of memory it takes.
+    pub(crate) fn bytes(&self) -> usize {
+        self.tenants.values().map(|tenant| tenant.bytes).sum()
+    }
+}
+
+/// What one tenant's share holds.
+#[derive(Default)]
+pub(crate) struct TenantDelta {
+    files: Vec<HeldFile>,
+    by_hashes: HashMap<Hashes, u32>,
+    /// The last file that holds a hash which begins like this; the others hang on it.
+    by_beginning: HashMap<u64, u32>,
+    pairs: Vec<HeldPair>,
+    pair_places: HashMap<(u32, u32), u32>,
+    /// Ordinals of machines that changed; the directory has what they are.
+    pub(crate) machines: BTreeSet<u32>,
+    pub(crate) alerts: BTreeMap<AlertId, Entity>,
+    pub(crate) rejects: BTreeMap<[u8; 32], Reject>,
+    pub(crate) batches: BTreeMap<(Time, BatchId), Arrival>,
+    pub(crate) batch_ids: HashMap<BatchId, Time>,
+    bytes: usize,
+}
+
+const NONE: u32 = u32::MAX;
+/// About what a file, with its entity and its places in three maps, and a pair take.
+const FILE_BYTES: usize = 900;
+const PAIR_BYTES: usize = 96;
+
+struct HeldFile {
+    hashes: Hashes,
+    entity: Entity,
+    last_pair: u32,
+    /// The file before that holds a hash which begins like this one's, for each of its hashes.
+    before: [u32; 3],
+}
+
+struct HeldPair {
+    machine: u32,
+    before: u32,
+    pair: Pair,
+}
+
+impl TenantDelta {
+    /// The number of this set of hashes here.
+    pub(crate) fn number_of(&self, hashes: &Hashes) -> Option<u32> {
+        self.by_hashes.get(hashes).copied()
+    }
+
+    /// Takes in what is said of a file. Returns its number here.
+    pub(crate) fn note_file(&mut self, hashes: Hashes, change: Entity) -> u32 {
+        if let Some(number) = self.number_of(&hashes) {
+            if let Some(file) = self.files.get_mut(at(number)) {
+                file.entity.merge(change, most::PATHS);
+            }
+            return number;
+        }
+        let number = u32::try_from(self.files.len()).unwrap_or(NONE);
+        let mut before = [NONE; 3];
+        for (hash, before) in hashes.iter().zip(&mut before) {
+            *before = self.by_beginning.insert(beginning(&hash), number).unwrap_or(NONE);
+        }
+        self.by_hashes.insert(hashes, number);
+        self.bytes += FILE_BYTES + change.parts.keys().map(|name| name.len()).sum::<usize>();
+        self.files.push(HeldFile { hashes, entity: change, last_pair: NONE, before });
+        number
+    }
+
+    /// Takes in a sighting.
+    pub(crate) fn note_pair(&mut self, file: u32, machine: u32, seen: &Pair) {
+        let next = u32::try_from(self.pairs.len()).unwrap_or(NONE);
+        let place = *self.pair_places.entry((file, machine)).or_insert(next);
+        if let Some(known) = self.pairs.get_mut(at(place)) {
+            known.pair.merge(seen);
+            return;
+        }
+        let Some(file) = self.files.get_mut(at(file)) else { return };
+        self.pairs.push(HeldPair { machine, before: file.last_pair, pair: *seen });
+        file.last_pair = next;
+        self.bytes += PAIR_BYTES;
+    }
+
+    /// Takes in what is said of an alert.
+    pub(crate) fn note_alert(&mut self, id: AlertId, change: Entity) {
+        self.bytes += 1000 + change.parts.values().map(|fact| fact.json.len() + 100).sum::<usize>();
+        self.alerts.entry(id).or_default().merge(change, most::EVIDENCE);
+    }
+
+    /// Notes that a batch came in, and what was kept aside of it.
+    pub(crate) fn note_batch(&mut self, id: BatchId, received: Time, arrival: Arrival) {
+        self.bytes += 300;
+        self.batch_ids.insert(id, received);
+        self.batches.insert((received, id), arrival);
+    }
+
+    /// Keeps a record that could not be read.
+    pub(crate) fn note_reject(&mut self, digest: [u8; 32], reject: &Reject) {
+        self.bytes += 300 + reject.bytes.len();
+        self.rejects.insert(digest, reject.clone());
+    }
+
+    /// The files that hold a hash which begins like this one.
+    pub(crate) fn holding<'d>(
+        &'d self,
+        hash: &FileHash,
+    ) -> impl Iterator<Item = (u32, &'d Hashes)> + use<'d> {
+        self.chained(beginning(hash))
+    }
+
+    /// The files whose leading hash begins as the prefix of a key says ([`key::led_by`]).
+    pub(crate) fn led_by<'d>(&'d self, prefix: &[u8]) -> impl Iterator<Item = (u32, &'d Hashes)> + use<'d> {
+        let wanted = key::beginning(prefix).map(|(kind, bytes)| mixed(bytes, kind));
+        wanted.into_iter().flat_map(|wanted| self.chained(wanted)).filter(move |(_, hashes)| {
+            hashes.iter().next().is_some_and(|lead| Some(beginning(&lead)) == wanted)
+        })
+    }
+
+    fn chained<'d>(&'d self, wanted: u64) -> impl Iterator<Item = (u32, &'d Hashes)> + use<'d> {
+        let mut next = self.by_beginning.get(&wanted).copied();
+        std::iter::from_fn(move || {
+            let number = next?;
+            let file = self.files.get(at(number))?;
+            let place = file.hashes.iter().position(|hash| beginning(&hash) == wanted)?;
+            next = file.before.get(place).copied().filter(|before| *before != NONE);
+            Some((number, &file.hashes))
+        })
+    }
+
+    /// What is said here of a file.
+    pub(crate) fn entity(&self, file: u32) -> Option<&Entity> {
+        self.files.get(at(file)).map(|file| &file.entity)
+    }
+
+    /// Where the file was seen, ascending by ordinal.
+    pub(crate) fn pairs(&self, file: u32) -> Vec<(u32, Pair)> {
+        let mut next = self.files.get(at(file)).map_or(NONE, |file| file.last_pair);
+        let mut pairs = Vec::new();
+        while let Some(held) = self.pairs.get(at(next)) {
+            pairs.push((held.machine, held.pair));
+            next = held.before;
+        }
+        pairs.sort_unstable_by_key(|(machine, _)| *machine);
+        pairs
+    }
+
+    /// The entries of a table, as a run has them: ascending by key. `machine` gives a machine's
+    /// id and value by its ordinal.
+    pub(crate) fn entries(
+        &self,
+        of: TenantId,
+        table: Table,
+        machine: &dyn Fn(u32) -> Result<Option<(String, Vec<u8>)>, Error>,
+    ) -> Result<Vec<(Vec<u8>, Vec<u8>)>, Error> {
+        let mut entries = Vec::new();
+        match table {
+            Table::Machines => {
+                for ordinal in &self.machines {
+                    if let Some((id, value)) = machine(*ordinal)? {
+                        entries.push((key::of(of, table, id.as_bytes()), value));
+                    }
+                }
+            }
+            Table::Files => {
+                for (number, file) in (0..).zip(&self.files) {
+                    let value = value::file(&file.entity, &self.pairs(number))?;
+                    entries.push((key::file(of, &file.hashes), value));
+                }
+            }
+            Table::Links => {
+                let links = self.files.iter().flat_map(|file| key::links(of, &file.hashes));
+                entries.extend(links.map(|link| (link, Vec::new())));
+            }
+            Table::Alerts => {
+                for (id, entity) in &self.alerts {
+                    entries.push((key::of(of, table, id.as_str().as_bytes()), encode(entity)?));
+                }
+            }
+            Table::Rejects => {
+                for (digest, reject) in &self.rejects {
+                    entries.push((key::of(of, table, digest), encode(reject)?));
+                }
+            }
+            Table::Batches => {
+                for ((received, id), arrival) in &self.batches {
+                    entries.push((key::batch(of, *received, id), encode(arrival)?));
+                }
+            }
+            Table::BatchIds => {
+                for (id, received) in &self.batch_ids {
+                    entries.push((key::of(of, table, id), encode(received)?));
+                }
+            }
+        }
+        entries.sort_unstable();
+        // Two files may share the beginnings of two hashes.
+        entries.dedup_by(|one, other| one.0 == other.0);
+        Ok(entries)
+    }
+}
+
+fn at(number: u32) -> usize {
+    usize::try_from(number).unwrap_or(usize::MAX)
+}
+
+/// The beginning of a hash, as keys have it, with its kind mixed in.
+fn beginning(hash: &FileHash) -> u64 {
+    mixed(hash.bytes().first_chunk().copied().unwrap_or_default(), hash.kind())
+}
+
+fn mixed(bytes: [u8; 8], kind: HashKind) -> u64 {
+    u64::from_le_bytes(bytes).wrapping_add(kind as u64)
+}

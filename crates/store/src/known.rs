@@ -1,0 +1,87 @@
+//! What is known: the base and the machines' directories, kept in step. One value, so that a base
+//! made anew takes the old one's place at once.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::thread::JoinHandle;
+
+use crate::archive::{self, ArchivedBatch, Position};
+use crate::base::{Base, Duty};
+use crate::directory::Directories;
+use crate::observe::Observed;
+use crate::{Error, Memory, Receipt, Replayed};
+
+/// See the module.
+pub(crate) struct Known {
+    pub(crate) base: Base,
+    pub(crate) directories: Directories,
+}
+
+impl Known {
+    /// Opens the base in a folder, making an empty one if there is none.
+    pub(crate) fn open(folder: &Path, limits: Memory) -> Result<Known, Error> {
+        let base = Base::open(folder, limits)?;
+        let directories = Directories::new(base.directories()?);
+        Ok(Known { base, directories })
+    }
+
+    /// Applies a batch that ends at this position of the archive. Only one may do so at a time.
+    pub(crate) fn apply(&self, batch: &ArchivedBatch, after: Position) -> Result<Receipt, Error> {
+        self.base.apply(batch, Observed::of(batch), after, &self.directories)
+    }
+
+    /// Applies the archive from where the base has come to, folding as it goes. `damaged_before`:
+    /// see [`archive::replay`]. Returns where a torn end was put.
+    pub(crate) fn catch_up(
+        &self,
+        archived: &Path,
+        damaged_before: Position,
+        so_far: &mut Replayed,
+        progress: &mut dyn FnMut(Replayed),
+    ) -> Result<Option<PathBuf>, Error> {
+        let from = self.base.applied();
+        archive::replay(archived, from, damaged_before, &mut |batch, after, bytes| {
+            self.apply(&batch, after)?;
+            self.base.make_room_here(&self.directories)?;
+            so_far.batches += 1;
+            so_far.records += batch.records.len() as u64;
+            so_far.bytes += bytes;
+            progress(*so_far);
+            Ok(())
+        })
+    }
+
+    /// Writes what is only in memory to the base.
+    pub(crate) fn fold(&self) -> Result<(), Error> {
+        self.base.fold_all(&self.directories)
+    }
+}
+
+/// The threads that fold and merge. Dropping it ends them.
+pub(crate) struct Upkeep {
+    known: Arc<Known>,
+    threads: Vec<JoinHandle<()>>,
+}
+
+impl Upkeep {
+    pub(crate) fn start(known: &Arc<Known>) -> Result<Upkeep, Error> {
+        let mut upkeep = Upkeep { known: Arc::clone(known), threads: Vec::new() };
+        for (name, duty) in [("pintle-fold", Duty::Fold), ("pintle-merge", Duty::Merge)] {
+            let known = Arc::clone(known);
+            let work = move || known.base.keep_up(duty, &known.directories);
+            let thread = std::thread::Builder::new().name(name.to_owned()).spawn(work);
+            upkeep.threads.push(thread.map_err(Error::io("starting a thread"))?);
+        }
+        Ok(upkeep)
+    }
+}
+
+impl Drop for Upkeep {
+    fn drop(&mut self) {
+        self.known.base.close();
+        for thread in self.threads.drain(..) {
+            // One that panicked has nothing more to do either.
+            let _ = thread.join();
+        }
+    }
+}
