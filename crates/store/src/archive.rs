@@ -16,8 +16,9 @@ use std::path::{Path, PathBuf};
 use pintle_model::Time;
 
 use crate::ArchiveCaps;
-use crate::Error;
-use crate::folders::sync_folder;
+use crate::folders::{make_private, sync_folder};
+use crate::purge::Left;
+use crate::{Batch, Error};
 
 pub(crate) use frame::{ArchivedBatch, BatchId, Encoded, Frame};
 
@@ -38,6 +39,24 @@ pub(crate) struct Position {
 impl Position {
     /// Before the first batch ever written.
     pub(crate) const START: Position = Position { segment: 1, offset: HEADER_BYTES };
+
+    /// Before the first batch of a segment.
+    pub(crate) const fn start_of(segment: u32) -> Position {
+        Position { segment, offset: HEADER_BYTES }
+    }
+}
+
+/// Which part of the archive is read.
+#[derive(Clone, Copy)]
+pub(crate) enum Until {
+    /// To its end, which is only there when nobody appends. What does not read in the last segment
+    /// from this position on is torn, and set aside; what does not before it is damage.
+    End {
+        /// Before it everything was whole once.
+        whole: Position,
+    },
+    /// To a position that is certain to be there.
+    Position(Position),
 }
 
 /// The archive, opened for appending.
@@ -78,10 +97,7 @@ impl Archive {
     /// disk is full, say), what was written of it is cut off again.
     pub(crate) fn append(&mut self, frame: &Frame) -> Result<(), Error> {
         if self.end.offset > SEGMENT_BYTES {
-            self.syncer()?.sync()?;
-            let next = self.end.segment + 1;
-            self.file = create(&self.folder, next)?;
-            self.end = Position { segment: next, offset: HEADER_BYTES };
+            self.roll()?;
         }
         if let Err(error) = self.file.write_all(&frame.0) {
             self.is_sound = self.file.set_len(self.end.offset).is_ok();
@@ -90,6 +106,15 @@ impl Archive {
         }
         self.end.offset += frame.0.len() as u64;
         Ok(())
+    }
+
+    /// Closes the last segment, so that all before it stay as they are. Returns the number of the new one.
+    pub(crate) fn roll(&mut self) -> Result<u32, Error> {
+        self.syncer()?.sync()?;
+        let next = self.end.segment + 1;
+        self.file = create(&self.folder, next)?;
+        self.end = Position { segment: next, offset: HEADER_BYTES };
+        Ok(next)
     }
 
     /// Cuts off everything from a position on: batches that could not be made durable. Afterwards it
@@ -191,23 +216,29 @@ pub(crate) fn size_from(folder: &Path, from: Position) -> Result<u64, Error> {
 
 /// Reads the batches from a position on, each with the position after it and its size in bytes.
 ///
-/// What does not read before `applied` is damage. What does not read in the last segment after it
-/// is the torn end of batches that were being written when everything stopped (a power cut may keep
-/// any pages of those): it is moved to a file of its own, whose path is returned, and cut off.
+/// A torn end belongs to batches that were being written when everything stopped (a power cut may
+/// keep any pages of those): it is moved to a file of its own, whose path is returned, and cut off.
 pub(crate) fn replay(
     folder: &Path,
     from: Position,
-    applied: Position,
+    until: Until,
     each: &mut dyn FnMut(ArchivedBatch, Position, u64) -> Result<(), Error>,
 ) -> Result<Option<PathBuf>, Error> {
+    const NEVER: Position = Position { segment: u32::MAX, offset: u64::MAX };
     let segments = segments(folder)?;
     let last = segments.last().copied();
     let mut torn = None;
     for segment in segments.into_iter().filter(|segment| *segment >= from.segment) {
         let start = if segment == from.segment { from.offset } else { HEADER_BYTES };
-        let torn_after =
-            if Some(segment) == last { applied } else { Position { segment: u32::MAX, offset: 0 } };
-        torn = replay_segment(folder, Position { segment, offset: start }, torn_after, each)?;
+        let start = Position { segment, offset: start };
+        let (torn_after, end) = match until {
+            Until::End { whole } if Some(segment) == last => (whole, NEVER),
+            Until::End { .. } => (NEVER, NEVER),
+            Until::Position(end) => (NEVER, end),
+        };
+        if start < end {
+            torn = replay_segment(folder, start, torn_after, end, each)?;
+        }
     }
     Ok(torn)
 }
@@ -216,11 +247,15 @@ fn replay_segment(
     folder: &Path,
     Position { segment, offset: start }: Position,
     torn_after: Position,
+    end: Position,
     each: &mut dyn FnMut(ArchivedBatch, Position, u64) -> Result<(), Error>,
 ) -> Result<Option<PathBuf>, Error> {
     let name = path(folder, segment);
     let mut file = File::open(&name).map_err(Error::io(format!("opening {}", name.display())))?;
-    let length = file.metadata().map_err(Error::io(format!("reading {}", name.display())))?.len();
+    let mut length = file.metadata().map_err(Error::io(format!("reading {}", name.display())))?.len();
+    if segment == end.segment {
+        length = length.min(end.offset);
+    }
     if length < HEADER_BYTES && torn_after.segment <= segment {
         // Everything stopped while the segment was being made; opening it for appending heals it.
         return Ok(None);
@@ -338,4 +373,55 @@ fn check_header(file: &mut File, name: &Path) -> Result<(), Error> {
         });
     }
     Ok(())
+}
+
+/// Writes the segments before `end` to another folder, as `left` leaves them: one that stays as it is
+/// as another name of the same file. Calls `progress` with the bytes read so far after every batch.
+pub(crate) fn rewrite(
+    from: &Path,
+    to: &Path,
+    end: u32,
+    left: &mut dyn FnMut(ArchivedBatch) -> Left,
+    progress: &mut dyn FnMut(u64),
+) -> Result<(), Error> {
+    make_private(to)?;
+    let mut read = 0;
+    for segment in segments(from)?.into_iter().filter(|segment| *segment < end) {
+        let (name, new) = (path(from, segment), path(to, segment));
+        let mut file = create(to, segment)?;
+        let mut has_changed = false;
+        let start = Position::start_of(segment);
+        let stop = Position::start_of(segment + 1);
+        replay_segment(from, start, stop, stop, &mut |batch, _, bytes| {
+            let left = left(batch);
+            has_changed |= !left.is_all();
+            if let Some(ArchivedBatch { tenant, source, records, rejects, received, .. }) = left.batch {
+                let batch = Batch { tenant, source, records, rejects };
+                let frame = Frame::of(&ArchivedBatch::new(batch, received)?.1);
+                file.write_all(&frame.0).map_err(Error::io(format!("writing {}", new.display())))?;
+            }
+            read += bytes;
+            progress(read);
+            Ok(())
+        })?;
+        if has_changed {
+            file.sync_all().map_err(Error::io(format!("syncing {}", new.display())))?;
+        } else {
+            drop(file);
+            fs::remove_file(&new).map_err(Error::io(format!("removing {}", new.display())))?;
+            fs::hard_link(&name, &new).map_err(Error::io(format!("linking {}", new.display())))?;
+        }
+    }
+    sync_folder(to)
+}
+
+/// Puts the segments of one folder in the place of those of another, and takes the folder away.
+/// Stopping anywhere and doing it again comes to the same.
+pub(crate) fn replace(from: &Path, to: &Path) -> Result<(), Error> {
+    for segment in segments(from)? {
+        let (new, old) = (path(from, segment), path(to, segment));
+        fs::rename(&new, &old).map_err(Error::io(format!("replacing {}", old.display())))?;
+    }
+    sync_folder(to)?;
+    fs::remove_dir_all(from).map_err(Error::io(format!("removing {}", from.display())))
 }

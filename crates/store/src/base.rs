@@ -127,6 +127,14 @@ impl Base {
         hold(&self.manifest).applied
     }
 
+    /// Goes on behind this position of the archive: what was before it is applied, or was taken out.
+    /// Only for the one who writes.
+    pub(crate) fn skip_to(&self, position: Position) {
+        let view = self.view();
+        let mut delta = view.active.write().unwrap_or_else(PoisonError::into_inner);
+        delta.after = delta.after.max(position);
+    }
+
     /// What opening or folding found wrong: damaged runs, a full disk.
     pub(crate) fn troubles(&self) -> Vec<String> {
         let view = self.view();
@@ -246,7 +254,7 @@ impl Base {
         counts.totals.alerts += new_alerts;
         counts.next_ordinal = next_ordinal;
         delta.records += records;
-        delta.after = after;
+        delta.after = delta.after.max(after);
         Ok(receipt)
     }
 

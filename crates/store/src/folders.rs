@@ -70,13 +70,25 @@ impl Folder {
         Ok(new)
     }
 
+    /// Where an archive is made that is to take the other's place.
+    pub(crate) fn remade_archive(&self) -> PathBuf {
+        self.path.join("archive.remade")
+    }
+
+    pub(crate) fn remove_remade_archive(&self) -> Result<(), Error> {
+        remove(&self.remade_archive())
+    }
+
     /// Puts the new base in the old one's place. Stopping between any two steps leaves something
-    /// that [`Folder::recover_interrupted_rebuild`] makes whole.
+    /// that [`Folder::recover_interrupted_rebuild`] makes whole, and doing it again brings to its end.
     pub(crate) fn finish_rebuild(&self) -> Result<(), Error> {
-        if self.base().exists() {
-            rename(&self.base(), &self.replaced())?;
+        if self.rebuilding().exists() {
+            if self.base().exists() {
+                remove(&self.replaced())?;
+                rename(&self.base(), &self.replaced())?;
+            }
+            rename(&self.rebuilding(), &self.base())?;
         }
-        rename(&self.rebuilding(), &self.base())?;
         sync_folder(&self.path)?;
         remove(&self.replaced())
     }

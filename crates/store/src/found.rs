@@ -65,3 +65,18 @@ pub struct Conflict {
     /// The hashes seen beside it, ascending; of at least one kind there are several.
     pub partners: Vec<FileHash>,
 }
+
+/// A batch that came in.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BatchInfo {
+    /// Its id: the SHA-256 of what it holds.
+    pub id: [u8; 32],
+    /// When it was taken in.
+    pub received: Time,
+    /// Where it came from.
+    pub source: String,
+    /// Records in it.
+    pub records: u64,
+    /// Records kept aside of it.
+    pub rejects: u64,
+}

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::thread::JoinHandle;
 
-use crate::archive::{self, ArchivedBatch, Position};
+use crate::archive::{self, ArchivedBatch, Position, Until};
 use crate::base::{Base, Duty};
 use crate::directory::Directories;
 use crate::observe::Observed;
@@ -30,17 +30,17 @@ impl Known {
         self.base.apply(batch, Observed::of(batch), after, &self.directories)
     }
 
-    /// Applies the archive from where the base has come to, folding as it goes. `damaged_before`:
-    /// see [`archive::replay`]. Returns where a torn end was put.
+    /// Applies the archive from where the base has come to, folding as it goes. Returns where a torn
+    /// end was put.
     pub(crate) fn catch_up(
         &self,
         archived: &Path,
-        damaged_before: Position,
+        until: Until,
         so_far: &mut Replayed,
         progress: &mut dyn FnMut(Replayed),
     ) -> Result<Option<PathBuf>, Error> {
         let from = self.base.applied();
-        archive::replay(archived, from, damaged_before, &mut |batch, after, bytes| {
+        archive::replay(archived, from, until, &mut |batch, after, bytes| {
             self.apply(&batch, after)?;
             self.base.make_room_here(&self.directories)?;
             so_far.batches += 1;

@@ -172,6 +172,25 @@ impl Observed {
     }
 }
 
+/// The machine that a record is about.
+pub(crate) fn machine_of(record: &Record) -> Option<MachineId> {
+    match record {
+        Record::Row(row) => TableColumns::of(row.table_id())?.machine_id(row),
+        Record::Alert(alert) => alert.facts.text(shapes::alert::MACHINE_ID)?.parse().ok(),
+    }
+}
+
+/// When it happened what a record tells, or when an alert was updated last.
+pub(crate) fn time_of(record: &Record) -> Option<Time> {
+    match record {
+        Record::Row(row) => row.time(TableColumns::of(row.table_id())?.timestamp?),
+        Record::Alert(alert) => {
+            let time = |member| alert.facts.time(member);
+            time(shapes::alert::LAST_UPDATE_TIME).or_else(|| time(shapes::alert::LAST_EVENT_TIME))
+        }
+    }
+}
+
 fn place(number: u32) -> usize {
     usize::try_from(number).unwrap_or(usize::MAX)
 }

@@ -3,14 +3,17 @@
 use std::collections::hash_map::Entry;
 use std::collections::{BinaryHeap, HashMap};
 
-use pintle_model::{AlertId, FileHash, Hashes, shapes};
+use pintle_model::{AlertId, FileHash, Hashes, Time, shapes};
+
+use crate::base::value::Arrival;
 
 use crate::directory::{Directory, Window};
 use crate::entity::Entity;
 use crate::lookup::{self, Resolved};
 use crate::pair::Pair;
+use crate::retention::Cutoffs;
 use crate::store::{Store, read_lock};
-use crate::{Conflict, Error, FileMachines, Page, Reject, Scope, Sighting, Span, Totals, render};
+use crate::{BatchInfo, Conflict, Error, FileMachines, Page, Reject, Scope, Sighting, Span, Totals, render};
 
 /// What a hash stands for, and the machines where it was seen, by ordinal.
 struct Seen {
@@ -45,13 +48,10 @@ impl Store {
         let files = self.known().base.files(scope.tenant());
         let Some(resolved) = lookup::resolve(files, hash)? else { return Ok(None) };
         let mut pairs = resolved.pairs()?;
-        if let Some(window) = self.retention(scope.tenant()).sightings {
-            let oldest = self.now() - window;
-            let was_seen = !pairs.is_empty();
-            pairs.retain(|(_, pair)| pair.any_role.is_none_or(|span| span.last >= oldest));
-            if was_seen && pairs.is_empty() {
-                return Ok(None);
-            }
+        let (cutoffs, was_seen) = (self.cutoffs(scope), !pairs.is_empty());
+        pairs.retain(|(_, pair)| cutoffs.keeps_pair(pair));
+        if was_seen && pairs.is_empty() {
+            return Ok(None);
         }
         Ok(Some(Seen { resolved, pairs }))
     }
@@ -116,15 +116,12 @@ impl Store {
 
     fn visible_alert(&self, scope: &Scope, id: &AlertId) -> Result<Option<Entity>, Error> {
         let alert = self.known().base.alert(scope.tenant(), id)?;
-        Ok(alert.filter(|alert| self.is_recent(scope, alert) && self.is_visible(scope, alert)))
+        Ok(alert.filter(|alert| self.cutoffs(scope).keeps_alert(alert) && self.is_visible(scope, alert)))
     }
 
-    /// Whether the alert's last update lies within the retention. One without a `lastUpdateTime`
-    /// counts by its newest event.
-    fn is_recent(&self, scope: &Scope, alert: &Entity) -> bool {
-        let Some(window) = self.retention(scope.tenant()).alerts else { return true };
-        let updated = alert.facts.time(shapes::alert::LAST_UPDATE_TIME).or(alert.span.map(|span| span.last));
-        updated.is_none_or(|updated| updated >= self.now() - window)
+    /// What has not expired now.
+    fn cutoffs(&self, scope: &Scope) -> Cutoffs {
+        Cutoffs::at(self.now(), self.retention(scope.tenant()))
     }
 
     /// Whether the caller may see the machine that the alert is on. An alert on none is only
@@ -149,8 +146,9 @@ impl Store {
         if page.top == 0 {
             return Ok(0);
         }
+        let cutoffs = self.cutoffs(scope);
         self.known().base.alerts(scope.tenant(), &mut |id, alert| {
-            if self.is_recent(scope, &alert) && self.is_visible(scope, &alert) {
+            if cutoffs.keeps_alert(&alert) && self.is_visible(scope, &alert) {
                 if to_skip > 0 {
                     to_skip -= 1;
                 } else {
@@ -214,6 +212,28 @@ impl Store {
         let mut kept = Smallest::new(limit);
         self.known().base.rejects(scope.tenant(), &mut |reject| kept.push(reject))?;
         Ok(kept.into_sorted())
+    }
+
+    /// What came in, in the order of arrival: from a time on, from sources whose name contains a text.
+    pub fn batches(
+        &self,
+        scope: &Scope,
+        since: Option<Time>,
+        source: &str,
+        page: Page,
+    ) -> Result<Vec<BatchInfo>, Error> {
+        let (mut found, mut to_skip) = (Vec::new(), page.skip);
+        self.known().base.batches(scope.tenant(), &mut |received, id, arrival| {
+            let Arrival { source: of, records, rejects } = arrival;
+            if since.is_none_or(|since| received >= since) && of.contains(source) {
+                if to_skip > 0 {
+                    to_skip -= 1;
+                } else if found.len() < page.top {
+                    found.push(BatchInfo { id, received, source: of, records, rejects });
+                }
+            }
+        })?;
+        Ok(found)
     }
 
     /// How much the tenant holds.

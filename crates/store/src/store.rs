@@ -7,10 +7,10 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard};
 use pintle_model::tables::alert_info;
 use pintle_model::{Record, TenantId, Time, shapes};
 
-use crate::archive::{self, Archive, ArchivedBatch, BatchId, Encoded, Frame, Position};
+use crate::archive::{self, Archive, ArchivedBatch, BatchId, Encoded, Frame, Position, Until};
 use crate::base::Base;
 use crate::known::{Known, Upkeep};
-use crate::{Batch, Error, Folder, Options, Receipt, Retention, folders};
+use crate::{Batch, Error, Folder, Memory, Options, Receipt, Retention, folders, remake};
 
 /// How far applying the archive again has come, at opening or in a rebuild.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -37,12 +37,17 @@ pub struct Store {
     queue: Mutex<Queue>,
     /// Held by the one that syncs and applies for all who wait.
     commit: Mutex<Committed>,
+    /// Held by whoever makes the base anew, copies it or takes out what has expired.
+    pub(crate) maintenance: Mutex<()>,
     set_aside: Option<PathBuf>,
 }
 
+/// A batch in the archive: its ticket, and the position after it.
+type Waiting = (u64, ArchivedBatch, Position);
+
 struct Queue {
     archive: Archive,
-    waiting: Vec<(u64, ArchivedBatch, Position)>,
+    waiting: Vec<Waiting>,
     /// Ids in `waiting`, so that the same batch sent twice at once is kept once.
     ids: HashMap<BatchId, u64>,
     next_ticket: u64,
@@ -98,7 +103,7 @@ impl Store {
         options: Options,
         progress: &mut dyn FnMut(Replayed),
     ) -> Result<Store, Error> {
-        folder.recover_interrupted_rebuild()?;
+        let unfinished = remake::recover(&folder)?;
         let known = Known::open(&folder.base(), options.memory)?;
         let archived = folder.archive();
         folders::make_private(&archived)?;
@@ -108,21 +113,26 @@ impl Store {
         let applied = known.base.applied();
         let mut caught_up =
             Replayed { bytes_total: archive::size_from(&archived, applied)?, ..Replayed::default() };
-        let set_aside = known.catch_up(&archived, applied, &mut caught_up, progress)?;
+        let set_aside = known.catch_up(&archived, Until::End { whole: applied }, &mut caught_up, progress)?;
         let archive = Archive::open(&archived, options.archive)?;
         archive.enforce_caps(known.base.folded(), (options.clock)())?;
         let committed = Committed { next_ticket: 0, outcomes: HashMap::new(), after: archive.end() };
         let queue = Queue { archive, waiting: Vec::new(), ids: HashMap::new(), next_ticket: 0, failed: None };
         let known = Arc::new(known);
-        Ok(Store {
+        let store = Store {
             folder,
             options,
             upkeep: Mutex::new(Some(Upkeep::start(&known)?)),
             known: RwLock::new(known),
             queue: Mutex::new(queue),
             commit: Mutex::new(committed),
+            maintenance: Mutex::default(),
             set_aside,
-        })
+        };
+        if let Some(purges) = unfinished {
+            store.remake(&purges, progress)?;
+        }
+        Ok(store)
     }
 
     /// Makes the base again from the archive, in place. Calls `progress` after every batch. Fails
@@ -132,7 +142,7 @@ impl Store {
         options: Options,
         progress: &mut dyn FnMut(Replayed),
     ) -> Result<Store, Error> {
-        folder.recover_interrupted_rebuild()?;
+        let unfinished = remake::recover(&folder)?;
         let archived = folder.archive();
         let applied = Base::reached(&folder.base())?;
         if !archive::is_complete(&archived, applied)? {
@@ -141,11 +151,79 @@ impl Store {
         let known = Known::open(&folder.start_rebuild()?, options.memory)?;
         let mut rebuilt =
             Replayed { bytes_total: archive::size_from(&archived, Position::START)?, ..Replayed::default() };
-        known.catch_up(&archived, applied, &mut rebuilt, progress)?;
+        known.catch_up(&archived, Until::End { whole: applied }, &mut rebuilt, progress)?;
         known.fold()?;
         drop(known);
         folder.finish_rebuild()?;
-        Store::open_in(folder, options, &mut |_| {})
+        let store = Store::open_in(folder, options, &mut |_| {})?;
+        if let Some(purges) = unfinished {
+            store.remake(&purges, progress)?;
+        }
+        Ok(store)
+    }
+
+    /// The folder, for what is done to all of it.
+    pub(crate) fn owned_folder(&self) -> &Folder {
+        &self.folder
+    }
+
+    /// Ends the last segment of the archive. Returns where the next one begins, before which all is
+    /// durable and applied.
+    pub(crate) fn end_segment(&self) -> Result<Position, Error> {
+        let mut committed = hold(&self.commit);
+        let (waiting, rolled) = {
+            let mut queue = hold(&self.queue);
+            if let Some(failed) = &queue.failed {
+                return Err(Error::ReadOnly(failed.clone()));
+            }
+            (std::mem::take(&mut queue.waiting), queue.archive.roll())
+        };
+        match rolled {
+            Ok(segment) => {
+                self.apply_or_close(&mut committed, waiting)?;
+                committed.after = Position::start_of(segment);
+                Ok(committed.after)
+            }
+            Err(error) => {
+                let taken_back = self.take_back(&mut committed, waiting, &error);
+                self.close_if_failed(taken_back)?;
+                Err(error)
+            }
+        }
+    }
+
+    fn close_if_failed<T>(&self, result: Result<T, Error>) -> Result<T, Error> {
+        if let Err(error) = &result {
+            hold(&self.queue).failed.get_or_insert(error.to_string());
+        }
+        result
+    }
+
+    /// How far the archive is durable and applied.
+    pub(crate) fn committed(&self) -> Position {
+        hold(&self.commit).after
+    }
+
+    /// Lets nobody write while `change` runs, which is told how far the archive is durable and applied;
+    /// what it returns is what is known from then on. If it fails, the store takes no more writes.
+    pub(crate) fn replace_known(
+        &self,
+        change: impl FnOnce(Position) -> Result<Known, Error>,
+    ) -> Result<(), Error> {
+        let committed = hold(&self.commit);
+        let mut upkeep = hold(&self.upkeep);
+        // The old base must be left alone before its folder is another's.
+        let is_kept_up = upkeep.take().is_some();
+        let known = Arc::new(self.close_if_failed(change(committed.after))?);
+        if is_kept_up {
+            *upkeep = Some(self.close_if_failed(Upkeep::start(&known))?);
+        }
+        *self.known.write().unwrap_or_else(PoisonError::into_inner) = known;
+        Ok(())
+    }
+
+    pub(crate) fn memory(&self) -> Memory {
+        self.options.memory
     }
 
     pub(crate) fn known(&self) -> Arc<Known> {
@@ -235,32 +313,32 @@ impl Store {
 
     /// Syncs the archive and applies every batch that waits. If the sync fails, none of them is taken:
     /// what they wrote is cut off again, and if that fails as well the store takes no more writes,
-    /// since nobody knows then what is on the disk. So does a panic, since the batches taken from the
-    /// queue would never be applied.
+    /// since nobody knows then what is on the disk.
     fn commit(&self, committed: &mut Committed) -> Result<(), Error> {
-        let mut guard = CloseUnlessDone { queue: &self.queue, reason: Some(STOPPED_HALF_WAY.into()) };
         let (waiting, syncer) = {
             let mut queue = hold(&self.queue);
             if let Some(failed) = &queue.failed {
-                guard.reason = None;
                 return Err(Error::ReadOnly(failed.clone()));
             }
-            (std::mem::take(&mut queue.waiting), queue.archive.syncer()?)
+            let syncer = queue.archive.syncer()?;
+            (std::mem::take(&mut queue.waiting), syncer)
         };
-        if let Err(error) = syncer.sync() {
-            guard.reason = self.take_back(committed, waiting, &error).err().map(|error| error.to_string());
-            return Ok(());
+        match syncer.sync() {
+            Ok(()) => self.apply_or_close(committed, waiting),
+            Err(error) => self.close_if_failed(self.take_back(committed, waiting, &error)),
         }
+    }
+
+    /// Applies what is durable. A failure closes the store to writes, and so does a panic, since the
+    /// batches taken from the queue would never be applied.
+    fn apply_or_close(&self, committed: &mut Committed, waiting: Vec<Waiting>) -> Result<(), Error> {
+        let mut guard = CloseUnlessDone { queue: &self.queue, reason: Some(STOPPED_HALF_WAY.into()) };
         let result = self.apply_all(committed, waiting);
         guard.reason = result.as_ref().err().map(ToString::to_string);
         result
     }
 
-    fn apply_all(
-        &self,
-        committed: &mut Committed,
-        waiting: Vec<(u64, ArchivedBatch, Position)>,
-    ) -> Result<(), Error> {
+    fn apply_all(&self, committed: &mut Committed, waiting: Vec<Waiting>) -> Result<(), Error> {
         let known = self.known();
         for (ticket, batch, after) in waiting {
             let receipt = known.apply(&batch, after)?;
@@ -280,7 +358,7 @@ impl Store {
     fn take_back(
         &self,
         committed: &mut Committed,
-        waiting: Vec<(u64, ArchivedBatch, Position)>,
+        waiting: Vec<Waiting>,
         error: &Error,
     ) -> Result<(), Error> {
         let mut queue = hold(&self.queue);
@@ -340,7 +418,7 @@ impl Drop for Store {
 
 /// A panic leaves the data behind these locks usable: the store is closed to writes by then
 /// ([`CloseUnlessDone`]), and reads see what was there.
-fn hold<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+pub(crate) fn hold<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 

@@ -151,6 +151,14 @@ impl Failure {
         Failure::new(StatusCode::SERVICE_UNAVAILABLE, "ServiceUnavailable", message)
     }
 
+    /// 507: there is no space on the disk.
+    pub fn full(why: &pintle_store::Error) -> Failure {
+        tracing::error!(error = %why, "telemetry was refused");
+        let message = "The server's disk is full: free some space, and send it again";
+        let failure = Failure::new(StatusCode::INSUFFICIENT_STORAGE, "InsufficientStorage", message);
+        Failure { header: Some(Header::RetryAfter(10)), ..failure }
+    }
+
     /// 500: nothing a client could do about it, so it is told nothing.
     pub fn internal(why: impl std::fmt::Display) -> Failure {
         tracing::error!(error = %why, "a request failed");

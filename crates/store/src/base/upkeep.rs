@@ -96,11 +96,15 @@ impl Base {
         Ok(())
     }
 
-    /// Folds everything that is in memory.
+    /// Folds everything that is in memory, and notes how much of the archive that was.
     pub(crate) fn fold_all(&self, directories: &Directories) -> Result<(), Error> {
         self.fold(directories)?;
         if self.freeze() {
             self.fold(directories)?;
+        }
+        let applied = self.applied();
+        if applied != self.folded() {
+            self.change(|manifest| manifest.applied = applied)?;
         }
         Ok(())
     }

@@ -110,7 +110,10 @@ fn failure(stopped: Error) -> Failure {
             "The body is of no known format; name one with ?format=: {}",
             intake::names()
         )),
-        Error::Deliver(inner) => Failure::unavailable(&*inner),
+        Error::Deliver(inner) => match inner.downcast_ref() {
+            Some(full @ pintle_store::Error::Full(_)) => Failure::full(full),
+            _ => Failure::unavailable(&*inner),
+        },
     }
 }
 
