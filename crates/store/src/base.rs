@@ -20,6 +20,7 @@ mod page;
 
 use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
+use std::sync::{Arc, RwLock};
 
 use fjall::{Database, Keyspace, KeyspaceCreateOptions, OwnedWriteBatch, PersistMode};
 use pintle_model::{FileHash, Hashes, MachineId, TenantId};
@@ -28,7 +29,7 @@ use serde::de::DeserializeOwned;
 use sha2::{Digest, Sha256};
 
 use crate::archive::{ArchivedBatch, BatchId, Position};
-use crate::directory::Directory;
+use crate::directory::{Directory, SharedDirectory};
 use crate::entity::{Entity, most};
 use crate::folders::make_private;
 use crate::observe::Observed;
@@ -109,7 +110,7 @@ impl Base {
     }
 
     /// All tenants' machines.
-    pub(crate) fn directories(&self) -> Result<HashMap<TenantId, Directory>, Error> {
+    pub(crate) fn directories(&self) -> Result<HashMap<TenantId, SharedDirectory>, Error> {
         let mut machines: BTreeMap<TenantId, BTreeMap<u32, (MachineId, Entity)>> = BTreeMap::new();
         for guard in self.machines.iter() {
             let (key, value) = guard.into_inner()?;
@@ -120,11 +121,11 @@ impl Base {
         }
         let mut directories = HashMap::new();
         for (tenant, machines) in machines {
-            let directory: &mut Directory = directories.entry(tenant).or_default();
+            let mut directory = Directory::default();
             for (ordinal, (id, entity)) in machines {
-                directory.put(ordinal, id, &entity);
+                directory.put(ordinal, id, entity);
             }
-            directory.settle();
+            directories.insert(tenant, Arc::new(RwLock::new(directory)));
         }
         Ok(directories)
     }
@@ -149,12 +150,12 @@ impl Base {
             let key = key::text(tenant, id.as_str());
             let known = get::<(u32, Entity)>(&self.machines, &key)?;
             let is_new = known.is_none();
-            let next = directory.len() as u64 + receipt.new_machines;
+            let next = u64::from(directory.next_ordinal()) + receipt.new_machines;
             let (ordinal, mut entity) =
                 known.unwrap_or_else(|| (u32::try_from(next).unwrap_or(u32::MAX), Entity::default()));
             ordinals.push(ordinal);
             receipt.new_machines += u64::from(is_new);
-            if entity.merge(change, most::ADAPTERS) || is_new {
+            if entity.merge(change, most::ADAPTERS).is_any() || is_new {
                 write.insert(&self.machines, key, encode(&(ordinal, &entity))?);
                 changed_machines.push(ChangedMachine { ordinal, id, entity });
             }
@@ -172,7 +173,7 @@ impl Base {
             totals.alerts += u64::from(known.is_none());
             let is_new = known.is_none();
             let mut entity = known.unwrap_or_default();
-            if entity.merge(change, most::EVIDENCE) || is_new {
+            if entity.merge(change, most::EVIDENCE).is_any() || is_new {
                 write.insert(&self.alerts, key, encode(&entity)?);
             }
         }
@@ -205,7 +206,7 @@ impl Base {
         let known = get::<Entity>(&self.files, &key)?;
         let is_new = known.is_none();
         let mut entity = known.unwrap_or_default();
-        if entity.merge(change, most::PATHS) || is_new {
+        if entity.merge(change, most::PATHS).is_any() || is_new {
             write.insert(&self.files, key, encode(&entity)?);
         }
         if is_new {

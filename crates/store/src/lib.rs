@@ -22,6 +22,7 @@ mod scope;
 mod store;
 
 pub use batch::{Batch, Receipt, Reject, Totals};
+pub use directory::MachineList;
 pub use error::Error;
 pub use folders::Folder;
 pub use found::{Conflict, FileMachines, Page, Sighting, Span};

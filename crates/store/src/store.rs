@@ -2,14 +2,14 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use pintle_model::tables::alert_info;
 use pintle_model::{Record, TenantId, Time, shapes};
 
 use crate::archive::{self, Archive, ArchivedBatch, BatchId, Encoded, Frame, Position};
 use crate::base::Base;
-use crate::directory::Directory;
+use crate::directory::SharedDirectory;
 use crate::observe::Observed;
 use crate::{Batch, Error, Folder, Options, Receipt, Retention, folders};
 
@@ -305,7 +305,8 @@ impl Store {
     }
 }
 
-type Directories = RwLock<HashMap<TenantId, Directory>>;
+/// A tenant's directory has a lock of its own, so that one who reads it holds up nobody else's.
+type Directories = RwLock<HashMap<TenantId, SharedDirectory>>;
 
 /// Applies one batch to the base and then to the directory. A reader in between sees the base's
 /// machines that the directory does not know yet as not there: the batch is not acknowledged.
@@ -316,17 +317,16 @@ fn apply(
     after: Position,
 ) -> Result<Receipt, Error> {
     let observed = Observed::of(batch);
-    let (receipt, changed) = {
-        let directories = read_lock(directories);
-        let nobody = Directory::default();
-        base.apply(batch, observed, after, directories.get(&batch.tenant).unwrap_or(&nobody))?
+    let known = read_lock(directories).get(&batch.tenant).cloned();
+    let directory = match known {
+        Some(directory) => directory,
+        None => Arc::clone(write_lock(directories).entry(batch.tenant).or_default()),
     };
-    let mut directories = directories.write().unwrap_or_else(PoisonError::into_inner);
-    let directory = directories.entry(batch.tenant).or_default();
+    let (receipt, changed) = base.apply(batch, observed, after, &read_lock(&directory))?;
+    let mut directory = write_lock(&directory);
     for machine in changed {
-        directory.put(machine.ordinal, machine.id, &machine.entity);
+        directory.put(machine.ordinal, machine.id, machine.entity);
     }
-    directory.settle();
     Ok(receipt)
 }
 
@@ -357,4 +357,8 @@ fn hold<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 
 pub(crate) fn read_lock<T>(lock: &RwLock<T>) -> RwLockReadGuard<'_, T> {
     lock.read().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn write_lock<T>(lock: &RwLock<T>) -> RwLockWriteGuard<'_, T> {
+    lock.write().unwrap_or_else(PoisonError::into_inner)
 }
