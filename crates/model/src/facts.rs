@@ -23,11 +23,43 @@ impl Fact {
         self.at > other.at || (self.at == other.at && self.json < other.json)
     }
 
+    /// Becomes `other` if that one replaces this one.
+    pub fn take(&mut self, other: Fact) -> Change {
+        if !other.replaces(self) {
+            return Change::Nothing;
+        }
+        if other.json == self.json {
+            self.at = other.at;
+            return Change::Time;
+        }
+        *self = other;
+        Change::Value
+    }
+
     /// Whether the value is this text. May say no where it is one that JSON writes with escapes.
     fn is_text(&self, text: &str) -> bool {
         let escaped = |byte: u8| matches!(byte, b'"' | b'\\' | 0..0x20);
         let inside = self.json.strip_prefix('"').and_then(|rest| rest.strip_suffix('"'));
         inside == Some(text) && !text.bytes().any(escaped)
+    }
+}
+
+/// What it changed to hear something; the greater change counts.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Change {
+    /// Nothing: it was known already, or known better.
+    #[default]
+    Nothing,
+    /// Only when a known value was last true.
+    Time,
+    /// A value.
+    Value,
+}
+
+impl Change {
+    /// Whether there is any.
+    pub fn is_any(self) -> bool {
+        self != Change::Nothing
     }
 }
 
@@ -39,7 +71,7 @@ impl Facts {
     /// Notes a value. An older value, or one with greater bytes at the same time, changes nothing.
     /// Returns whether it was taken.
     pub fn note(&mut self, member: MemberId, at: Time, json: impl Into<Box<str>>) -> bool {
-        self.take(member.0, Fact { at, json: json.into() })
+        self.take(member.0, Fact { at, json: json.into() }).is_any()
     }
 
     /// Notes a text, unless it is empty: an empty cell is an unknown value.
@@ -69,29 +101,22 @@ impl Facts {
         }
     }
 
-    fn take(&mut self, member: u8, fact: Fact) -> bool {
+    fn take(&mut self, member: u8, fact: Fact) -> Change {
         match self.0.entry(member) {
             Entry::Vacant(entry) => {
                 entry.insert(fact);
-                true
+                Change::Value
             }
-            Entry::Occupied(mut entry) => {
-                let newer = fact.replaces(entry.get());
-                if newer {
-                    entry.insert(fact);
-                }
-                newer
-            }
+            Entry::Occupied(mut entry) => entry.get_mut().take(fact),
         }
     }
 
-    /// Takes over what `other` knows better. Returns whether anything changed.
-    pub fn merge(&mut self, other: Facts) -> bool {
-        let mut changed = false;
-        for (member, fact) in other.0 {
-            changed |= self.take(member, fact);
-        }
-        changed
+    /// Takes over what `other` knows better.
+    pub fn merge(&mut self, other: Facts) -> Change {
+        other
+            .0
+            .into_iter()
+            .fold(Change::Nothing, |change, (member, fact)| change.max(self.take(member, fact)))
     }
 
     /// Takes the weight from facts whose time cannot be believed: any believable one replaces them.
@@ -190,6 +215,29 @@ mod tests {
             }
             assert_eq!(texts, values, "{one:?}, {other:?}");
         }
+    }
+
+    #[test]
+    fn merging_tells_a_new_value_from_a_new_time() {
+        let facts = |seconds, json: &str| {
+            let mut facts = Facts::default();
+            facts.note(MemberId(0), Time::from_unix_seconds(seconds), json);
+            facts
+        };
+        let mut known = facts(1, "1");
+        for (seconds, json, change) in [
+            (1, "1", Change::Nothing),
+            (0, "2", Change::Nothing),
+            (2, "1", Change::Time),
+            (3, "2", Change::Value),
+            (3, "1", Change::Value),
+        ] {
+            assert_eq!(known.merge(facts(seconds, json)), change, "{json} at {seconds}");
+            assert!(!change.is_any() || known == facts(seconds, json), "{json} at {seconds}");
+        }
+        let mut both = facts(4, "1");
+        both.note(MemberId(1), Time::MIN, "0");
+        assert_eq!(known.merge(both), Change::Value);
     }
 
     #[test]

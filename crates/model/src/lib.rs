@@ -14,7 +14,7 @@ mod table;
 pub mod tables;
 mod time;
 
-pub use facts::{Fact, Facts};
+pub use facts::{Change, Fact, Facts};
 pub use hash::{FileHash, HashKind, Hashes, Md5, ParseHashError, Sha1, Sha256};
 pub use ids::{AlertId, MachineId, ParseIdError, TenantId};
 pub use record::{Alert, Evidence, Record};

@@ -1,9 +1,11 @@
 //! How fast "which machines have seen this file" is answered over HTTP, beside a static answer of
-//! the same size behind the same accept loop.
+//! the same bytes behind the same middleware, and beside the same question of a caller who may see
+//! half of the machines.
 
 mod clients;
 mod measure;
 
+use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::ops::ControlFlow;
 use std::path::Path;
@@ -13,7 +15,8 @@ use axum::Router;
 use axum::body::Body;
 use axum::extract::Request;
 use axum::http::header::{AUTHORIZATION, CONTENT_TYPE};
-use axum::routing::get;
+use axum::middleware::map_request;
+use axum::routing::{MethodRouter, get};
 use bytes::Bytes;
 use clients::Clients;
 use http_body_util::BodyExt as _;
@@ -23,6 +26,7 @@ use pintle::auth::permission::Permissions;
 use pintle::config::{AccessLog, Config};
 use pintle::dev::generator::{Generator, Law};
 use pintle::dev::populate;
+use pintle::http::caller::Caller;
 use pintle::http::{Listener, Policy, compress, observe, routes, serve};
 use pintle::instance::Instance;
 use pintle::metrics::Metrics;
@@ -38,6 +42,9 @@ use tower::ServiceExt as _;
 /// The name under which the token is asked for.
 const AUDIENCE: &str = "https://api.securitycenter.microsoft.com";
 
+/// The route in question.
+const ROUTE: &str = "/api/files/{id}/machines";
+
 /// A file on so many machines.
 struct Known {
     file: Sha1,
@@ -48,8 +55,8 @@ struct Known {
 struct Question<'a> {
     name: &'a str,
     server: SocketAddr,
-    path: String,
-    token: &'a str,
+    /// Bytes of the answer.
+    length: usize,
     /// For each round: requests a second, microseconds of the server's processors a request.
     measured: Vec<(f64, f64)>,
 }
@@ -59,45 +66,75 @@ fn main() -> Result<(), Failure> {
         return clients::run();
     }
     let (machines, events, rounds, seconds) =
-        if measure::is_in_earnest() { (1_000, 500_000, 9, 1.0) } else { (30, 1_000, 1, 0.05) };
+        if measure::is_in_earnest() { (10_000, 200_000, 7, 0.7) } else { (30, 1_000, 1, 0.05) };
+    let mut counts = asked_counts();
+    if counts.is_empty() {
+        counts = vec![1, 25, machines / 10, machines];
+    }
     let folder = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR"))?;
     let instance = instance(folder.path())?;
     let tenant = instance.control.tenant("default").ok_or("no tenant")?.id;
-    let files = fill(&instance, tenant, machines, events, &[1, 25, machines])?;
-    let free = token(&instance, tenant, ApplicationQuota::Off)?;
-    let counted = Limits { per_minute: MAX_LIMIT, per_hour: MAX_LIMIT };
-    let counted = token(&instance, tenant, ApplicationQuota::Limits(counted))?;
+    let (files, half) = fill(&instance, tenant, machines, events, &counts)?;
+    let token = token(&instance, tenant)?;
 
     let runtime = Runtime::new()?;
     let stop = CancellationToken::new();
-    let api = {
-        let router = compress::wrap(routes::router(Arc::clone(&instance)));
-        let router = observe::wrap(router, instance.metrics.clone(), AccessLog::Off);
-        start(&runtime, router, &instance, &stop)?
-    };
+    let whole = with_handler(&instance, |handler| handler);
+    let halved = with_handler(&instance, |handler| {
+        let half = half.clone();
+        handler.layer(map_request(move |request| std::future::ready(narrowed(request, &half))))
+    });
+    let serve = |router: &Router| start(&runtime, router.clone(), &instance, &stop);
+    let (whole_at, halved_at) = (serve(&whole)?, serve(&halved)?);
     let mut clients = Clients::start()?;
     println!("{} connections, {machines} machines and {events} events in the store", clients::CONNECTIONS);
     println!(
-        "\n| machines | bytes | answered by | requests/s (least–most) | against static | server CPU µs a request |"
+        "\n| machines | bytes | answered by | requests/s (least–most) | server CPU µs a request (least–most) | static's CPU / its own | ns a byte |"
     );
-    println!("| ---: | ---: | --- | ---: | ---: | ---: |");
+    println!("| ---: | ---: | --- | ---: | ---: | ---: | ---: |");
     for Known { file, machines } in files {
-        let path = format!("/api/files/{file}/machines");
-        let body = runtime.block_on(answer(&instance, &path, &free))?;
+        let path = ROUTE.replace("{id}", &file.to_string());
+        let body = runtime.block_on(answer(&whole, &path, &token))?;
+        let seen_by_half = runtime.block_on(answer(&halved, &path, &token))?.len();
         let length = body.len();
-        let fixed = start(&runtime, fixed(&path, body), &instance, &stop)?;
-        let question =
-            |name, server, token| Question { name, server, path: path.clone(), token, measured: Vec::new() };
+        let alone = serve(&Router::new().route(&path, fixed(body.clone())))?;
+        let surrounded = serve(&with_handler(&instance, |_| fixed(body.clone())))?;
+        let question = |name, server, length| Question { name, server, length, measured: Vec::new() };
         let mut questions = [
-            question("static", fixed, free.as_str()),
-            question("Pintle, quota off", api, &free),
-            question("Pintle, quota on", api, &counted),
+            question("static", surrounded, length),
+            question("static, without middleware", alone, length),
+            question("Pintle", whole_at, length),
+            question("Pintle, half of the groups", halved_at, seen_by_half),
         ];
-        measure(&mut clients, &mut questions, length, rounds, seconds)?;
-        report(machines, length, &questions);
+        measure(&mut clients, &mut questions, &path, &token, rounds, seconds)?;
+        report(machines, &questions);
     }
     stop.cancel();
     Ok(())
+}
+
+/// On how many machines the files are that the command line asks about; none: the usual.
+fn asked_counts() -> Vec<usize> {
+    std::env::args().filter_map(|argument| argument.parse().ok()).collect()
+}
+
+/// All that `pintle serve` has around its handlers, and one of them exchanged.
+fn with_handler(
+    instance: &Arc<Instance>,
+    change: impl Fn(MethodRouter<Arc<Instance>>) -> MethodRouter<Arc<Instance>>,
+) -> Router {
+    let mut routes = routes::routes();
+    for route in routes.iter_mut().filter(|route| route.path == ROUTE) {
+        route.handler = change(std::mem::take(&mut route.handler));
+    }
+    let router = compress::wrap(routes::router_of(routes, Arc::clone(instance)));
+    observe::wrap(router, instance.metrics.clone(), AccessLog::Off)
+}
+
+/// A request whose caller sees less than the token says: no token is bound to groups yet.
+fn narrowed(mut request: Request, scope: &Scope) -> Request {
+    request.extensions_mut().insert(Caller { scope: scope.clone() });
+    request
 }
 
 /// A server's data, new, as `pintle serve` has it but for the name under which it is reached.
@@ -107,14 +144,15 @@ fn instance(folder: &Path) -> Result<Arc<Instance>, Failure> {
     Ok(Arc::new(Instance::open(folder, config, Options::default().clock)?))
 }
 
-/// Puts an invented company in, and files on exactly so many of its machines.
+/// Puts an invented company in, and files on exactly so many of its machines. Returns also the scope
+/// of a caller who sees about half of them, the first one included.
 fn fill(
     instance: &Instance,
     tenant: TenantId,
     machines: usize,
     events: usize,
     counts: &[usize],
-) -> Result<Vec<Known>, Failure> {
+) -> Result<(Vec<Known>, Scope), Failure> {
     let law = Law { machines, events, alerts: 0, ..Law::demo(instance.now()) };
     populate(&instance.store, tenant, Generator::new(law), &mut |_, _| ControlFlow::Continue(()))?;
     let mut list = b"[".to_vec();
@@ -134,12 +172,36 @@ fn fill(
         }
         files.push(Known { file, machines: *count });
     }
-    instance.store.append(Batch { tenant, source: "bench".to_owned(), records, rejects: Vec::new() })?;
-    Ok(files)
+    for records in records.chunks(Batch::MAX_RECORDS) {
+        let (source, records) = ("bench".to_owned(), records.to_vec());
+        instance.store.append(Batch { tenant, source, records, rejects: Vec::new() })?;
+    }
+    Ok((files, half(tenant, &company)))
 }
 
-/// A token of a new application.
-fn token(instance: &Instance, tenant: TenantId, quota: ApplicationQuota) -> Result<String, Failure> {
+/// Groups with half of the machines, that of the first one among them.
+fn half(tenant: TenantId, company: &[Value]) -> Scope {
+    let group = |machine: &Value| machine["rbacGroupName"].as_str().map(str::to_owned);
+    let mut sizes = HashMap::<String, usize>::new();
+    for group in company.iter().filter_map(group) {
+        *sizes.entry(group).or_default() += 1;
+    }
+    let first = company.first().and_then(group).unwrap_or_default();
+    let mut left = (company.len() / 2).saturating_sub(sizes.remove(&first).unwrap_or_default());
+    let mut sizes: Vec<(String, usize)> = sizes.into_iter().collect();
+    sizes.sort_by(|(one, size), (other, other_size)| other_size.cmp(size).then_with(|| one.cmp(other)));
+    let mut groups = vec![first];
+    for (group, size) in sizes {
+        if size <= left {
+            left -= size;
+            groups.push(group);
+        }
+    }
+    Scope::groups(tenant, groups)
+}
+
+/// A token of a new application. Its calls are counted against limits that are never reached.
+fn token(instance: &Instance, tenant: TenantId) -> Result<String, Failure> {
     let new = NewApplication {
         tenant,
         name: "bench".to_owned(),
@@ -147,7 +209,7 @@ fn token(instance: &Instance, tenant: TenantId, quota: ApplicationQuota) -> Resu
         id: None,
         secret: None,
         secret_expires: None,
-        quota,
+        quota: ApplicationQuota::Limits(Limits { per_minute: MAX_LIMIT, per_hour: MAX_LIMIT }),
     };
     let (application, _) = instance.control.create_application_with(new, instance.now())?;
     let issued = instance.issuer.issue(&application, AUDIENCE, instance.now())?;
@@ -168,33 +230,34 @@ fn start(
     Ok(address)
 }
 
-/// What the server answers.
-async fn answer(instance: &Arc<Instance>, path: &str, token: &str) -> Result<Bytes, Failure> {
+/// What a router answers.
+async fn answer(router: &Router, path: &str, token: &str) -> Result<Bytes, Failure> {
     let request = Request::get(path).header(AUTHORIZATION, format!("Bearer {token}")).body(Body::empty())?;
-    let response = routes::router(Arc::clone(instance)).oneshot(request).await?;
+    let response = router.clone().oneshot(request).await?;
     Ok(response.into_body().collect().await?.to_bytes())
 }
 
-/// A router that knows one answer by heart.
-fn fixed(path: &str, body: Bytes) -> Router {
-    Router::new().route(path, get(async move || ([(CONTENT_TYPE, "application/json")], body.clone())))
+/// A handler that knows its answer by heart.
+fn fixed<S: Clone + Send + Sync + 'static>(body: Bytes) -> MethodRouter<S> {
+    get(async move || ([(CONTENT_TYPE, "application/json")], body.clone()))
 }
 
 /// Asks all questions in turn, round after round, each for about so many seconds.
 fn measure(
     clients: &mut Clients,
     questions: &mut [Question<'_>],
-    length: usize,
+    path: &str,
+    token: &str,
     rounds: usize,
     seconds: f64,
 ) -> Result<(), Failure> {
     let mut ask = |question: &Question<'_>, requests: u64| {
-        clients.ask(question.server, &question.path, question.token, length, requests)
+        clients.ask(question.server, path, token, question.length, requests)
     };
     let mut often = Vec::new();
     for question in &*questions {
-        ask(question, 200)?;
-        let rate = 1_000.0 / ask(question, 1_000)?;
+        ask(question, 100)?;
+        let rate = 200.0 / ask(question, 200)?;
         often.push(((rate * seconds) as u64).max(100));
     }
     for _ in 0..rounds {
@@ -209,16 +272,19 @@ fn measure(
     Ok(())
 }
 
-fn report(machines: usize, length: usize, questions: &[Question<'_>]) {
+fn report(machines: usize, questions: &[Question<'_>]) {
     let rate = |question: &Question<'_>| measure::middle(question.measured.iter().map(|(rate, _)| *rate));
-    let base = questions.first().map_or(f64::NAN, |question| rate(question).0);
+    let cpu = |question: &Question<'_>| measure::middle(question.measured.iter().map(|(_, cpu)| *cpu));
+    let base = questions.first().map_or(f64::NAN, |question| cpu(question).0);
     for question in questions {
-        let (middle, least, most) = rate(question);
-        let cpu = measure::middle(question.measured.iter().map(|(_, cpu)| *cpu)).0;
+        let (rate, least_rate, most_rate) = rate(question);
+        let (cpu, least_cpu, most_cpu) = cpu(question);
         println!(
-            "| {machines} | {length} | {} | {middle:.0} ({least:.0}–{most:.0}) | {:.2} | {cpu:.0} |",
+            "| {machines} | {} | {} | {rate:.0} ({least_rate:.0}–{most_rate:.0}) | {cpu:.1} ({least_cpu:.1}–{most_cpu:.1}) | {:.2} | {:.3} |",
+            question.length,
             question.name,
-            middle / base,
+            base / cpu,
+            cpu * 1e3 / question.length as f64,
         );
     }
 }

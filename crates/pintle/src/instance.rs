@@ -13,6 +13,7 @@ use crate::auth::issuer::Issuer;
 use crate::auth::token::{Audiences, Verifier};
 use crate::config::{Audience, Config};
 use crate::metrics::Metrics;
+use crate::pace::Pace;
 use crate::quota::Quotas;
 use crate::slots::Slots;
 
@@ -63,6 +64,8 @@ pub struct Instance {
     pub config: Config,
     /// The time.
     pub clock: Clock,
+    /// Where lookups run.
+    pub pace: Pace,
     /// Bodies of telemetry read at once.
     pub ingest_slots: Slots,
     dev: bool,
@@ -109,6 +112,7 @@ impl Instance {
             metrics: Metrics::new(),
             config,
             clock,
+            pace: Pace::default(),
             ingest_slots: Slots::default(),
             dev: false,
         })

@@ -13,6 +13,7 @@ pub mod instance;
 mod intake;
 pub mod logging;
 pub mod metrics;
+pub mod pace;
 mod private_file;
 pub mod quota;
 pub mod slots;

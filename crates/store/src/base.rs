@@ -27,14 +27,14 @@ use sha2::{Digest, Sha256};
 use crate::archive::{ArchivedBatch, BatchId, Position};
 use crate::delta::Delta;
 use crate::directory::{Directories, Directory};
-use crate::entity::Entity;
+use crate::entity::{Entity, most};
 use crate::folders::make_private;
 use crate::observe::Observed;
 use crate::{Error, Memory, Receipt, Reject, Totals};
 use key::Table;
 use manifest::Manifest;
 use run::{BlockCache, ByLength, Run};
-use value::{Arrival, KeptMachine, decode};
+use value::{Arrival, decode};
 use view::{SharedDelta, View, read_delta};
 
 pub(crate) use upkeep::Duty;
@@ -161,15 +161,17 @@ impl Base {
         let mut directories = HashMap::new();
         for (tenant, next_ordinal) in tenants {
             let mut directory = Directory::default();
-            directory.keep_free_below(next_ordinal);
             let mut machines = view.scan(tenant, Table::Machines)?;
             while let Some((key, value)) = machines.next_merged()? {
-                let id = key::split(&key).and_then(|(_, _, id)| std::str::from_utf8(id).ok()?.parse().ok());
-                let Some(id) = id else { continue };
-                let KeptMachine { ordinal, entity } = decode(&value)?;
-                directory.put(ordinal, id, entity);
+                // Of a machine that was forgotten and seen again, the later one counts.
+                if let Some((id, ordinal)) = key::read_machine(&key) {
+                    if let Some(forgotten) = directory.ordinal(&id) {
+                        directory.forget(forgotten);
+                    }
+                    directory.put(ordinal, id, decode(&value)?);
+                }
             }
-            directory.settle();
+            directory.start_at(next_ordinal);
             directories.insert(tenant, directory);
         }
         Ok(directories)
@@ -215,7 +217,6 @@ impl Base {
                 };
                 ordinals.push(ordinal);
             }
-            directory.settle();
             directory.next_ordinal()
         };
 
@@ -285,7 +286,7 @@ impl Base {
             }
         }
         let known = !values.is_empty();
-        known.then(|| value::alert(values.iter().map(Vec::as_slice))).transpose()
+        known.then(|| value::entity(values.iter().map(Vec::as_slice), most::EVIDENCE)).transpose()
     }
 
     /// Calls `each` with all alerts, ascending by id, until it says that it has enough.

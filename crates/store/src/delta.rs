@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use pintle_model::{AlertId, FileHash, HashKind, Hashes, TenantId, Time};
+use pintle_model::{AlertId, FileHash, HashKind, Hashes, MachineId, TenantId, Time};
 
 use crate::archive::{BatchId, Position};
 use crate::base::key::{self, Table};
@@ -189,14 +189,14 @@ impl TenantDelta {
         &self,
         of: TenantId,
         table: Table,
-        machine: &dyn Fn(u32) -> Result<Option<(String, Vec<u8>)>, Error>,
+        machine: &dyn Fn(u32) -> Result<Option<(MachineId, Vec<u8>)>, Error>,
     ) -> Result<Vec<(Vec<u8>, Vec<u8>)>, Error> {
         let mut entries = Vec::new();
         match table {
             Table::Machines => {
                 for ordinal in &self.machines {
                     if let Some((id, value)) = machine(*ordinal)? {
-                        entries.push((key::of(of, table, id.as_bytes()), value));
+                        entries.push((key::machine(of, &id, *ordinal), value));
                     }
                 }
             }

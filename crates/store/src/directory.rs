@@ -1,95 +1,106 @@
-//! A tenant's machines in memory, each with its JSON as the API gives it kept rendered, so that
-//! a list of machines is a copy and not a serialisation. Derived from the base when the store
-//! opens; machines are numbered in the order in which they were first seen, and answers never
-//! show that order.
+//! A tenant's machines in memory: what is known of each, and its JSON as the API gives it kept
+//! rendered, so that a list of machines is a copy and not a serialisation. Derived from the base
+//! when the store opens; machines are numbered in the order in which they were first seen, and
+//! answers never show that order.
+
+mod all;
+mod groups;
+mod list;
+#[cfg(test)]
+mod tests;
 
 use std::collections::{BTreeMap, HashMap};
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, OnceLock, RwLock};
 use std::time::Duration;
 
-use pintle_model::{MachineId, TenantId, Time};
+use pintle_model::{Change, MachineId, Time, shapes};
 
 use crate::entity::{Entity, most};
-use crate::render::{RenderedMachine, render_machine};
+use crate::render::RenderedMachine;
 use crate::{Page, Scope};
+pub(crate) use all::Directories;
+use groups::Groups;
+pub use list::MachineList;
 
-/// The directories of all tenants.
-#[derive(Default)]
-pub(crate) struct Directories(RwLock<HashMap<TenantId, Arc<RwLock<Directory>>>>);
-
-impl Directories {
-    pub(crate) fn new(directories: HashMap<TenantId, Directory>) -> Directories {
-        let shared =
-            directories.into_iter().map(|(tenant, directory)| (tenant, Arc::new(RwLock::new(directory))));
-        Directories(RwLock::new(shared.collect()))
-    }
-
-    /// A tenant's directory; a new one for a new tenant.
-    pub(crate) fn of(&self, tenant: TenantId) -> Arc<RwLock<Directory>> {
-        if let Some(known) = self.0.read().unwrap_or_else(PoisonError::into_inner).get(&tenant) {
-            return Arc::clone(known);
-        }
-        let mut all = self.0.write().unwrap_or_else(PoisonError::into_inner);
-        Arc::clone(all.entry(tenant).or_default())
-    }
-}
+/// A tenant's directory as the store shares it: read for as long as it takes to write a piece of an
+/// answer, never while a client is waited for.
+pub(crate) type SharedDirectory = Arc<RwLock<Directory>>;
 
 /// The machines of one tenant.
 #[derive(Default)]
 pub(crate) struct Directory {
-    by_ordinal: Vec<Option<Machine>>,
+    /// By ordinal; `None` where a machine was forgotten.
+    machines: Vec<Option<Machine>>,
+    /// By ordinal, apart from the rest: what decides about ten thousand machines at once should
+    /// lie close together.
+    groups_of: Vec<u32>,
+    groups: Groups,
     by_id: BTreeMap<MachineId, u32>,
     by_name: HashMap<String, Vec<u32>>,
-    /// Each machine's place in the order of ids; made anew when a machine was added.
+    /// Made by the first who asks after machines came or went.
+    order: OnceLock<Order>,
+}
+
+/// The order of the machines' ids.
+struct Order {
+    /// Ordinals.
+    ordinals: Vec<u32>,
+    /// By ordinal, the place in `ordinals`.
     ranks: Vec<u32>,
-    /// The machines in the order of ids.
-    order: Vec<u32>,
 }
 
 /// One machine.
 pub(crate) struct Machine {
     pub(crate) id: MachineId,
-    entity: Entity,
     pub(crate) name: Option<String>,
-    group: Option<String>,
-    last_seen: Option<Time>,
-    json: RenderedMachine,
+    entity: Entity,
+    rendered: RenderedMachine,
 }
 
 impl Machine {
     fn new(id: MachineId, entity: Entity) -> Machine {
-        Machine {
-            name: entity.facts.text(pintle_model::shapes::machine::COMPUTER_DNS_NAME),
-            group: entity.facts.text(pintle_model::shapes::machine::RBAC_GROUP_NAME),
-            last_seen: entity.span.map(|span| span.last),
-            json: render_machine(&id, &entity),
-            id,
-            entity,
-        }
+        let (name, rendered) = (name(&entity), RenderedMachine::new(&id, &entity));
+        Machine { id, name, entity, rendered }
     }
 
+    /// What is known of it.
     pub(crate) fn entity(&self) -> &Entity {
         &self.entity
     }
 
-    /// Whether the caller may see it.
-    pub(crate) fn is_visible(&self, scope: &Scope) -> bool {
-        scope.sees(self.group.as_deref())
+    fn last_seen(&self) -> Option<Time> {
+        self.entity.span.map(|span| span.last)
     }
 
     /// Whether it was seen within the window; without a window, or without a time of its own, it
     /// always was.
-    fn is_recent(&self, now: Time, window: Option<Duration>) -> bool {
-        match (self.last_seen, window) {
-            (Some(last), Some(window)) => last >= now - window,
+    fn is_recent(&self, Window { now, length }: Window) -> bool {
+        match (self.last_seen(), length) {
+            (Some(last), Some(length)) => last >= now - length,
             _ => true,
         }
     }
 
-    /// Appends the members of its JSON object.
-    pub(crate) fn write_members(&self, now: Time, out: &mut Vec<u8>) {
-        self.json.write(self.last_seen, now, out);
+    /// Appends its JSON object with a comma before it.
+    fn write(&self, now: Time, out: &mut Vec<u8>) {
+        self.rendered.write(now, out);
     }
+
+    /// The members of its JSON object.
+    pub(crate) fn members(&self, now: Time) -> String {
+        let mut object = Vec::new();
+        self.write(now, &mut object);
+        let members = object.strip_prefix(b",{").and_then(|rest| rest.strip_suffix(b"}"));
+        String::from_utf8_lossy(members.unwrap_or_default()).into_owned()
+    }
+}
+
+fn name(entity: &Entity) -> Option<String> {
+    entity.facts.text(shapes::machine::COMPUTER_DNS_NAME)
+}
+
+fn group(entity: &Entity) -> Option<String> {
+    entity.facts.text(shapes::machine::RBAC_GROUP_NAME)
 }
 
 /// How a machine is counted as recent, with the clock's reading.
@@ -100,26 +111,23 @@ pub(crate) struct Window {
 }
 
 impl Directory {
+    /// Gives none of the ordinals below this to a new machine: some may have named others once.
+    pub(crate) fn start_at(&mut self, next: u32) {
+        let next = place(next);
+        if self.machines.len() < next {
+            self.machines.resize_with(next, || None);
+            self.groups_of.resize(next, Groups::NONE);
+        }
+    }
+
+    /// The machines there are, by ordinal.
+    pub(crate) fn ordinals(&self) -> impl Iterator<Item = u32> {
+        (0..).zip(&self.machines).filter(|(_, machine)| machine.is_some()).map(|(ordinal, _)| ordinal)
+    }
+
+    /// The ordinal of the next new machine.
     pub(crate) fn next_ordinal(&self) -> u32 {
-        u32::try_from(self.by_ordinal.len()).unwrap_or(u32::MAX)
-    }
-
-    /// None of the ordinals below is given to a new machine.
-    pub(crate) fn keep_free_below(&mut self, next: u32) {
-        let next = usize::try_from(next).unwrap_or(usize::MAX);
-        if self.by_ordinal.len() < next {
-            self.by_ordinal.resize_with(next, || None);
-        }
-    }
-
-    pub(crate) fn note(&mut self, ordinal: u32, change: Entity) -> bool {
-        let Some(machine) = self.get(ordinal) else { return false };
-        let (id, mut entity) = (machine.id.clone(), machine.entity.clone());
-        let changed = entity.merge(change, most::ADAPTERS);
-        if changed {
-            self.put(ordinal, id, entity);
-        }
-        changed
+        u32::try_from(self.machines.len()).unwrap_or(u32::MAX)
     }
 
     pub(crate) fn ordinal(&self, id: &MachineId) -> Option<u32> {
@@ -127,126 +135,184 @@ impl Directory {
     }
 
     pub(crate) fn get(&self, ordinal: u32) -> Option<&Machine> {
-        self.by_ordinal.get(usize::try_from(ordinal).ok()?)?.as_ref()
+        self.machines.get(place(ordinal))?.as_ref()
     }
 
-    /// Puts a machine in its place: a known one anew, or the next one.
+    /// Puts a machine in its place, whatever stood there.
     pub(crate) fn put(&mut self, ordinal: u32, id: MachineId, entity: Entity) {
+        self.start_at(ordinal.saturating_add(1));
+        let place = place(ordinal);
+        if self.get(ordinal).is_some_and(|known| known.id != id) {
+            self.forget(ordinal);
+        }
         let machine = Machine::new(id, entity);
-        let Ok(place) = usize::try_from(ordinal) else { return };
-        if let Some(Some(known)) = self.by_ordinal.get_mut(place) {
-            let old = std::mem::replace(known, machine);
-            let (old, new) = (old.name, known.name.clone());
-            if old != new {
-                self.forget_name(old, ordinal);
-                self.learn_name(new, ordinal);
+        if !self.by_id.contains_key(&machine.id) {
+            self.by_id.insert(machine.id.clone(), ordinal);
+            self.order.take();
+        }
+        let (name, group) = (machine.name.clone(), group(&machine.entity));
+        let old = self.machines.get_mut(place).and_then(|slot| slot.replace(machine));
+        self.rename(ordinal, old.and_then(|old| old.name), name);
+        self.regroup(ordinal, group.as_deref());
+    }
+
+    /// Notes what a batch says of a machine. Returns whether that changed anything, so that the
+    /// base has to hear of it. Nearly always it is seen again and nothing else; that costs no
+    /// rendering.
+    pub(crate) fn note(&mut self, ordinal: u32, change: Entity) -> bool {
+        let Some(machine) = self.machines.get_mut(place(ordinal)).and_then(Option::as_mut) else {
+            return false;
+        };
+        let seen = machine.last_seen();
+        match machine.entity.merge(change, most::ADAPTERS) {
+            Change::Nothing => return false,
+            Change::Time => {
+                if let Some(last) = machine.last_seen().filter(|last| Some(*last) != seen) {
+                    machine.rendered.set_last_seen(last);
+                }
             }
+            Change::Value => {
+                machine.rendered = RenderedMachine::new(&machine.id, &machine.entity);
+                let (name, group) = (name(&machine.entity), group(&machine.entity));
+                let old = std::mem::replace(&mut machine.name, name.clone());
+                self.rename(ordinal, old, name);
+                self.regroup(ordinal, group.as_deref());
+            }
+        }
+        true
+    }
+
+    /// Takes a machine out. Its ordinal names nothing from then on.
+    pub(crate) fn forget(&mut self, ordinal: u32) {
+        let Some(machine) = self.machines.get_mut(place(ordinal)).and_then(Option::take) else { return };
+        self.by_id.remove(&machine.id);
+        self.rename(ordinal, machine.name, None);
+        self.regroup(ordinal, None);
+        self.order.take();
+    }
+
+    fn rename(&mut self, ordinal: u32, old: Option<String>, new: Option<String>) {
+        if old == new {
             return;
         }
-        self.learn_name(machine.name.clone(), ordinal);
-        self.by_id.insert(machine.id.clone(), ordinal);
-        self.keep_free_below(ordinal + 1);
-        if let Some(slot) = self.by_ordinal.get_mut(place) {
-            *slot = Some(machine);
-        }
-    }
-
-    fn learn_name(&mut self, name: Option<String>, ordinal: u32) {
-        if let Some(name) = name {
-            self.by_name.entry(name.to_lowercase()).or_default().push(ordinal);
-        }
-    }
-
-    fn forget_name(&mut self, name: Option<String>, ordinal: u32) {
-        let Some(name) = name.map(|name| name.to_lowercase()) else { return };
-        if let Some(ordinals) = self.by_name.get_mut(&name) {
+        if let Some(name) = old.map(|name| name.to_lowercase())
+            && let Some(ordinals) = self.by_name.get_mut(&name)
+        {
             ordinals.retain(|other| *other != ordinal);
             if ordinals.is_empty() {
                 self.by_name.remove(&name);
             }
         }
+        if let Some(name) = new {
+            self.by_name.entry(name.to_lowercase()).or_default().push(ordinal);
+        }
     }
 
-    /// To be called after machines were put and before the directory is read again.
-    pub(crate) fn settle(&mut self) {
-        if self.order.len() == self.by_id.len() {
-            return;
-        }
-        self.order = self.by_id.values().copied().collect();
-        self.ranks = vec![0; self.by_ordinal.len()];
-        for (rank, ordinal) in (0u32..).zip(&self.order) {
-            let place = usize::try_from(*ordinal).unwrap_or(usize::MAX);
-            if let Some(slot) = self.ranks.get_mut(place) {
-                *slot = rank;
-            }
-        }
+    fn regroup(&mut self, ordinal: u32, group: Option<&str>) {
+        let Some(number) = self.groups_of.get_mut(place(ordinal)) else { return };
+        let old = std::mem::replace(number, self.groups.join(group));
+        self.groups.leave(old);
+    }
+
+    /// Whether the caller may see a machine.
+    pub(crate) fn is_visible(&self, scope: &Scope, ordinal: u32) -> bool {
+        let group = self.groups_of.get(place(ordinal)).filter(|_| self.get(ordinal).is_some());
+        group.is_some_and(|group| self.groups.are_visible(scope, *group))
     }
 
     /// The machine of this id, else the one of this name that was seen last.
     pub(crate) fn find(&self, scope: &Scope, window: Window, id_or_name: &str) -> Option<&Machine> {
-        let is_there =
-            |machine: &&Machine| machine.is_visible(scope) && machine.is_recent(window.now, window.length);
-        let by_id = |text: &str| self.get(self.ordinal(&text.parse().ok()?)?);
+        let there = |ordinal: u32| {
+            let machine = self.get(ordinal).filter(|machine| machine.is_recent(window));
+            machine.filter(|_| self.is_visible(scope, ordinal))
+        };
+        let by_id = |text: &str| there(self.ordinal(&text.parse().ok()?)?);
         let lower = id_or_name.to_lowercase();
-        by_id(id_or_name).filter(is_there).or_else(|| by_id(&lower).filter(is_there)).or_else(|| {
-            let named = self.by_name.get(&lower)?.iter().filter_map(|ordinal| self.get(*ordinal));
-            named
-                .filter(is_there)
-                .max_by(|one, other| one.last_seen.cmp(&other.last_seen).then_with(|| other.id.cmp(&one.id)))
+        by_id(id_or_name).or_else(|| by_id(&lower)).or_else(|| {
+            let named = self.by_name.get(&lower)?.iter().filter_map(|ordinal| there(*ordinal));
+            named.max_by(|one, other| {
+                one.last_seen().cmp(&other.last_seen()).then_with(|| other.id.cmp(&one.id))
+            })
         })
     }
 
-    /// Writes the machines of these ordinals that the caller may see, ascending by id, as
-    /// `{…},{…}`. Returns how many.
-    pub(crate) fn write_some(
+    /// All machines that the caller may see and that lie in the window, in the order of their ids.
+    pub(crate) fn all(&self, scope: &Scope, window: Window, page: Page) -> Vec<u32> {
+        let sight = self.groups.sight(scope);
+        let is_listed = |ordinal: &u32| {
+            let group = self.groups_of.get(place(*ordinal));
+            group.is_some_and(|group| sight.sees(*group))
+                && (window.length.is_none()
+                    || self.get(*ordinal).is_some_and(|machine| machine.is_recent(window)))
+        };
+        let listed = self.order().ordinals.iter().copied().filter(is_listed);
+        listed.skip(page.skip).take(page.top).collect()
+    }
+
+    /// Those of some machines that the caller may see, in the order of their ids.
+    pub(crate) fn some(
         &self,
         scope: &Scope,
-        now: Time,
-        ordinals: impl Iterator<Item = u32>,
+        ordinals: impl ExactSizeIterator<Item = u32>,
         page: Page,
-        out: &mut Vec<u8>,
-    ) -> usize {
-        let visible = self.ranked(scope, ordinals);
-        let machines = visible.into_iter().filter_map(|(_, ordinal)| self.get(ordinal));
-        write_list(machines.skip(page.skip).take(page.top), now, out)
+    ) -> Vec<u32> {
+        let (order, sight) = (self.order(), self.groups.sight(scope));
+        let few = ordinals.len() * FEW < order.ordinals.len();
+        let ranks = ordinals.filter_map(|ordinal| {
+            let place = place(ordinal);
+            let rank = order.ranks.get(place).filter(|rank| **rank != NO_RANK)?;
+            self.groups_of.get(place).filter(|group| sight.sees(**group))?;
+            Some(*rank)
+        });
+        let ordinal = |rank: u32| order.ordinals.get(place(rank)).copied();
+        if few {
+            let mut ranks: Vec<u32> = ranks.collect();
+            ranks.sort_unstable();
+            return ranks.into_iter().filter_map(ordinal).skip(page.skip).take(page.top).collect();
+        }
+        let mut bits = vec![0u64; order.ordinals.len().div_ceil(64)];
+        for rank in ranks {
+            if let Some(word) = bits.get_mut(place(rank / 64)) {
+                *word |= 1 << (rank % 64);
+            }
+        }
+        let mut listed = Vec::with_capacity(bits.iter().map(|word| place(word.count_ones())).sum());
+        listed.extend(set_bits(&bits).filter_map(ordinal).skip(page.skip).take(page.top));
+        listed
     }
 
-    /// These machines, if visible, in the order of their ids.
-    pub(crate) fn in_order(&self, scope: &Scope, ordinals: impl Iterator<Item = u32>) -> Vec<u32> {
-        self.ranked(scope, ordinals).into_iter().map(|(_, ordinal)| ordinal).collect()
-    }
-
-    fn ranked(&self, scope: &Scope, ordinals: impl Iterator<Item = u32>) -> Vec<(u32, u32)> {
-        let mut ranked: Vec<(u32, u32)> = ordinals
-            .filter_map(|ordinal| {
-                let place = usize::try_from(ordinal).ok()?;
-                let visible = scope.sees_all() || self.by_ordinal.get(place)?.as_ref()?.is_visible(scope);
-                let rank = self.ranks.get(place).filter(|_| visible)?;
-                Some((*rank, ordinal))
-            })
-            .collect();
-        ranked.sort_unstable();
-        ranked
-    }
-
-    /// Writes all machines that the caller may see and that lie in the window, ascending by id.
-    pub(crate) fn write_all(&self, scope: &Scope, window: Window, page: Page, out: &mut Vec<u8>) -> usize {
-        let listed = self
-            .order
-            .iter()
-            .filter_map(|ordinal| self.get(*ordinal))
-            .filter(|machine| machine.is_visible(scope) && machine.is_recent(window.now, window.length));
-        write_list(listed.skip(page.skip).take(page.top), window.now, out)
+    fn order(&self) -> &Order {
+        self.order.get_or_init(|| {
+            let ordinals: Vec<u32> = self.by_id.values().copied().collect();
+            let mut ranks = vec![NO_RANK; self.machines.len()];
+            for (rank, ordinal) in (0..).zip(&ordinals) {
+                if let Some(slot) = ranks.get_mut(place(*ordinal)) {
+                    *slot = rank;
+                }
+            }
+            Order { ordinals, ranks }
+        })
     }
 }
 
-fn write_list<'m>(machines: impl Iterator<Item = &'m Machine>, now: Time, out: &mut Vec<u8>) -> usize {
-    let mut written = 0;
-    for machine in machines {
-        out.extend_from_slice(if written == 0 { b"{" } else { b",{" });
-        machine.write_members(now, out);
-        out.push(b'}');
-        written += 1;
-    }
-    written
+/// The rank of an ordinal that names no machine.
+const NO_RANK: u32 = u32::MAX;
+
+/// One in so many machines are few: to sort them is quicker than to mark them among all.
+const FEW: usize = 256;
+
+/// The places of the bits that are set, ascending.
+fn set_bits(words: &[u64]) -> impl Iterator<Item = u32> {
+    (0u32..).step_by(64).zip(words).flat_map(|(first, word)| {
+        let mut word = *word;
+        std::iter::from_fn(move || {
+            let bit = (word != 0).then(|| word.trailing_zeros())?;
+            word &= word - 1;
+            Some(first + bit)
+        })
+    })
+}
+
+fn place(number: u32) -> usize {
+    usize::try_from(number).unwrap_or(usize::MAX)
 }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use pintle_model::{Fact, Facts, Time};
+use pintle_model::{Change, Fact, Facts, Time};
 use serde::{Deserialize, Serialize};
 
 use crate::Span;
@@ -37,35 +37,39 @@ impl Entity {
 
     /// Notes one of several parts; the newest wins, then the smaller bytes. Of more than `most`
     /// the ones with the smallest names stay, whatever the order of arrival, so that hostile
-    /// telemetry cannot grow an entity without end. Returns whether anything changed.
-    pub(crate) fn note_part(&mut self, name: Box<str>, fact: Fact, most: usize) -> bool {
+    /// telemetry cannot grow an entity without end.
+    pub(crate) fn note_part(&mut self, name: Box<str>, fact: Fact, most: usize) -> Change {
         if let Some(known) = self.parts.get_mut(&name) {
-            let newer = fact.replaces(known);
-            if newer {
-                *known = fact;
-            }
-            return newer;
+            let change = known.take(fact);
+            // Which of several is the newest is something that the API shows.
+            let is_one_of_several = change.is_any() && self.parts.len() > 1;
+            return if is_one_of_several { Change::Value } else { change };
         }
         if self.parts.len() >= most {
             match self.parts.last_entry().filter(|greatest| *greatest.key() > name) {
                 Some(greatest) => greatest.remove(),
-                None => return false,
+                None => return Change::Nothing,
             };
         }
         self.parts.insert(name, fact);
-        true
+        Change::Value
     }
 
-    /// Takes over what `other` adds. Returns whether anything changed.
-    pub(crate) fn merge(&mut self, other: Entity, most_parts: usize) -> bool {
+    /// Takes over what `other` adds. To be seen later than ever is a change of time alone.
+    pub(crate) fn merge(&mut self, other: Entity, most_parts: usize) -> Change {
         let span = Span::joined(self.span, other.span);
-        let mut changed = span != self.span;
+        let first = |span: Option<Span>| span.map(|span| span.first);
+        let mut change = match (span, self.span) {
+            (new, old) if new == old => Change::Nothing,
+            (new, old) if first(new) == first(old) => Change::Time,
+            _ => Change::Value,
+        };
         self.span = span;
-        changed |= self.facts.merge(other.facts);
+        change = change.max(self.facts.merge(other.facts));
         for (name, fact) in other.parts {
-            changed |= self.note_part(name, fact, most_parts);
+            change = change.max(self.note_part(name, fact, most_parts));
         }
-        changed
+        change
     }
 }
 

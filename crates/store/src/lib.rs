@@ -27,6 +27,7 @@ mod scope;
 mod store;
 
 pub use batch::{Batch, Receipt, Reject, Totals};
+pub use directory::MachineList;
 pub use error::Error;
 pub use folders::Folder;
 pub use found::{BatchInfo, Conflict, FileMachines, Page, Sighting, Span};

@@ -7,7 +7,7 @@ use pintle_model::{AlertId, FileHash, Hashes, Time, shapes};
 
 use crate::base::value::Arrival;
 
-use crate::directory::{Directory, Window};
+use crate::directory::{MachineList, SharedDirectory, Window};
 use crate::entity::Entity;
 use crate::lookup::{self, Resolved};
 use crate::pair::Pair;
@@ -39,8 +39,8 @@ impl Store {
         Window { now: self.now(), length: self.retention(scope.tenant()).machines }
     }
 
-    fn directory<T>(&self, scope: &Scope, read: impl FnOnce(&Directory) -> T) -> T {
-        read(&read_lock(&self.known().directories.of(scope.tenant())))
+    fn directory(&self, scope: &Scope) -> SharedDirectory {
+        self.known().directories.of(scope.tenant())
     }
 
     /// What a hash stands for and where it was seen, within the retention of sightings.
@@ -65,12 +65,29 @@ impl Store {
         page: Page,
         out: &mut Vec<u8>,
     ) -> Result<Option<FileMachines>, Error> {
+        let Some((mut machines, found)) = self.list_file_machines(scope, hash, page)? else {
+            return Ok(None);
+        };
+        machines.write(usize::MAX, out);
+        Ok(Some(found))
+    }
+
+    /// The same, to be written piece by piece.
+    pub fn list_file_machines(
+        &self,
+        scope: &Scope,
+        hash: &FileHash,
+        page: Page,
+    ) -> Result<Option<(MachineList, FileMachines)>, Error> {
         let Some(Seen { resolved, pairs }) = self.seen(scope, hash)? else { return Ok(None) };
-        let now = self.now();
-        let ordinals = pairs.into_iter().map(|(ordinal, _)| ordinal);
-        let written =
-            self.directory(scope, |directory| directory.write_some(scope, now, ordinals, page, out));
-        Ok(Some(FileMachines { written, ask_instead: resolved.ask_instead, cut_short: resolved.cut_short }))
+        let directory = self.directory(scope);
+        let ordinals = read_lock(&directory).some(scope, ordinals_of(&pairs), page);
+        let found = FileMachines {
+            written: ordinals.len(),
+            ask_instead: resolved.ask_instead,
+            cut_short: resolved.cut_short,
+        };
+        Ok(Some((MachineList::new(directory, ordinals, self.now()), found)))
     }
 
     /// The same with times, for people.
@@ -80,20 +97,20 @@ impl Store {
         hash: &FileHash,
     ) -> Result<Option<(Vec<Sighting>, FileMachines)>, Error> {
         let Some(Seen { resolved, pairs }) = self.seen(scope, hash)? else { return Ok(None) };
-        let sightings: Vec<Sighting> = self.directory(scope, |directory| {
-            let order = directory.in_order(scope, pairs.iter().map(|(ordinal, _)| *ordinal));
-            let sighting = |ordinal: u32| {
-                let place = pairs.binary_search_by_key(&ordinal, |(ordinal, _)| *ordinal).ok()?;
-                let (machine, (_, pair)) = (directory.get(ordinal)?, pairs.get(place)?);
-                Some(Sighting {
-                    machine: machine.id.clone(),
-                    name: machine.name.clone(),
-                    as_target: pair.as_target,
-                    any_role: pair.any_role,
-                })
-            };
-            order.into_iter().filter_map(sighting).collect()
-        });
+        let directory = self.directory(scope);
+        let directory = read_lock(&directory);
+        let sighting = |ordinal: u32| {
+            let place = pairs.binary_search_by_key(&ordinal, |(ordinal, _)| *ordinal).ok()?;
+            let (machine, (_, pair)) = (directory.get(ordinal)?, pairs.get(place)?);
+            Some(Sighting {
+                machine: machine.id.clone(),
+                name: machine.name.clone(),
+                as_target: pair.as_target,
+                any_role: pair.any_role,
+            })
+        };
+        let ordinals = directory.some(scope, ordinals_of(&pairs), Page::ALL);
+        let sightings: Vec<Sighting> = ordinals.into_iter().filter_map(sighting).collect();
         let found = FileMachines {
             written: sightings.len(),
             ask_instead: resolved.ask_instead,
@@ -127,16 +144,14 @@ impl Store {
     /// Whether the caller may see the machine that the alert is on. An alert on none is only
     /// there for those who see all.
     fn is_visible(&self, scope: &Scope, alert: &Entity) -> bool {
-        scope.sees_all()
-            || self.directory(scope, |directory| {
-                let machine = alert
-                    .facts
-                    .text(shapes::alert::MACHINE_ID)
-                    .and_then(|id| directory.ordinal(&id.parse().ok()?));
-                machine
-                    .and_then(|ordinal| directory.get(ordinal))
-                    .is_some_and(|machine| machine.is_visible(scope))
-            })
+        if scope.sees_all() {
+            return true;
+        }
+        let directory = self.directory(scope);
+        let directory = read_lock(&directory);
+        let id = alert.facts.text(shapes::alert::MACHINE_ID);
+        let machine = id.and_then(|id| directory.ordinal(&id.parse().ok()?));
+        machine.is_some_and(|ordinal| directory.is_visible(scope, ordinal))
     }
 
     /// Alerts, ascending by id, as `{…},{…}`, `evidence` empty. Returns how many were written.
@@ -187,18 +202,26 @@ impl Store {
     /// A machine by id, else by name without regard to case: the members of one `machine` object.
     pub fn machine(&self, scope: &Scope, id_or_name: &str) -> Result<Option<String>, Error> {
         let window = self.machine_window(scope);
-        let members = self.directory(scope, |directory| {
-            let mut out = Vec::new();
-            directory.find(scope, window, id_or_name)?.write_members(window.now, &mut out);
-            Some(out)
-        });
-        Ok(members.map(|members| String::from_utf8_lossy(&members).into_owned()))
+        let directory = self.directory(scope);
+        let machine =
+            read_lock(&directory).find(scope, window, id_or_name).map(|machine| machine.members(window.now));
+        Ok(machine)
     }
 
     /// Machines, ascending by id, as `{…},{…}`. Returns how many were written.
     pub fn machines(&self, scope: &Scope, page: Page, out: &mut Vec<u8>) -> Result<usize, Error> {
+        let mut machines = self.list_machines(scope, page);
+        let written = machines.left();
+        machines.write(usize::MAX, out);
+        Ok(written)
+    }
+
+    /// The same, to be written piece by piece.
+    pub fn list_machines(&self, scope: &Scope, page: Page) -> MachineList {
         let window = self.machine_window(scope);
-        Ok(self.directory(scope, |directory| directory.write_all(scope, window, page, out)))
+        let directory = self.directory(scope);
+        let ordinals = read_lock(&directory).all(scope, window, page);
+        MachineList::new(directory, ordinals, window.now)
     }
 
     /// Files whose hashes do not belong together one to one, ascending.
@@ -240,6 +263,10 @@ impl Store {
     pub fn totals(&self, scope: &Scope) -> Result<Totals, Error> {
         Ok(self.known().base.totals(scope.tenant()))
     }
+}
+
+fn ordinals_of(pairs: &[(u32, Pair)]) -> impl ExactSizeIterator<Item = u32> {
+    pairs.iter().map(|(ordinal, _)| *ordinal)
 }
 
 /// What is known of a file that evidence names. Its own hashes stand, whatever else is known.

@@ -3,6 +3,7 @@
 
 use std::borrow::Cow;
 use std::collections::BTreeSet;
+use std::ops::Range;
 use std::time::Duration;
 
 use pintle_model::{Fact, Hashes, MachineId, MemberId, TenantId, Time, shapes};
@@ -13,34 +14,81 @@ use crate::entity::Entity;
 
 /// A machine without a signal for longer is `Inactive`, as the API documents.
 const INACTIVE_AFTER: Duration = Duration::from_secs(7 * 24 * 3600);
+const ACTIVE: &str = "\"Active\"";
 
-/// A machine's members with room for its health, which the clock decides unless the source says.
+/// A machine's JSON object as a list has it. Most of a list is then one copy a machine: only the
+/// health of one that is silent for long is put in on the way, because the clock decides it, and a
+/// machine that was seen again gets its new time put in here.
 pub(crate) struct RenderedMachine {
-    before_health: Box<str>,
-    /// What the source says: anything but the two states that are a matter of time.
-    given_health: Option<Box<str>>,
-    after_health: Box<str>,
+    /// `,{…}`: with the comma that parts it from the machine before.
+    text: Vec<u8>,
+    /// Where the time of its last event stands in it.
+    last_seen: Range<usize>,
+    /// Where the state stands that the machine has while it is active.
+    active: Range<usize>,
+    /// Since when nothing was heard of it; `None`: its state is no matter of time.
+    silent_since: Option<Time>,
 }
 
 impl RenderedMachine {
-    pub(crate) fn write(&self, last_seen: Option<Time>, now: Time, out: &mut Vec<u8>) {
-        out.extend_from_slice(self.before_health.as_bytes());
-        let health = match (&self.given_health, last_seen) {
-            (Some(given), _) => given,
-            (None, Some(last)) if last >= now - INACTIVE_AFTER => "\"Active\"",
-            (None, Some(_)) => "\"Inactive\"",
-            (None, None) => "\"Unknown\"",
+    /// Renders a machine.
+    pub(crate) fn new(id: &MachineId, entity: &Entity) -> RenderedMachine {
+        use shapes::machine as m;
+        let given = entity.facts.json(m::HEALTH_STATUS).filter(|json| !is_matter_of_time(json));
+        let last = entity.span.map(|span| span.last);
+        let health = given.unwrap_or(if last.is_some() { ACTIVE } else { "\"Unknown\"" });
+        let [before, between, after] = members(id, entity);
+        let mut text = Vec::with_capacity(before.len() + between.len() + after.len() + 64);
+        let mut put = |piece: &str| {
+            let start = text.len();
+            text.extend_from_slice(piece.as_bytes());
+            start..text.len()
         };
-        out.extend_from_slice(health.as_bytes());
-        out.extend_from_slice(self.after_health.as_bytes());
+        put(",{");
+        put(&before);
+        let last_seen = put(&time_or_null(last));
+        put(&between);
+        let active = put(health);
+        put(&after);
+        put("}");
+        RenderedMachine { text, last_seen, active, silent_since: last.filter(|_| given.is_none()) }
+    }
+
+    /// Puts in when it was last seen, which is what nearly all telemetry changes of a machine.
+    pub(crate) fn set_last_seen(&mut self, last: Time) {
+        let text = time_or_null(Some(last));
+        let old = self.last_seen.clone();
+        self.last_seen.end = old.start + text.len();
+        for place in [&mut self.active.start, &mut self.active.end] {
+            *place = *place + text.len() - old.len();
+        }
+        self.text.splice(old, text.bytes());
+        self.silent_since = self.silent_since.map(|_| last);
+    }
+
+    /// Appends `,{…}`.
+    pub(crate) fn write(&self, now: Time, out: &mut Vec<u8>) {
+        if self.silent_since.is_none_or(|last| last >= now - INACTIVE_AFTER) {
+            out.extend_from_slice(&self.text);
+            return;
+        }
+        out.extend_from_slice(self.text.get(..self.active.start).unwrap_or_default());
+        out.extend_from_slice(b"\"Inactive\"");
+        out.extend_from_slice(self.text.get(self.active.end..).unwrap_or_default());
     }
 }
 
-/// Renders a machine. Members that the API never leaves `null` get the value of a machine nobody
-/// said anything about: not excluded, not merged, in no group, onboarded (it reports here).
-pub(crate) fn render_machine(id: &MachineId, entity: &Entity) -> RenderedMachine {
+/// Whether a state is one of those that follow from when the machine was last seen.
+fn is_matter_of_time(health: &str) -> bool {
+    matches!(health, "null" | ACTIVE | "\"Inactive\"")
+}
+
+/// A machine's members before the time of its last event, from there to its health, and after it.
+/// Those that the API never leaves `null` get the value of a machine nobody said anything about:
+/// not excluded, not merged, in no group, onboarded (it reports here).
+fn members(id: &MachineId, entity: &Entity) -> [String; 3] {
     use shapes::machine as m;
-    const HEALTH_GOES_HERE: &str = "\u{0}";
+    const SOMETHING_GOES_HERE: &str = "\u{0}";
     let mut text = String::with_capacity(1024);
     let addresses = ip_addresses(entity);
     entity.facts.write_members(&m::SHAPE, &mut text, |member| {
@@ -48,8 +96,7 @@ pub(crate) fn render_machine(id: &MachineId, entity: &Entity) -> RenderedMachine
         match member {
             m::ID => Some(quoted(id.as_str())),
             m::FIRST_SEEN => Some(time_or_null(entity.span.map(|span| span.first))),
-            m::LAST_SEEN => Some(time_or_null(entity.span.map(|span| span.last))),
-            m::HEALTH_STATUS => Some(HEALTH_GOES_HERE.into()),
+            m::LAST_SEEN | m::HEALTH_STATUS => Some(SOMETHING_GOES_HERE.into()),
             m::IS_POTENTIAL_DUPLICATION | m::IS_EXCLUDED if known.is_none() => Some("false".into()),
             // 0 is "in no group"; the number of a group that a source only names is unknown.
             m::RBAC_GROUP_ID if known.is_none() && is_in_no_group(entity) => Some("0".into()),
@@ -60,15 +107,9 @@ pub(crate) fn render_machine(id: &MachineId, entity: &Entity) -> RenderedMachine
             _ => None,
         }
     });
-    let (before, after) = text.split_once(HEALTH_GOES_HERE).unwrap_or((&text, ""));
-    let given = entity.facts.json(m::HEALTH_STATUS);
-    RenderedMachine {
-        before_health: before.into(),
-        given_health: given
-            .filter(|given| !matches!(*given, "null" | "\"Active\"" | "\"Inactive\""))
-            .map(Into::into),
-        after_health: after.into(),
-    }
+    // JSON has no such character but as an escape.
+    let mut pieces = text.splitn(3, SOMETHING_GOES_HERE).map(str::to_owned);
+    std::array::from_fn(|_| pieces.next().unwrap_or_default())
 }
 
 /// Defender writes the name of the default group for a machine in none.

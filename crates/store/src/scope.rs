@@ -1,6 +1,7 @@
 //! Who is asking: the only place where device-group visibility is decided.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use pintle_model::TenantId;
 
@@ -8,8 +9,8 @@ use pintle_model::TenantId;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Scope {
     tenant: TenantId,
-    /// `None`: all groups.
-    groups: Option<BTreeSet<String>>,
+    /// `None`: all groups. Shared, because a scope is copied for every request.
+    groups: Option<Arc<BTreeSet<String>>>,
 }
 
 impl Scope {
@@ -21,7 +22,7 @@ impl Scope {
     /// Only the machines in groups of these names (`rbacGroupName`), and the alerts on them. A
     /// machine in no group is not among them, and neither is an alert without a device.
     pub fn groups(tenant: TenantId, names: impl IntoIterator<Item = String>) -> Scope {
-        Scope { tenant, groups: Some(names.into_iter().collect()) }
+        Scope { tenant, groups: Some(Arc::new(names.into_iter().collect())) }
     }
 
     /// The tenant.

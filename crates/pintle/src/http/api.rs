@@ -1,15 +1,34 @@
 //! The API's handlers: one file a resource, one function an endpoint, each the story of its call:
 //! what is asked, where it is looked up, how the answer is dressed.
 //!
-//! Whatever touches the store runs on a blocking thread: also what is known of a single thing may
-//! lie under many keys, and on a slow disk.
+//! What is asked of one thing is looked up where the request stands, as long as that is quick; what
+//! walks over many things runs on a blocking thread from the start.
 
 pub mod alerts;
 pub mod files;
 pub mod ingest;
 pub mod machines;
 
+use std::sync::Arc;
+
 use crate::http::error::Failure;
+use crate::instance::Instance;
+
+/// Runs a lookup: right here while lookups are quick, because to hand it over and be woken again
+/// costs several times what it takes itself; on a thread of its own while they are not ([`Pace`]).
+/// Either way its answer is at most one piece of a long list: the others follow as they are read.
+///
+/// [`Pace`]: crate::pace::Pace
+async fn lookup<T: Send + 'static>(
+    instance: Arc<Instance>,
+    work: impl FnOnce(&Instance) -> Result<T, Failure> + Send + 'static,
+) -> Result<T, Failure> {
+    if instance.pace.is_quick() {
+        instance.pace.time(|| work(&instance))
+    } else {
+        blocking(move || instance.pace.time(|| work(&instance))).await
+    }
+}
 
 /// Runs what may take long on a thread where that disturbs nobody.
 async fn blocking<T: Send + 'static>(

@@ -46,13 +46,14 @@ async fn compress(request: Request, next: Next) -> Response {
     }
 }
 
-/// Only bodies that are whole in memory have an exact size.
+/// Only bodies that are whole in memory have an exact size; of the others, which come in pieces,
+/// nobody knows it, and they are long.
 fn is_worth_it(response: &Response) -> bool {
     let headers = response.headers();
     let no_transform = headers
         .get(CACHE_CONTROL)
         .is_some_and(|value| value.as_bytes().windows(12).any(|word| word == b"no-transform"));
-    response.body().size_hint().exact().is_some_and(|size| size >= SMALLEST)
+    response.body().size_hint().exact().is_none_or(|size| size >= SMALLEST)
         && !headers.contains_key(CONTENT_ENCODING)
         && !headers.contains_key(CONTENT_RANGE)
         && !no_transform

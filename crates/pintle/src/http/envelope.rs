@@ -1,11 +1,17 @@
 //! How an answer is dressed: the envelope with `@odata.context` first, and the headers of every
 //! success. The store writes the rows straight between the two halves of a [`Collection`].
 
+use std::convert::Infallible;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use axum::body::Body;
 use axum::http::header::{CONTENT_TYPE, HeaderName};
 use axum::http::{HeaderMap, HeaderValue};
-use axum::response::{IntoResponse, Response};
-use pintle_store::FileMachines;
-use serde_json::Value;
+use axum::response::Response;
+use bytes::Bytes;
+use hyper::body::{Body as HttpBody, Frame};
+use pintle_store::{FileMachines, MachineList};
 
 use crate::http::origin::Origin;
 
@@ -19,6 +25,9 @@ const ASK_INSTEAD: HeaderName = HeaderName::from_static("pintle-ask-instead");
 /// Hashes named in one header at most: 16 of them stay far below any client's header limit.
 const MAX_ASK_INSTEAD: usize = 16;
 
+/// What a long list is sent in. It fits into the processor's cache until the kernel has copied it.
+const PIECE_BYTES: usize = 64 * 1024;
+
 /// A collection being written.
 pub struct Collection {
     /// The body so far; rows are appended as `{…},{…}`.
@@ -30,7 +39,7 @@ impl Collection {
     /// An empty collection of an entity set.
     pub fn of(set: &str, origin: &Origin) -> Collection {
         let mut body = Vec::with_capacity(4096);
-        body.extend_from_slice(context(origin, set).as_bytes());
+        context(origin, set, &mut body);
         body.extend_from_slice(br#","value":["#);
         Collection { body, headers: HeaderMap::new() }
     }
@@ -55,35 +64,95 @@ impl Collection {
 
     /// The answer, with a link to the rows that follow if there are some.
     pub fn finish(mut self, next: Option<String>) -> Response {
-        self.body.push(b']');
-        if let Some(next) = next {
-            let link = format!(r#","@odata.nextLink":{}"#, Value::String(next));
-            self.body.extend_from_slice(link.as_bytes());
+        end(&mut self.body, next.as_deref());
+        success(self.body.into(), self.headers)
+    }
+
+    /// The answer with these machines in it. More of them than fit into one piece are sent as the
+    /// client reads them, so that ten thousand take no more memory than a few.
+    pub fn finish_with(mut self, mut machines: MachineList, next: Option<String>) -> Response {
+        machines.write(PIECE_BYTES, &mut self.body);
+        if machines.left() == 0 {
+            return self.finish(next);
         }
-        self.body.push(b'}');
-        success(self.body, self.headers)
+        let body = Pieces { begun: self.body, machines, next: Some(next) };
+        success(Body::new(body), self.headers)
+    }
+}
+
+/// Ends a collection.
+fn end(body: &mut Vec<u8>, next: Option<&str>) {
+    body.push(b']');
+    if let Some(next) = next {
+        body.extend_from_slice(br#","@odata.nextLink":"#);
+        write_text(next, body);
+    }
+    body.push(b'}');
+}
+
+/// The body of a long list. A piece is made when the connection has room for it, and it takes no
+/// longer to make than some others to send: it needs no thread of its own.
+struct Pieces {
+    /// The beginning, until it is sent.
+    begun: Vec<u8>,
+    machines: MachineList,
+    /// The link for the end; `None` once the end is sent.
+    next: Option<Option<String>>,
+}
+
+impl HttpBody for Pieces {
+    type Data = Bytes;
+    type Error = Infallible;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+        let mut piece = std::mem::take(&mut self.begun);
+        if piece.is_empty() {
+            self.machines.write(PIECE_BYTES, &mut piece);
+        }
+        if self.machines.left() == 0
+            && let Some(next) = self.next.take()
+        {
+            end(&mut piece, next.as_deref());
+        }
+        Poll::Ready((!piece.is_empty()).then(|| Ok(Frame::data(piece.into()))))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.next.is_none()
     }
 }
 
 /// A single thing, from the members of its JSON object.
 pub fn entity(set: &str, origin: &Origin, members: &str) -> Response {
-    let mut body = context(origin, &format!("{set}/$entity")).into_bytes();
+    let mut body = Vec::with_capacity(4096);
+    context(origin, &format!("{set}/$entity"), &mut body);
     if !members.is_empty() {
         body.push(b',');
     }
     body.extend_from_slice(members.as_bytes());
     body.push(b'}');
-    success(body, HeaderMap::new())
+    success(body.into(), HeaderMap::new())
 }
 
 /// `{"@odata.context":"…"`, the first member of every answer.
-fn context(origin: &Origin, what: &str) -> String {
-    let url = format!("{}/api/$metadata#{what}", origin.as_str());
-    format!(r#"{{"@odata.context":{}"#, Value::String(url))
+fn context(origin: &Origin, what: &str, body: &mut Vec<u8>) {
+    body.extend_from_slice(br#"{"@odata.context":"#);
+    write_text(&format!("{}/api/$metadata#{what}", origin.as_str()), body);
 }
 
-fn success(body: Vec<u8>, mut headers: HeaderMap) -> Response {
-    headers.insert(CONTENT_TYPE, HeaderValue::from_static(JSON));
-    headers.insert(ODATA_VERSION, HeaderValue::from_static("4.0"));
-    (headers, body).into_response()
+/// Appends a JSON string.
+fn write_text(text: &str, body: &mut Vec<u8>) {
+    // Writing to memory does not fail.
+    _ = serde_json::to_writer(body, text);
+}
+
+fn success(body: Body, headers: HeaderMap) -> Response {
+    let mut response = Response::new(body);
+    *response.headers_mut() = headers;
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(JSON));
+    response.headers_mut().insert(ODATA_VERSION, HeaderValue::from_static("4.0"));
+    response
 }

@@ -4,12 +4,12 @@
 //! that it is asked by most, SHA-1, else SHA-256, else MD5, so that a prefix finds every set
 //! with that leading hash; the other hashes lead to it through [`Table::Links`].
 
-use pintle_model::{FileHash, HashKind, Hashes, Md5, Sha1, Sha256, TenantId, Time};
+use pintle_model::{FileHash, HashKind, Hashes, MachineId, Md5, Sha1, Sha256, TenantId, Time};
 
 /// The kinds of thing that the base holds. The order is that of the keys of a tenant.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Table {
-    /// By id: ordinal and entity.
+    /// By id and ordinal: the entity.
     Machines,
     /// By set of hashes: entity and postings.
     Files,
@@ -70,6 +70,20 @@ pub(crate) fn of(tenant: TenantId, within: Table, rest: &[u8]) -> Vec<u8> {
     let mut key = table(tenant, within);
     key.extend_from_slice(rest);
     key
+}
+
+/// A machine's key. One that was forgotten and seen again has another ordinal, so it is another
+/// machine here.
+pub(crate) fn machine(tenant: TenantId, id: &MachineId, ordinal: u32) -> Vec<u8> {
+    let mut key = of(tenant, Table::Machines, id.as_str().as_bytes());
+    key.extend_from_slice(&ordinal.to_be_bytes());
+    key
+}
+
+/// Reads a machine's key back.
+pub(crate) fn read_machine(key: &[u8]) -> Option<(MachineId, u32)> {
+    let (id, ordinal) = key.get(HEAD..)?.split_last_chunk()?;
+    Some((std::str::from_utf8(id).ok()?.parse().ok()?, u32::from_be_bytes(*ordinal)))
 }
 
 /// A batch's key: in the order of arrival.

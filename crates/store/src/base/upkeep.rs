@@ -145,8 +145,7 @@ impl Base {
             let machine = |ordinal: u32| {
                 let directory = directory.read().unwrap_or_else(PoisonError::into_inner);
                 let Some(machine) = directory.get(ordinal) else { return Ok(None) };
-                let value = encode(&(ordinal, machine.entity()))?;
-                Ok(Some((machine.id.as_str().to_owned(), value)))
+                Ok(Some((machine.id.clone(), encode(machine.entity())?)))
             };
             for table in Table::ALL {
                 for (key, value) in held.entries(*tenant, table, &machine)? {

@@ -12,13 +12,6 @@ use crate::Error;
 use crate::entity::{Entity, most};
 use crate::pair::{self, Pair};
 
-/// A machine as it is kept.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct KeptMachine {
-    pub(crate) ordinal: u32,
-    pub(crate) entity: Entity,
-}
-
 /// What is noted of a batch beside its records.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Arrival {
@@ -62,16 +55,8 @@ pub(crate) fn merge(table: Table, values: &[Vec<u8>]) -> Result<Vec<u8>, Error> 
             }
             file(&entity, &pair::merge(lists))
         }
-        (Table::Machines, _) => {
-            let mut merged = KeptMachine { ordinal: u32::MAX, entity: Entity::default() };
-            for value in values {
-                let machine: KeptMachine = decode(value)?;
-                merged.ordinal = merged.ordinal.min(machine.ordinal);
-                merged.entity.merge(machine.entity, most::ADAPTERS);
-            }
-            encode(&merged)
-        }
-        (Table::Alerts, _) => encode(&alert(values.iter().map(Vec::as_slice))?),
+        (Table::Machines, _) => encode(&entity(values.iter().map(Vec::as_slice), most::ADAPTERS)?),
+        (Table::Alerts, _) => encode(&entity(values.iter().map(Vec::as_slice), most::EVIDENCE)?),
         (Table::BatchIds, _) => {
             let times = values.iter().map(|value| decode::<Time>(value)).collect::<Result<Vec<_>, _>>()?;
             encode(&times.into_iter().min().unwrap_or(Time::MIN))
@@ -83,11 +68,11 @@ pub(crate) fn merge(table: Table, values: &[Vec<u8>]) -> Result<Vec<u8>, Error> 
     }
 }
 
-/// An alert from all that is kept of it.
-pub(crate) fn alert<'v>(values: impl Iterator<Item = &'v [u8]>) -> Result<Entity, Error> {
+/// An entity from all that is kept of it.
+pub(crate) fn entity<'v>(values: impl Iterator<Item = &'v [u8]>, most_parts: usize) -> Result<Entity, Error> {
     let mut merged = Entity::default();
     for value in values {
-        merged.merge(decode(value)?, most::EVIDENCE);
+        merged.merge(decode(value)?, most_parts);
     }
     Ok(merged)
 }

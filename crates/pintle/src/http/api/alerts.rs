@@ -7,7 +7,7 @@ use axum::response::Response;
 use pintle_model::AlertId;
 use pintle_store::Page;
 
-use super::blocking;
+use super::{blocking, lookup};
 use crate::http::caller::Caller;
 use crate::http::envelope::{Collection, entity};
 use crate::http::error::Failure;
@@ -40,7 +40,7 @@ pub async fn get(
     _: NoRows,
 ) -> Result<Response, Failure> {
     let alert = alert_id(&id)?;
-    blocking(move || {
+    lookup(instance, move |instance| {
         let members = instance.store.alert(&caller.scope, &alert)?;
         let members = members.ok_or_else(|| Failure::not_found("Alert", &id))?;
         Ok(entity("Alerts", &origin, &members))

@@ -7,7 +7,7 @@ use axum::response::Response;
 use pintle_model::FileHash;
 use pintle_store::Page;
 
-use super::blocking;
+use super::lookup;
 use crate::config::Profile;
 use crate::http::caller::Caller;
 use crate::http::envelope::{Collection, entity};
@@ -26,7 +26,7 @@ pub async fn get(
     _: NoRows,
 ) -> Result<Response, Failure> {
     let hash = hash(&id)?;
-    blocking(move || {
+    lookup(instance, move |instance| {
         let members = instance.store.file(&caller.scope, &hash)?;
         let members = members.ok_or_else(|| Failure::not_found("File", &id))?;
         Ok(entity("Files", &origin, &members))
@@ -47,15 +47,17 @@ pub async fn machines(
     rows: Rows,
 ) -> Result<Response, Failure> {
     let hash = hash(&id)?;
-    blocking(move || {
+    lookup(instance, move |instance| {
         let page = Page { skip: rows.skip, top: rows.top.unwrap_or(usize::MAX) };
         let mut machines = Collection::of("Machines", &origin);
-        match instance.store.file_machines(&caller.scope, &hash, page, &mut machines.body)? {
-            Some(found) => machines.tell_gaps(&found),
-            None if instance.config.api.profile == Profile::Today => {}
-            None => return Err(Failure::not_found("File", &id)),
+        match instance.store.list_file_machines(&caller.scope, &hash, page)? {
+            Some((list, found)) => {
+                machines.tell_gaps(&found);
+                Ok(machines.finish_with(list, None))
+            }
+            None if instance.config.api.profile == Profile::Today => Ok(machines.finish(None)),
+            None => Err(Failure::not_found("File", &id)),
         }
-        Ok(machines.finish(None))
     })
     .await
 }

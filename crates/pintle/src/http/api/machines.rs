@@ -5,7 +5,7 @@ use std::sync::Arc;
 use axum::extract::State;
 use axum::response::Response;
 
-use super::blocking;
+use super::lookup;
 use crate::http::caller::Caller;
 use crate::http::envelope::{Collection, entity};
 use crate::http::error::Failure;
@@ -23,10 +23,10 @@ pub async fn list(
     origin: Origin,
     rows: Rows,
 ) -> Result<Response, Failure> {
-    blocking(move || {
-        let mut machines = Collection::of("Machines", &origin);
-        let written = instance.store.machines(&caller.scope, rows.page(), &mut machines.body)?;
-        Ok(machines.finish(rows.next_link(&origin, "/api/machines", written)))
+    lookup(instance, move |instance| {
+        let list = instance.store.list_machines(&caller.scope, rows.page());
+        let next = rows.next_link(&origin, "/api/machines", list.left());
+        Ok(Collection::of("Machines", &origin).finish_with(list, next))
     })
     .await
 }
@@ -39,7 +39,7 @@ pub async fn get(
     Key(id): Key,
     _: NoRows,
 ) -> Result<Response, Failure> {
-    blocking(move || {
+    lookup(instance, move |instance| {
         let members = instance.store.machine(&caller.scope, &id)?;
         let members = members.ok_or_else(|| Failure::not_found("Machine", &id))?;
         Ok(entity("Machines", &origin, &members))

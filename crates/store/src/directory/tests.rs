@@ -1,0 +1,207 @@
+use std::time::Instant;
+
+use pintle_model::{Fact, TenantId};
+
+use super::*;
+use crate::Span;
+use crate::store::read_lock;
+
+fn at(seconds: i64) -> Time {
+    Time::from_unix_seconds(1_700_000_000 + seconds)
+}
+
+fn id(n: u32) -> MachineId {
+    // Not in the order of the numbers.
+    format!("{:08x}", n.wrapping_mul(2_654_435_761)).parse().unwrap()
+}
+
+/// What a batch says that saw the machine once.
+fn seen(group: Option<&str>, seconds: i64) -> Entity {
+    let mut entity = Entity { span: Some(Span::at(at(seconds))), ..Entity::default() };
+    entity.facts.note_text(shapes::machine::COMPUTER_DNS_NAME, at(seconds), Some("Host.example.org"));
+    entity.facts.note_text(shapes::machine::RBAC_GROUP_NAME, at(seconds), group);
+    entity
+}
+
+fn directory(machines: u32) -> Directory {
+    let mut directory = Directory::default();
+    for n in 0..machines {
+        directory.put(n, id(n), seen([None, Some("a"), Some("b")][n as usize % 3], 0));
+    }
+    directory
+}
+
+fn scope(groups: &[&str]) -> Scope {
+    Scope::groups(TenantId::from_bytes([1; 16]), groups.iter().map(|group| (*group).to_owned()))
+}
+
+fn whole() -> Scope {
+    Scope::whole(TenantId::from_bytes([1; 16]))
+}
+
+fn everything(directory: &Directory, now: Time) -> Vec<String> {
+    let window = Window { now, length: None };
+    let ordinals = directory.all(&whole(), window, Page::ALL);
+    ordinals.into_iter().map(|ordinal| directory.get(ordinal).unwrap().members(now)).collect()
+}
+
+/// Whatever is noted, the directory must be one that was told all of it at once.
+#[test]
+fn noting_changes_bit_by_bit_ends_like_putting_the_whole() {
+    let fact = |seconds: i64, json: &str| Fact { at: at(seconds), json: json.into() };
+    let with_adapter = |name: &str, seconds, address: &str| {
+        let json = format!(r#"[{{"ipAddress":"{address}","operationalStatus":"Up"}}]"#);
+        let mut entity = seen(None, seconds);
+        entity.parts.insert(name.into(), fact(seconds, &json));
+        entity
+    };
+    let mut renamed = seen(Some("b"), 40);
+    renamed.facts.note_text(shapes::machine::COMPUTER_DNS_NAME, at(40), Some("other.example.org"));
+    let mut sick = seen(None, 60);
+    sick.facts.note_text(shapes::machine::HEALTH_STATUS, at(60), Some("NoSensorData"));
+    let timeless = Entity::default();
+    let changes = [
+        (seen(Some("a"), 0), false),
+        (timeless, false),
+        (seen(Some("a"), 10), true),
+        (seen(Some("a"), 5), false),
+        (Entity { span: Some(Span::at(at(10) + Duration::from_millis(125))), ..Entity::default() }, true),
+        (seen(Some("a"), -10), true),
+        (with_adapter("one", 20, "192.0.2.1"), true),
+        (with_adapter("two", 30, "192.0.2.2"), true),
+        // Nothing but times, and yet the newest address is another one.
+        (with_adapter("one", 35, "192.0.2.1"), true),
+        (renamed, true),
+        (sick, true),
+        (seen(None, 70), true),
+    ];
+    let mut noted = directory(5);
+    let mut known = noted.get(1).unwrap().entity().clone();
+    for (step, (change, changes)) in changes.into_iter().enumerate() {
+        known.merge(change.clone(), most::ADAPTERS);
+        assert_eq!(noted.note(1, change), changes, "step {step}");
+        assert_eq!(noted.get(1).map(Machine::entity), Some(&known), "step {step}");
+        let mut put = directory(5);
+        put.put(1, id(1), known.clone());
+        for now in [at(100), at(100) + Duration::from_secs(30 * 24 * 3_600)] {
+            assert_eq!(everything(&noted, now), everything(&put, now), "step {step}");
+            let window = Window { now, length: None };
+            for (name, scope) in [("HOST.example.org", scope(&["a"])), ("other.example.org", scope(&["b"]))] {
+                let find = |directory: &Directory| {
+                    directory.find(&scope, window, name).map(|machine| machine.id.clone())
+                };
+                assert_eq!(find(&noted), find(&put), "step {step}: {name}");
+            }
+        }
+    }
+    assert!(!noted.note(9, seen(None, 0)), "no such machine");
+}
+
+#[test]
+fn what_is_listed_is_what_the_scope_sees_in_the_order_of_ids_however_many_there_are() {
+    for machines in [0, 1, 63, 64, 65, 2_000] {
+        let mut directory = directory(machines);
+        for ordinal in (0..machines).step_by(7) {
+            directory.forget(ordinal);
+            assert!(directory.get(ordinal).is_none() && directory.ordinal(&id(ordinal)).is_none());
+        }
+        assert_eq!(directory.next_ordinal(), machines, "no ordinal is given twice");
+        let scopes = [whole(), scope(&["a"]), scope(&["a", "b", "none"]), scope(&[])];
+        for (scope, step, page) in scopes.iter().flat_map(|scope| {
+            let pages = [Page::ALL, Page { skip: 3, top: 5 }];
+            pages.into_iter().flat_map(move |page| [1, 5, 1_000].map(move |step| (scope, step, page)))
+        }) {
+            let asked: Vec<u32> = (0..machines + 10).step_by(step).collect();
+            let mut expected: Vec<(MachineId, u32)> = asked
+                .iter()
+                .filter(|ordinal| {
+                    let group = [None, Some("a"), Some("b")][**ordinal as usize % 3];
+                    **ordinal < machines && **ordinal % 7 != 0 && scope.sees(group)
+                })
+                .map(|ordinal| (id(*ordinal), *ordinal))
+                .collect();
+            expected.sort();
+            let expected: Vec<u32> =
+                expected.into_iter().map(|(_, ordinal)| ordinal).skip(page.skip).take(page.top).collect();
+            assert_eq!(directory.some(scope, asked.iter().copied(), page), expected, "{machines}, {step}");
+            if step == 1 {
+                let window = Window { now: at(0), length: Some(Duration::from_secs(60)) };
+                assert_eq!(directory.all(scope, window, page), expected);
+                let late = Window { now: at(120), ..window };
+                assert!(directory.all(scope, late, page).is_empty());
+            }
+            for ordinal in asked {
+                let visible = directory.some(scope, [ordinal].into_iter(), Page::ALL) == [ordinal];
+                assert_eq!(directory.is_visible(scope, ordinal), visible);
+            }
+        }
+    }
+}
+
+#[test]
+fn a_machine_that_comes_after_a_list_takes_its_place_in_the_next() {
+    let mut directory = directory(3);
+    let listed = everything(&directory, at(0)).len();
+    directory.put(3, id(3), seen(None, 0));
+    let now = everything(&directory, at(0));
+    assert_eq!((listed, now.len()), (3, 4));
+    assert!(now.is_sorted());
+}
+
+fn list(directory: &SharedDirectory) -> MachineList {
+    let window = Window { now: at(0), length: None };
+    let ordinals = read_lock(directory).all(&whole(), window, Page::ALL);
+    MachineList::new(Arc::clone(directory), ordinals, at(0))
+}
+
+#[test]
+fn a_list_written_in_pieces_is_the_list_written_at_once() {
+    let directory: SharedDirectory = Arc::new(RwLock::new(directory(500)));
+    let mut whole = Vec::new();
+    list(&directory).write(usize::MAX, &mut whole);
+    let machines: Vec<serde_json::Value> =
+        serde_json::from_slice(&[b"[", whole.as_slice(), b"]"].concat()).unwrap();
+    assert_eq!(machines.len(), 500);
+    for enough in [1, 1_000, 64 * 1024, usize::MAX] {
+        let (mut list, mut pieces) = (list(&directory), Vec::new());
+        while list.left() > 0 {
+            let mut piece = Vec::new();
+            list.write(enough, &mut piece);
+            assert!(piece.len() < enough.saturating_add(2_000), "{} of {enough}", piece.len());
+            pieces.extend(piece);
+        }
+        assert!(pieces == whole, "{enough}");
+    }
+}
+
+#[test]
+fn a_list_that_is_read_slowly_holds_up_no_writer_and_leaves_out_what_was_forgotten() {
+    let directory: SharedDirectory = Arc::new(RwLock::new(directory(100)));
+    let (mut list, mut out) = (list(&directory), b"[".to_vec());
+    list.write(1, &mut out);
+    let last = {
+        let mut directory = directory.try_write().expect("a list that waits for its reader holds no lock");
+        let last = *directory.order().ordinals.last().unwrap();
+        directory.forget(last);
+        last
+    };
+    list.write(usize::MAX, &mut out);
+    out.push(b']');
+    let machines: Vec<serde_json::Value> = serde_json::from_slice(&out).unwrap();
+    assert_eq!(machines.len(), 99);
+    assert!(machines.iter().all(|machine| machine["id"] != id(last).as_str()));
+}
+
+#[test]
+#[ignore = "a measurement: cargo test --release -p pintle-store -- --ignored --nocapture seen_again"]
+fn what_it_costs_that_a_machine_is_seen_again() {
+    let mut directory = directory(1_000);
+    let times = 200_000;
+    let changes: Vec<Entity> =
+        (0..times).map(|n| seen([None, Some("a"), Some("b")][n % 1_000 % 3], n as i64 + 1)).collect();
+    let began = Instant::now();
+    for (n, change) in changes.into_iter().enumerate() {
+        assert!(directory.note(n as u32 % 1_000, change));
+    }
+    println!("{} ns", began.elapsed().as_nanos() / times as u128);
+}
