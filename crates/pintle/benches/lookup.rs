@@ -80,12 +80,15 @@ fn main() -> Result<(), Failure> {
     let runtime = Runtime::new()?;
     let stop = CancellationToken::new();
     let whole = with_handler(&instance, |handler| handler);
-    let halved = with_handler(&instance, |handler| {
-        let half = half.clone();
-        handler.layer(map_request(move |request| std::future::ready(narrowed(request, &half))))
-    });
+    let scoped = |scope: &Scope| {
+        with_handler(&instance, |handler| {
+            let scope = scope.clone();
+            handler.layer(map_request(move |request| std::future::ready(narrowed(request, &scope))))
+        })
+    };
+    let (halved, not_halved) = (scoped(&half), scoped(&Scope::whole(tenant)));
     let serve = |router: &Router| start(&runtime, router.clone(), &instance, &stop);
-    let (whole_at, halved_at) = (serve(&whole)?, serve(&halved)?);
+    let (whole_at, halved_at, not_halved_at) = (serve(&whole)?, serve(&halved)?, serve(&not_halved)?);
     let mut clients = Clients::start()?;
     println!("{} connections, {machines} machines and {events} events in the store", clients::CONNECTIONS);
     println!(
@@ -104,7 +107,8 @@ fn main() -> Result<(), Failure> {
             question("static", surrounded, length),
             question("static, without middleware", alone, length),
             question("Pintle", whole_at, length),
-            question("Pintle, half of the groups", halved_at, seen_by_half),
+            question("Pintle, all groups by a scope put in", not_halved_at, length),
+            question("Pintle, half of the groups by such", halved_at, seen_by_half),
         ];
         measure(&mut clients, &mut questions, &path, &token, rounds, seconds)?;
         report(machines, &questions);

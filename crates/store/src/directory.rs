@@ -4,6 +4,7 @@
 //! answers never show that order.
 
 mod all;
+mod blocks;
 mod groups;
 mod list;
 #[cfg(test)]
@@ -19,6 +20,7 @@ use crate::entity::{Entity, most};
 use crate::render::RenderedMachine;
 use crate::{Page, Scope};
 pub(crate) use all::Directories;
+use blocks::{Block, Blocks};
 use groups::Groups;
 pub use list::MachineList;
 
@@ -47,6 +49,8 @@ struct Order {
     ordinals: Vec<u32>,
     /// By ordinal, the place in `ordinals`.
     ranks: Vec<u32>,
+    /// Their JSON in this order.
+    blocks: Blocks,
 }
 
 /// One machine.
@@ -154,6 +158,7 @@ impl Directory {
         let old = self.machines.get_mut(place).and_then(|slot| slot.replace(machine));
         self.rename(ordinal, old.and_then(|old| old.name), name);
         self.regroup(ordinal, group.as_deref());
+        self.outdate(ordinal);
     }
 
     /// Notes what a batch says of a machine. Returns whether that changed anything, so that the
@@ -179,6 +184,7 @@ impl Directory {
                 self.regroup(ordinal, group.as_deref());
             }
         }
+        self.outdate(ordinal);
         true
     }
 
@@ -281,6 +287,49 @@ impl Directory {
         listed
     }
 
+    /// The place of a machine in the order of ids; `None` if there is none of this ordinal.
+    fn rank(&self, ordinal: u32) -> Option<usize> {
+        self.order().ranks.get(place(ordinal)).filter(|rank| **rank != NO_RANK).map(|rank| place(*rank))
+    }
+
+    /// Those at the start of a list that lie in one block; `None` at the end of the list.
+    fn run(&self, list: &[u32]) -> Option<Run> {
+        // What was forgotten since lies in the block of whatever is before it.
+        let gone = list.iter().take_while(|ordinal| self.rank(**ordinal).is_none()).count();
+        let block = match list.get(gone).and_then(|first| self.rank(*first)) {
+            Some(first) => first / blocks::MACHINES,
+            None => {
+                return (!list.is_empty()).then_some(Run {
+                    length: list.len(),
+                    block: 0,
+                    is_whole_block: false,
+                });
+            }
+        };
+        let ordinals = self.order().ordinals.chunks(blocks::MACHINES).nth(block).unwrap_or_default();
+        if list.starts_with(ordinals) {
+            return Some(Run { length: ordinals.len(), block, is_whole_block: true });
+        }
+        let is_in = |ordinal: &&u32| self.rank(**ordinal).is_none_or(|rank| rank / blocks::MACHINES == block);
+        Some(Run { length: list.iter().take_while(is_in).count(), block, is_whole_block: false })
+    }
+
+    /// A block of machines.
+    fn joined(&self, block: usize, now: Time) -> Option<Block> {
+        let order = self.order();
+        let ordinals = order.ordinals.chunks(blocks::MACHINES).nth(block)?;
+        order.blocks.joined(block, now, ordinals.iter().filter_map(|ordinal| self.get(*ordinal)))
+    }
+
+    /// A machine's JSON is another one now.
+    fn outdate(&mut self, ordinal: u32) {
+        if let Some(Order { ranks, blocks, .. }) = self.order.get_mut()
+            && let Some(rank) = ranks.get(place(ordinal))
+        {
+            blocks.give_up(place(*rank) / blocks::MACHINES);
+        }
+    }
+
     fn order(&self) -> &Order {
         self.order.get_or_init(|| {
             let ordinals: Vec<u32> = self.by_id.values().copied().collect();
@@ -290,9 +339,18 @@ impl Directory {
                     *slot = rank;
                 }
             }
-            Order { ordinals, ranks }
+            Order { blocks: Blocks::of(ordinals.len()), ordinals, ranks }
         })
     }
+}
+
+/// Some machines of a list that lie in one block.
+struct Run {
+    /// How many, those counted that were forgotten since.
+    length: usize,
+    block: usize,
+    /// Whether they are all of it.
+    is_whole_block: bool,
 }
 
 /// The rank of an ordinal that names no machine.

@@ -68,7 +68,7 @@ impl Store {
         let Some((mut machines, found)) = self.list_file_machines(scope, hash, page)? else {
             return Ok(None);
         };
-        machines.write(usize::MAX, out);
+        machines.write(out);
         Ok(Some(found))
     }
 
@@ -212,7 +212,7 @@ impl Store {
     pub fn machines(&self, scope: &Scope, page: Page, out: &mut Vec<u8>) -> Result<usize, Error> {
         let mut machines = self.list_machines(scope, page);
         let written = machines.left();
-        machines.write(usize::MAX, out);
+        machines.write(out);
         Ok(written)
     }
 

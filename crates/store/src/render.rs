@@ -66,9 +66,14 @@ impl RenderedMachine {
         self.silent_since = self.silent_since.map(|_| last);
     }
 
+    /// Until when it is active; `None`: its state is no matter of time.
+    pub(crate) fn active_until(&self) -> Option<Time> {
+        self.silent_since.map(|last| last + INACTIVE_AFTER)
+    }
+
     /// Appends `,{…}`.
     pub(crate) fn write(&self, now: Time, out: &mut Vec<u8>) {
-        if self.silent_since.is_none_or(|last| last >= now - INACTIVE_AFTER) {
+        if self.active_until().is_none_or(|until| now <= until) {
             out.extend_from_slice(&self.text);
             return;
         }

@@ -25,9 +25,6 @@ const ASK_INSTEAD: HeaderName = HeaderName::from_static("pintle-ask-instead");
 /// Hashes named in one header at most: 16 of them stay far below any client's header limit.
 const MAX_ASK_INSTEAD: usize = 16;
 
-/// What a long list is sent in. It fits into the processor's cache until the kernel has copied it.
-const PIECE_BYTES: usize = 64 * 1024;
-
 /// A collection being written.
 pub struct Collection {
     /// The body so far; rows are appended as `{…},{…}`.
@@ -71,8 +68,8 @@ impl Collection {
     /// The answer with these machines in it. More of them than fit into one piece are sent as the
     /// client reads them, so that ten thousand take no more memory than a few.
     pub fn finish_with(mut self, mut machines: MachineList, next: Option<String>) -> Response {
-        machines.write(PIECE_BYTES, &mut self.body);
-        if machines.left() == 0 {
+        if machines.left() <= MachineList::FEW {
+            machines.write(&mut self.body);
             return self.finish(next);
         }
         let body = Pieces { begun: self.body, machines, next: Some(next) };
@@ -108,16 +105,14 @@ impl HttpBody for Pieces {
         mut self: Pin<&mut Self>,
         _: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
-        let mut piece = std::mem::take(&mut self.begun);
-        if piece.is_empty() {
-            self.machines.write(PIECE_BYTES, &mut piece);
-        }
-        if self.machines.left() == 0
-            && let Some(next) = self.next.take()
-        {
-            end(&mut piece, next.as_deref());
-        }
-        Poll::Ready((!piece.is_empty()).then(|| Ok(Frame::data(piece.into()))))
+        let begun = std::mem::take(&mut self.begun);
+        let piece = if begun.is_empty() { self.machines.next_piece() } else { Some(begun.into()) };
+        let piece = piece.or_else(|| {
+            let mut piece = Vec::new();
+            end(&mut piece, self.next.take()?.as_deref());
+            Some(piece.into())
+        });
+        Poll::Ready(piece.map(|piece| Ok(Frame::data(piece))))
     }
 
     fn is_end_stream(&self) -> bool {

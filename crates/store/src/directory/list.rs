@@ -2,9 +2,10 @@
 
 use std::vec::IntoIter;
 
+use bytes::Bytes;
 use pintle_model::Time;
 
-use super::SharedDirectory;
+use super::{Directory, Run, SharedDirectory, blocks};
 use crate::store::read_lock;
 
 /// Machines to be written, in the order of their ids. Which ones was settled when they were asked
@@ -18,7 +19,15 @@ pub struct MachineList {
     is_first: bool,
 }
 
+/// A piece ends once it is so long.
+const ENOUGH_BYTES: usize = 64 * 1024;
+/// Fewer machines of a block than one in so many are not worth joining it.
+const FEW_OF_A_BLOCK: usize = 4;
+
 impl MachineList {
+    /// As many are written in one piece without a thought.
+    pub const FEW: usize = blocks::MACHINES;
+
     pub(crate) fn new(directory: SharedDirectory, ordinals: Vec<u32>, now: Time) -> MachineList {
         MachineList { directory, ordinals: ordinals.into_iter(), now, is_first: true }
     }
@@ -28,13 +37,10 @@ impl MachineList {
         self.ordinals.len()
     }
 
-    /// Appends machines as `{…},{…}`, all together with one call or piece by piece with several: as
-    /// many as it takes to append `enough` bytes, or all that are left.
-    pub fn write(&mut self, enough: usize, out: &mut Vec<u8>) {
-        let enough = out.len().saturating_add(enough);
+    /// Appends all that are left, as `{…},{…}`.
+    pub fn write(&mut self, out: &mut Vec<u8>) {
         let directory = read_lock(&self.directory);
-        while out.len() < enough {
-            let Some(ordinal) = self.ordinals.next() else { return };
+        for ordinal in self.ordinals.by_ref() {
             // One may have been forgotten meanwhile.
             let Some(machine) = directory.get(ordinal) else { continue };
             let start = out.len();
@@ -43,6 +49,50 @@ impl MachineList {
                 // No machine is before it, so there is no comma either.
                 out.remove(start);
             }
+        }
+    }
+
+    /// The next piece, of about 64 KB; all of them joined are what [`MachineList::write`] appends.
+    /// `None`: there are no more.
+    pub fn next_piece(&mut self) -> Option<Bytes> {
+        let directory = read_lock(&self.directory);
+        let mut copied = Vec::new();
+        let mut piece = None;
+        while copied.len() < ENOUGH_BYTES
+            && let Some(run) = directory.run(self.ordinals.as_slice())
+        {
+            if run.is_whole_block && !copied.is_empty() {
+                break;
+            }
+            let ordinals = self.ordinals.by_ref().take(run.length);
+            if run.is_whole_block {
+                ordinals.for_each(drop);
+                piece = directory.joined(run.block, self.now).map(|block| block.text().clone());
+                break;
+            }
+            copied.reserve(ENOUGH_BYTES);
+            copy(&directory, &run, ordinals, self.now, &mut copied);
+        }
+        let piece = piece.unwrap_or_else(|| copied.into());
+        if piece.is_empty() {
+            return None;
+        }
+        // No machine is before the first, so there is no comma either.
+        let is_first = std::mem::take(&mut self.is_first);
+        Some(if is_first { piece.slice(1..) } else { piece })
+    }
+}
+
+/// Copies some machines of a block.
+fn copy(directory: &Directory, run: &Run, ordinals: impl Iterator<Item = u32>, now: Time, out: &mut Vec<u8>) {
+    let many = run.length * FEW_OF_A_BLOCK >= blocks::MACHINES;
+    let block = many.then(|| directory.joined(run.block, now)).flatten();
+    for ordinal in ordinals {
+        match (&block, directory.rank(ordinal)) {
+            (Some(block), Some(rank)) => out.extend_from_slice(block.machine(rank % blocks::MACHINES)),
+            (None, Some(_)) => directory.get(ordinal).into_iter().for_each(|machine| machine.write(now, out)),
+            // It was forgotten meanwhile.
+            (_, None) => {}
         }
     }
 }

@@ -35,13 +35,13 @@ fn scope(groups: &[&str]) -> Scope {
     Scope::groups(TenantId::from_bytes([1; 16]), groups.iter().map(|group| (*group).to_owned()))
 }
 
-fn whole() -> Scope {
+fn whole_tenant() -> Scope {
     Scope::whole(TenantId::from_bytes([1; 16]))
 }
 
 fn everything(directory: &Directory, now: Time) -> Vec<String> {
     let window = Window { now, length: None };
-    let ordinals = directory.all(&whole(), window, Page::ALL);
+    let ordinals = directory.all(&whole_tenant(), window, Page::ALL);
     ordinals.into_iter().map(|ordinal| directory.get(ordinal).unwrap().members(now)).collect()
 }
 
@@ -106,7 +106,7 @@ fn what_is_listed_is_what_the_scope_sees_in_the_order_of_ids_however_many_there_
             assert!(directory.get(ordinal).is_none() && directory.ordinal(&id(ordinal)).is_none());
         }
         assert_eq!(directory.next_ordinal(), machines, "no ordinal is given twice");
-        let scopes = [whole(), scope(&["a"]), scope(&["a", "b", "none"]), scope(&[])];
+        let scopes = [whole_tenant(), scope(&["a"]), scope(&["a", "b", "none"]), scope(&[])];
         for (scope, step, page) in scopes.iter().flat_map(|scope| {
             let pages = [Page::ALL, Page { skip: 3, top: 5 }];
             pages.into_iter().flat_map(move |page| [1, 5, 1_000].map(move |step| (scope, step, page)))
@@ -148,44 +148,58 @@ fn a_machine_that_comes_after_a_list_takes_its_place_in_the_next() {
     assert!(now.is_sorted());
 }
 
-fn list(directory: &SharedDirectory) -> MachineList {
-    let window = Window { now: at(0), length: None };
-    let ordinals = read_lock(directory).all(&whole(), window, Page::ALL);
+fn list(directory: &SharedDirectory, ordinals: &[u32]) -> MachineList {
+    let ordinals = read_lock(directory).some(&whole_tenant(), ordinals.iter().copied(), Page::ALL);
     MachineList::new(Arc::clone(directory), ordinals, at(0))
 }
 
 #[test]
 fn a_list_written_in_pieces_is_the_list_written_at_once() {
     let directory: SharedDirectory = Arc::new(RwLock::new(directory(500)));
+    let everyone: Vec<u32> = (0..500).collect();
     let mut whole = Vec::new();
-    list(&directory).write(usize::MAX, &mut whole);
+    list(&directory, &everyone).write(&mut whole);
     let machines: Vec<serde_json::Value> =
         serde_json::from_slice(&[b"[", whole.as_slice(), b"]"].concat()).unwrap();
     assert_eq!(machines.len(), 500);
-    for enough in [1, 1_000, 64 * 1024, usize::MAX] {
-        let (mut list, mut pieces) = (list(&directory), Vec::new());
-        while list.left() > 0 {
-            let mut piece = Vec::new();
-            list.write(enough, &mut piece);
-            assert!(piece.len() < enough.saturating_add(2_000), "{} of {enough}", piece.len());
-            pieces.extend(piece);
+    let second: Vec<u32> = (0..500).step_by(2).collect();
+    let most: Vec<u32> = (0..500).filter(|n| n % 100 != 7).collect();
+    let few = [3, 77, 301];
+    for ordinals in [&everyone[..], &second, &most, &few, &[]] {
+        // Also when machines change between two readings, or fall silent.
+        for (round, change) in
+            [Entity::default(), seen(Some("c"), 10), seen(Some("c"), 20)].into_iter().enumerate()
+        {
+            let now = at(10) + Duration::from_secs([0, 0, 7 * 24 * 3_600][round]);
+            directory.write().unwrap().note(77, change);
+            let ordinals = read_lock(&directory).some(&whole_tenant(), ordinals.iter().copied(), Page::ALL);
+            let list = || MachineList::new(Arc::clone(&directory), ordinals.clone(), now);
+            let (mut at_once, mut pieces, mut in_pieces) = (Vec::new(), list(), Vec::new());
+            list().write(&mut at_once);
+            while let Some(piece) = pieces.next_piece() {
+                assert!(piece.len() < 2 * 64 * 1024, "{}", piece.len());
+                in_pieces.extend_from_slice(&piece);
+            }
+            assert!(in_pieces == at_once, "{} in round {round}", ordinals.len());
         }
-        assert!(pieces == whole, "{enough}");
     }
 }
 
 #[test]
 fn a_list_that_is_read_slowly_holds_up_no_writer_and_leaves_out_what_was_forgotten() {
     let directory: SharedDirectory = Arc::new(RwLock::new(directory(100)));
-    let (mut list, mut out) = (list(&directory), b"[".to_vec());
-    list.write(1, &mut out);
+    let everyone: Vec<u32> = (0..100).collect();
+    let (mut list, mut out) = (list(&directory, &everyone), b"[".to_vec());
+    out.extend(list.next_piece().unwrap());
     let last = {
-        let mut directory = directory.try_write().expect("a list that waits for its reader holds no lock");
+        let mut directory = directory.try_write().expect("the lock is free");
         let last = *directory.order().ordinals.last().unwrap();
         directory.forget(last);
         last
     };
-    list.write(usize::MAX, &mut out);
+    while let Some(piece) = list.next_piece() {
+        out.extend(piece);
+    }
     out.push(b']');
     let machines: Vec<serde_json::Value> = serde_json::from_slice(&out).unwrap();
     assert_eq!(machines.len(), 99);
