@@ -45,6 +45,18 @@ impl Question {
     ) -> Vec<Question> {
         use Question::*;
         let mut questions = vec![Totals, Machines, Alerts, Conflicts, Rejects];
+        questions.extend(Question::about_single(files, machines, alerts));
+        questions
+    }
+
+    /// Everything about these and nothing else.
+    pub fn about_single(
+        files: impl IntoIterator<Item = String>,
+        machines: impl IntoIterator<Item = String>,
+        alerts: impl IntoIterator<Item = String>,
+    ) -> Vec<Question> {
+        use Question::*;
+        let mut questions = Vec::new();
         for hash in files {
             questions.extend([File(hash.clone()), FileMachines(hash.clone()), FileSightings(hash)]);
         }

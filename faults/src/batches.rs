@@ -232,6 +232,17 @@ impl Batches {
         Ok(())
     }
 
+    /// Those that were acknowledged until now.
+    pub fn all_acknowledged(&self) -> BTreeSet<u32> {
+        self.known().acknowledged.clone()
+    }
+
+    /// What can be asked about these and is not changed by any other batch.
+    pub fn questions_about(batches: &BTreeSet<u32>) -> Vec<Question> {
+        let files = batches.iter().flat_map(|batch| (0..FILES).map(|nth| file(*batch, nth)));
+        Question::about_single(files, batches.iter().map(|batch| machine(*batch)), [])
+    }
+
     /// All that can be asked about what was sent.
     pub fn questions(&self) -> Vec<Question> {
         let sent = 0..self.next.load(Ordering::SeqCst);

@@ -2,15 +2,19 @@
 //! its promises lost. Each fault is a subcommand that prints a row for `RESULTS.md`.
 
 mod answers;
+mod backup;
 mod batches;
 mod chance;
 mod client;
+mod damage;
 mod full;
 mod kill;
+mod mutate;
 mod power;
 mod product;
 mod report;
 mod server;
+mod telemetry;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -53,6 +57,19 @@ enum Fault {
         #[command(flatten)]
         run: Run<100>,
     },
+    /// Flipped bits, zeroed pages and truncations in the data folder
+    Mutate {
+        #[command(flatten)]
+        run: Run<2_000>,
+        /// Mutate nothing: no mutation may be found then, and every answer must be the sound one
+        #[arg(long)]
+        control: bool,
+    },
+    /// Backup under load, restored elsewhere
+    Backup {
+        #[command(flatten)]
+        run: Run<20>,
+    },
 }
 
 /// What all faults take.
@@ -90,6 +107,14 @@ fn run(fault: Fault) -> Outcome<Report> {
         Fault::Full { run } => {
             let (rounds, chance, product) = run.prepare()?;
             full::run(rounds, chance, &product)
+        }
+        Fault::Mutate { run, control } => {
+            let (rounds, chance, product) = run.prepare()?;
+            mutate::run(rounds, chance, &product, control)
+        }
+        Fault::Backup { run } => {
+            let (rounds, chance, product) = run.prepare()?;
+            backup::run(rounds, chance, &product)
         }
     }
 }

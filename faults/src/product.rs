@@ -117,12 +117,7 @@ impl Product {
     /// A data folder below `top` with a configuration beside it that takes any free port and
     /// counts no calls, and an application that may do what the harness does.
     pub fn settle(&self, data: &Path, top: &Path) -> Outcome<Place> {
-        let config = top.join("pintle.toml");
-        let settings = format!(
-            "[data]\nfolder = {data:?}\n[server]\nlisten = \"127.0.0.1:0\"\nhealth_listen = \"127.0.0.1:0\"\n\
-             public_url = \"http://localhost:8080\"\n[quota]\nenabled = false\n[log]\nformat = \"json\"\n"
-        );
-        std::fs::write(&config, settings).during("writing the configuration")?;
+        let config = configuration(data, top)?;
         let permissions = "Event.Write,Machine.Read.All,File.Read.All";
         let made = self.run_on(data, &["client", "create", "faults", "-p", permissions, "--json"])?;
         let member = |made: &Value, name: &str| made.get(name)?.as_str().map(str::to_owned);
@@ -173,7 +168,31 @@ pub struct Place {
     form: String,
 }
 
+/// Writes a configuration for a data folder, beside which it lies.
+fn configuration(data: &Path, top: &Path) -> Outcome<PathBuf> {
+    let config = top.join("pintle.toml");
+    let settings = format!(
+        "[data]\nfolder = {data:?}\n[server]\nlisten = \"127.0.0.1:0\"\nhealth_listen = \"127.0.0.1:0\"\n\
+         public_url = \"http://localhost:8080\"\n[quota]\nenabled = false\n[log]\nformat = \"json\"\n"
+    );
+    std::fs::write(&config, settings).during("writing the configuration")?;
+    Ok(config)
+}
+
 impl Place {
+    /// The same clients and data in another folder.
+    pub fn moved(&self, data: &Path, top: &Path) -> Outcome<Place> {
+        let top = top.join("elsewhere");
+        std::fs::create_dir_all(&top).during("making a folder")?;
+        Ok(Place {
+            data: data.to_owned(),
+            tenant: self.tenant,
+            config: configuration(data, &top)?,
+            token_path: self.token_path.clone(),
+            form: self.form.clone(),
+        })
+    }
+
     /// A token of a server on the folder. None outlives its hour; the application outlives all.
     pub fn token(&self, address: &str) -> Outcome<String> {
         let asked = Connection::open(address, "none")
