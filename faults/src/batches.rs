@@ -68,8 +68,10 @@ pub struct Batches {
 
 #[derive(Default)]
 struct Known {
-    /// Answered with 200.
+    /// Answered with 200, and not lost.
     acknowledged: BTreeSet<u32>,
+    /// Answered with 200, and lost.
+    lost: u64,
     /// Broken off, and about to be sent again.
     again: Vec<u32>,
     /// Sent since the last look.
@@ -90,7 +92,8 @@ impl Batches {
 
     /// How many were acknowledged.
     pub fn acknowledged(&self) -> u64 {
-        self.known().acknowledged.len() as u64
+        let known = self.known();
+        known.acknowledged.len() as u64 + known.lost
     }
 
     /// How many were there at the last look.
@@ -196,6 +199,7 @@ impl Batches {
             wrong.add("acknowledged batch lost", format!("batch {batch}"));
             // Counted once.
             known.acknowledged.remove(&batch);
+            known.lost += 1;
         }
         if files == FILES {
             known.held.insert(batch);

@@ -3,12 +3,14 @@
 
 mod disturbance;
 
+use std::path::Path;
 use std::time::Duration;
 
 use crate::answers;
 use crate::batches::Batches;
 use crate::chance::Chance;
 use crate::client::Connection;
+use crate::folder;
 use crate::kill::disturbance::DISTURBANCES;
 use crate::product::{Place, Product};
 use crate::report::{Failure, Outcome, Report, While, Wrong};
@@ -34,16 +36,22 @@ struct Usual {
     command: Duration,
 }
 
-/// Kills so many times.
-pub fn run(rounds: u32, mut chance: Chance, product: &Product) -> Outcome<Report> {
+/// Kills so many times. The control run does meanwhile what the product must never do: it loses
+/// what came in the second half, and has twice what came in the first.
+pub fn run(rounds: u32, mut chance: Chance, product: &Product, control: bool) -> Outcome<Report> {
     let mut report = Report::new("kill");
+    report.is_control = control;
     let top = tempfile::tempdir().during("making a folder")?;
     let place = product.settle(&top.path().join("data"), top.path())?;
     let batches = Batches::default();
     let guess = Duration::from_millis(100);
     let mut usual = Usual { start: guess, rebuild: guess, command: guess };
     let mut times = vec![0_u32; DISTURBANCES.len()];
+    let half_way = top.path().join("half-way");
     for nth in 0..rounds {
+        if control && nth == rounds / 2 {
+            folder::copy(&place.data, &half_way)?;
+        }
         let chosen = disturbance::choose(&mut chance);
         let Some(disturbance) = DISTURBANCES.get(chosen) else { continue };
         if let Some(times) = times.get_mut(chosen) {
@@ -60,12 +68,18 @@ pub fn run(rounds: u32, mut chance: Chance, product: &Product) -> Outcome<Report
         let made = (disturbance.make)(&mut round);
         made.map_err(|failure| within(failure, &format!("round {nth}, during {}", disturbance.name)))?;
     }
+    if control {
+        std::fs::remove_dir_all(&place.data).during("losing the folder")?;
+        folder::copy(&half_way, &place.data)?;
+        folder::double_archive(&place.data)?;
+    }
     conclude(product, &place, &batches, &mut report)?;
     (report.sent, report.acknowledged, report.held) =
         (batches.sent(), batches.acknowledged(), batches.held());
     report.rounds = rounds;
     let counted = DISTURBANCES.iter().zip(times).map(|(kind, times)| format!("{times} during {}", kind.name));
     report.remarks.push(counted.collect::<Vec<_>>().join(", "));
+    report.must_find(&["acknowledged batch lost", "archive with too much or too little"]);
     Ok(report)
 }
 
@@ -111,6 +125,7 @@ pub fn conclude(product: &Product, place: &Place, batches: &Batches, report: &mu
     batches.look_for_all(&mut connection, &mut report.wrong)?;
     server.kill(&mut report.wrong)?;
     let held = batches.held();
+    report.remarks.push(format!("{} torn ends", torn_ends(&place.data)?));
 
     let questions = batches.questions();
     let before = answers::of_folder(&place.data, place.tenant, &questions)?;
@@ -129,4 +144,11 @@ pub fn conclude(product: &Product, place: &Place, batches: &Batches, report: &mu
         }
     }
     Ok(())
+}
+
+/// How often a start has set the end of a batch aside that was being written at the stop before.
+fn torn_ends(data: &Path) -> Outcome<usize> {
+    let archive = std::fs::read_dir(data.join("archive")).during("listing the archive")?;
+    let is_torn = |path: &Path| path.extension().is_some_and(|kind| kind == "torn");
+    Ok(archive.filter_map(Result::ok).filter(|entry| is_torn(&entry.path())).count())
 }

@@ -7,6 +7,7 @@ mod batches;
 mod chance;
 mod client;
 mod damage;
+mod folder;
 mod full;
 mod kill;
 mod mutate;
@@ -43,6 +44,9 @@ enum Fault {
     Kill {
         #[command(flatten)]
         run: Run<2_000>,
+        /// The control run: the folder is put back half-way, and its archive doubled
+        #[arg(long)]
+        control: bool,
     },
     /// A disk that stops mid-write and forgets what it was not told to keep (root)
     Power {
@@ -96,9 +100,9 @@ impl<const ROUNDS: u32> Run<ROUNDS> {
 
 fn run(fault: Fault) -> Outcome<Report> {
     match fault {
-        Fault::Kill { run } => {
+        Fault::Kill { run, control } => {
             let (rounds, chance, product) = run.prepare()?;
-            kill::run(rounds, chance, &product)
+            kill::run(rounds, chance, &product, control)
         }
         Fault::Power { run, without_sync } => {
             let (rounds, chance, product) = run.prepare()?;

@@ -12,6 +12,7 @@ use pintle_store::{Folder, Store};
 use crate::answers::{Answers, Question, of, options};
 use crate::chance::Chance;
 use crate::damage::{Damage, Part};
+use crate::folder;
 use crate::product::Product;
 use crate::report::{Failure, Outcome, Report, While, Wrong};
 use crate::telemetry;
@@ -50,7 +51,7 @@ pub fn run(rounds: u32, mut chance: Chance, product: &Product, control: bool) ->
     for nth in 0..rounds {
         let Some(sample) = chance.pick(&samples) else { break };
         let copy = top.path().join("copy");
-        copy_folder(&sample.data, &copy)?;
+        folder::copy(&sample.data, &copy)?;
         let damage = if control { None } else { Some(Damage::make(&copy, &mut chance)?) };
         let about = format!("round {nth}, {}: {}", sample.name, described(damage.as_ref()));
         let found = examine(&copy, damage.as_ref(), &about, &sound, product, &mut report.wrong)?;
@@ -83,7 +84,7 @@ fn prepare(top: &Path, product: &Product, chance: &mut Chance) -> Outcome<(Vec<S
     telemetry::fill(&store, tenant, BATCHES, chance)?;
     let answers = of(&store, tenant, &questions);
     let killed = top.join("killed");
-    copy_folder(&data, &killed)?;
+    folder::copy(&data, &killed)?;
     drop(store);
     let refused = answers.values().filter_map(|answer| answer.as_ref().err()).next();
     if let Some(refused) = refused {
@@ -196,18 +197,4 @@ fn guarded<T>(about: &str, wrong: &mut Wrong, work: impl FnOnce() -> T) -> Optio
         wrong.add("panic", format!("{about}: {panic}"));
     }
     done
-}
-
-fn copy_folder(from: &Path, to: &Path) -> Outcome<()> {
-    fs::create_dir_all(to).during("making a copy")?;
-    for entry in fs::read_dir(from).during("listing a folder")? {
-        let entry = entry.during("listing a folder")?;
-        let (from, to) = (entry.path(), to.join(entry.file_name()));
-        if from.is_dir() {
-            copy_folder(&from, &to)?;
-        } else {
-            fs::copy(&from, &to).during("making a copy")?;
-        }
-    }
-    Ok(())
 }

@@ -11,6 +11,7 @@ use crate::chance::Chance;
 use crate::kill::{conclude, look, write_until};
 use crate::product::{Place, Product};
 use crate::report::{Failure, Outcome, Report, While, command};
+use crate::server::Server;
 use disk::{Disk, Kept};
 use mount::Mount;
 
@@ -22,6 +23,7 @@ pub fn run(rounds: u32, mut chance: Chance, mut product: Product, without_sync: 
     permitted()?;
     let mut report = Report::new("power");
     report.is_control = without_sync;
+    report.must_find(&["acknowledged batch lost"]);
     let top = tempfile::tempdir().during("making a folder")?;
     let disk = Disk::new(mount::ext4(DISK_BYTES, top.path())?);
     let batches = Batches::default();
@@ -71,25 +73,30 @@ fn round(
     report: &mut Report,
 ) -> Outcome<Option<usize>> {
     let kept = chance.pick(&[Kept::Nothing, Kept::Some, Kept::All]).copied().unwrap_or(Kept::Nothing);
-    let started = Instant::now();
-    let mut server = product.serve(place)?;
     if chance.one_in(5) {
+        let server = product.serve(place)?;
         std::thread::sleep(starts.mul_f64(chance.unit()));
         let unflushed = disk.cut(kept, chance);
         // What does not start for want of a disk may say so and end.
         drop(server);
         return Ok(Some(unflushed));
     }
-    let address = match server.ready() {
-        Ok(address) => address,
-        Err(said) => {
-            report.wrong.add(NO_START, said);
+    if chance.one_in(3) {
+        // What a kill leaves in the system's memory is found after the next start, and must be as
+        // durable then as all else that is found.
+        let Some((server, address, token)) = start(product, place, batches, starts, report)? else {
             return Ok(None);
-        }
+        };
+        let delay = chance.delay();
+        write_until(batches, &address, &token, || {
+            std::thread::sleep(delay);
+            server.kill(&mut report.wrong)
+        })?;
+    }
+    let Some((server, address, token)) = start(product, place, batches, starts, report)? else {
+        return Ok(None);
     };
-    *starts = started.elapsed();
-    let token = look(&address, place, batches, &mut report.wrong)?;
-    let delay = chance.delay();
+    let delay = if chance.one_in(4) { Duration::ZERO } else { chance.delay() };
     let (unflushed, _) = write_until(batches, &address, &token, || {
         std::thread::sleep(delay);
         let unflushed = disk.cut(kept, chance);
@@ -99,6 +106,29 @@ fn round(
         Ok(unflushed)
     })?;
     Ok(Some(unflushed))
+}
+
+/// A server on the folder, asked for all that was sent before; nothing if it does not start.
+fn start(
+    product: &Product,
+    place: &Place,
+    batches: &Batches,
+    starts: &mut Duration,
+    report: &mut Report,
+) -> Outcome<Option<(Server, String, String)>> {
+    let started = Instant::now();
+    let mut server = product.serve(place)?;
+    match server.ready() {
+        Ok(address) => {
+            *starts = started.elapsed();
+            let token = look(&address, place, batches, &mut report.wrong)?;
+            Ok(Some((server, address, token)))
+        }
+        Err(said) => {
+            report.wrong.add(NO_START, said);
+            Ok(None)
+        }
+    }
 }
 
 /// Whether this machine lets a file system be mounted.

@@ -74,8 +74,10 @@ pub struct Report {
     pub held: u64,
     /// Broken promises.
     pub wrong: Wrong,
-    /// A control run is clean only if something was wrong.
+    /// Whether this is a control run.
     pub is_control: bool,
+    /// What a control run must find.
+    expected: &'static [&'static str],
     /// Further figures, for people.
     pub remarks: Vec<String>,
     /// When the run began.
@@ -93,14 +95,24 @@ impl Report {
             held: 0,
             wrong: Wrong::default(),
             is_control: false,
+            expected: &[],
             remarks: Vec::new(),
             started: Instant::now(),
         }
     }
 
-    /// Whether the run found what it must find.
+    /// Says what a control run must find.
+    pub fn must_find(&mut self, kinds: &'static [&'static str]) {
+        self.expected = kinds;
+    }
+
+    fn missed(&self) -> impl Iterator<Item = &'static str> {
+        self.expected.iter().copied().filter(|kind| self.wrong.count(kind) == 0)
+    }
+
+    /// Whether all promises held; for a control run, whether it found all it must.
     pub fn is_clean(&self) -> bool {
-        self.wrong.is_empty() != self.is_control
+        if self.is_control { self.missed().next().is_none() } else { self.wrong.is_empty() }
     }
 
     /// `| fault | rounds | sent | acknowledged | held | wrong | remarks |`
@@ -128,8 +140,8 @@ impl Report {
         for (kind, (count, first)) in &self.wrong.0 {
             eprintln!("{count} × {kind}, first: {first}");
         }
-        if self.is_control && self.wrong.is_empty() {
-            eprintln!("the control run lost nothing: this fault would find nothing either");
+        for missed in self.missed().filter(|_| self.is_control) {
+            eprintln!("the control run did not find \"{missed}\": then neither does the other");
         }
     }
 }

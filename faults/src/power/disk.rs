@@ -274,3 +274,59 @@ fn take<const N: usize>(stream: &mut UnixStream) -> io::Result<[u8; N]> {
     stream.read_exact(&mut bytes)?;
     Ok(bytes)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn send(disk: &Disk, kind: Kind, sector: u64, byte: u8, is_durable: bool) -> Result<Vec<u8>, u32> {
+        let data = if matches!(kind, Kind::Write) { vec![byte; SECTOR] } else { Vec::new() };
+        let length = if matches!(kind, Kind::Flush) { 0 } else { SECTOR as u32 };
+        let offset = sector * SECTOR as u64;
+        disk.answer(&Request { kind, is_durable, handle: [0; 8], offset, length, data })
+    }
+
+    fn read(disk: &Disk, sector: u64) -> u8 {
+        send(disk, Kind::Read, sector, 0, false).unwrap()[0]
+    }
+
+    /// Sector 0 is flushed, 1 written durably, 2 written twice and never flushed.
+    fn written() -> Disk {
+        let disk = Disk::new(vec![0; 4 * SECTOR]);
+        send(&disk, Kind::Write, 0, 7, false).unwrap();
+        send(&disk, Kind::Flush, 0, 0, false).unwrap();
+        send(&disk, Kind::Write, 1, 7, true).unwrap();
+        send(&disk, Kind::Write, 2, 8, false).unwrap();
+        send(&disk, Kind::Write, 2, 9, false).unwrap();
+        disk
+    }
+
+    #[test]
+    fn what_was_flushed_survives_a_cut_and_of_the_rest_what_chance_keeps() {
+        let left_of_2 = |kept, seed| {
+            let disk = written();
+            assert_eq!(read(&disk, 2), 9);
+            assert_eq!(disk.cut(kept, &mut Chance::from_seed(seed)), 1);
+            disk.power_on();
+            assert_eq!([read(&disk, 0), read(&disk, 1), read(&disk, 3)], [7, 7, 0]);
+            read(&disk, 2)
+        };
+        let versions =
+            |kept| (0..50).map(|seed| left_of_2(kept, seed)).collect::<std::collections::BTreeSet<_>>();
+        assert_eq!(versions(Kept::Nothing), [0].into());
+        assert_eq!(versions(Kept::Some), [0, 8, 9].into());
+        assert_eq!(versions(Kept::All), [9].into());
+    }
+
+    #[test]
+    fn nothing_works_without_power_and_nothing_lies_beyond_the_end() {
+        let disk = written();
+        assert_eq!(send(&disk, Kind::Read, 4, 0, false), Err(EINVAL));
+        disk.cut(Kept::Nothing, &mut Chance::from_seed(0));
+        for kind in [Kind::Read, Kind::Write, Kind::Flush] {
+            assert_eq!(send(&disk, kind, 0, 1, false), Err(EIO));
+        }
+        disk.power_on();
+        assert_eq!(read(&disk, 0), 7);
+    }
+}
