@@ -17,7 +17,7 @@ pub fn copy(from: &Path, to: &Path) -> Outcome<()> {
         let (from, to) = (entry.path(), to.join(entry.file_name()));
         if from.is_dir() {
             copy(&from, &to)?;
-        } else if !from.extension().is_some_and(|kind| kind == "sock") {
+        } else if from.extension().is_none_or(|kind| kind != "sock") {
             fs::copy(&from, &to).during("making a copy")?;
         }
     }

@@ -163,8 +163,6 @@ impl Client {
         loop {
             match self.send(batches)? {
                 Ok(()) => return Ok(true),
-                // Nothing recovers from this by waiting.
-                Err(refusal) if refusal.body.contains("its log says why") => return Ok(false),
                 Err(_) if Instant::now() > patience => return Ok(false),
                 Err(_) => std::thread::sleep(Duration::from_millis(50)),
             }

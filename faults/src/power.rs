@@ -27,7 +27,11 @@ pub fn run(rounds: u32, mut chance: Chance, mut product: Product, without_sync: 
     let top = tempfile::tempdir().during("making a folder")?;
     let disk = Disk::new(mount::ext4(DISK_BYTES, top.path())?);
     let batches = Batches::default();
-    let first = Mount::new(&disk, top.path())?;
+    // What fails here for the first time is not allowed; later it would be a fault of the run.
+    let first = Mount::new(&disk, top.path()).map_err(|failure| match failure {
+        Failure::Unable(why) => Failure::NotPermitted(why),
+        other => other,
+    })?;
     let place = product.settle(&first.folder().join("data"), top.path())?;
     first.undo()?;
     if without_sync {

@@ -54,7 +54,7 @@ impl Mount {
         while !mount.file.exists() {
             let ended = mount.nbdfuse.try_wait().during("waiting for nbdfuse")?;
             if ended.is_some() || Instant::now() > patience {
-                return Err(Failure::NotPermitted("nbdfuse does not mount here".into()));
+                return Err(Failure::Unable("nbdfuse does not mount its file".into()));
             }
             std::thread::sleep(Duration::from_millis(2));
         }
