@@ -15,7 +15,6 @@ mod origin;
 mod recordings;
 mod retention;
 mod scenario;
-mod server;
 mod table;
 mod token;
 mod truth;

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 /// Where things of the repository lie, as opposed to `/api/…` or a data folder.
-const PLACES: &[&str] = &["crates/", "tests/", "bench/", "packaging/"];
+const PLACES: &[&str] = &["crates/", "tests/", "bench/", "faults/", "packaging/"];
 
 /// The paths of the repository that stand between backticks.
 fn named(page: &str) -> Vec<&str> {

@@ -1,0 +1,206 @@
+//! The one place that knows how the product is called: its command lines and what they print.
+
+use std::io::{BufRead, BufReader};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+use std::sync::mpsc::channel;
+
+use pintle_model::TenantId;
+use serde_json::Value;
+
+use crate::client::Connection;
+use crate::report::{Failure, Outcome, While};
+use crate::server::Server;
+
+/// The binary under test.
+#[derive(Clone)]
+pub struct Product {
+    binary: PathBuf,
+    /// A library that the server is to be started with, see `power`'s control run.
+    pub preload: Option<PathBuf>,
+}
+
+/// How a command of the product ended.
+pub struct Ran {
+    /// Its exit code; `None` if a signal ended it.
+    pub code: Option<i32>,
+    /// What it printed on standard output, then on standard error.
+    pub said: String,
+}
+
+impl From<Output> for Ran {
+    fn from(output: Output) -> Ran {
+        let said = [output.stdout, output.stderr].concat();
+        Ran { code: output.status.code(), said: String::from_utf8_lossy(&said).into_owned() }
+    }
+}
+
+impl Product {
+    /// The binary at this path, or the one beside this program.
+    pub fn find(path: Option<PathBuf>) -> Outcome<Product> {
+        let beside = || std::env::current_exe().map(|this| this.with_file_name("pintle"));
+        let binary = path.map_or_else(beside, Ok).during("looking for pintle")?;
+        if !binary.is_file() {
+            let why = format!("there is no {}: build it, or name it with --pintle", binary.display());
+            return Err(Failure::Unable(why));
+        }
+        Ok(Product { binary, preload: None })
+    }
+
+    /// `pintle …` with no configuration but what its arguments say.
+    pub fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(&self.binary);
+        let settings =
+            std::env::vars_os().filter(|(name, _)| name.as_encoded_bytes().starts_with(b"PINTLE_"));
+        settings.for_each(|(name, _)| {
+            command.env_remove(name);
+        });
+        if let Some(library) = &self.preload {
+            command.env("LD_PRELOAD", library);
+        }
+        command.args(arguments).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        command
+    }
+
+    /// `pintle … --data FOLDER`
+    pub fn on(&self, data: &Path, arguments: &[&str]) -> Command {
+        let mut command = self.command(arguments);
+        command.arg("--data").arg(data);
+        command
+    }
+
+    /// Runs to the end on a data folder.
+    pub fn run_on(&self, data: &Path, arguments: &[&str]) -> Outcome<Ran> {
+        let ran = self.on(data, arguments).output().during(format!("pintle {arguments:?}"))?;
+        Ok(Ran::from(ran))
+    }
+
+    /// `pintle rebuild`: how many records in how many batches it has applied again.
+    pub fn rebuild(&self, data: &Path) -> Outcome<Result<(u64, u64), String>> {
+        let ran = self.run_on(data, &["rebuild"])?;
+        let said = ran.said.replace(',', "");
+        let mut numbers = said.split(' ').filter_map(|word| word.parse().ok());
+        Ok(match (ran.code, numbers.next(), numbers.next()) {
+            (Some(0), Some(records), Some(batches)) => Ok((records, batches)),
+            _ => Err(ran.said),
+        })
+    }
+
+    /// Whether this binary has a command of that name.
+    pub fn knows(&self, name: &str) -> Outcome<bool> {
+        let ran = self.command(&[name, "--help"]).output().during(format!("pintle {name} --help"))?;
+        Ok(ran.status.success())
+    }
+
+    /// `pintle check`: exit code 0 means sound, 1 damaged, and then the file is named.
+    pub fn check(&self, data: &Path) -> Outcome<Ran> {
+        self.run_on(data, &["check"])
+    }
+
+    /// `pintle backup BACKUP` of a data folder that a server may own.
+    pub fn backup(&self, data: &Path, backup: &Path) -> Outcome<Ran> {
+        self.run_on(data, &["backup", &backup.to_string_lossy()])
+    }
+
+    /// `pintle verify BACKUP`
+    pub fn verify(&self, backup: &Path) -> Outcome<Ran> {
+        let mut command = self.command(&["verify", &backup.to_string_lossy()]);
+        Ok(Ran::from(command.output().during("pintle verify")?))
+    }
+
+    /// `pintle restore BACKUP FOLDER`
+    pub fn restore(&self, backup: &Path, data: &Path) -> Outcome<Ran> {
+        let mut command = self.command(&["restore", &backup.to_string_lossy(), &data.to_string_lossy()]);
+        Ok(Ran::from(command.output().during("pintle restore")?))
+    }
+
+    /// A data folder below `top` with a configuration beside it that takes any free port and
+    /// counts no calls, and an application that may do what the harness does.
+    pub fn settle(&self, data: &Path, top: &Path) -> Outcome<Place> {
+        let config = configuration(data, top)?;
+        let permissions = "Event.Write,Machine.Read.All,File.Read.All";
+        let made = self.run_on(data, &["client", "create", "faults", "-p", permissions, "--json"])?;
+        let member = |made: &Value, name: &str| made.get(name)?.as_str().map(str::to_owned);
+        let read: Value =
+            serde_json::from_str(&made.said).during(format!("pintle client create: {}", made.said))?;
+        let application = || {
+            let form = format!(
+                "grant_type=client_credentials&client_id={}&client_secret={}\
+                 &scope=https%3A%2F%2Fapi.securitycenter.microsoft.com%2F.default",
+                member(&read, "client_id")?,
+                member(&read, "secret")?
+            );
+            Some((member(&read, "tenant_id")?, form))
+        };
+        let (tenant, form) =
+            application().ok_or_else(|| Failure::Unable(format!("pintle client create: {}", made.said)))?;
+        let id: TenantId = tenant.parse().during("reading the tenant")?;
+        Ok(Place {
+            data: data.to_owned(),
+            config,
+            token_path: format!("/{tenant}/oauth2/v2.0/token"),
+            form,
+            tenant: id,
+        })
+    }
+
+    /// Starts a server.
+    pub fn serve(&self, place: &Place) -> Outcome<Server> {
+        let mut command = self.command(&["serve", "--config", &place.config.to_string_lossy()]);
+        let mut child = command.spawn().during("starting pintle serve")?;
+        let (line, lines) = channel();
+        if let Some(log) = child.stderr.take() {
+            let log = BufReader::new(log).lines().map_while(Result::ok);
+            std::thread::spawn(move || log.take_while(|read| line.send(read.clone()).is_ok()).for_each(drop));
+        }
+        Ok(Server::new(child, lines))
+    }
+}
+
+/// A data folder and who may ask a server on it.
+pub struct Place {
+    /// The folder.
+    pub data: PathBuf,
+    /// The tenant whose data the harness sends.
+    pub tenant: TenantId,
+    config: PathBuf,
+    token_path: String,
+    form: String,
+}
+
+/// Writes a configuration for a data folder, beside which it lies.
+fn configuration(data: &Path, top: &Path) -> Outcome<PathBuf> {
+    let config = top.join("pintle.toml");
+    let settings = format!(
+        "[data]\nfolder = {data:?}\n[server]\nlisten = \"127.0.0.1:0\"\nhealth_listen = \"127.0.0.1:0\"\n\
+         public_url = \"http://localhost:8080\"\n[quota]\nenabled = false\n[log]\nformat = \"json\"\n"
+    );
+    std::fs::write(&config, settings).during("writing the configuration")?;
+    Ok(config)
+}
+
+impl Place {
+    /// The same clients and data in another folder.
+    pub fn moved(&self, data: &Path, top: &Path) -> Outcome<Place> {
+        let top = top.join("elsewhere");
+        std::fs::create_dir_all(&top).during("making a folder")?;
+        Ok(Place {
+            data: data.to_owned(),
+            tenant: self.tenant,
+            config: configuration(data, &top)?,
+            token_path: self.token_path.clone(),
+            form: self.form.clone(),
+        })
+    }
+
+    /// A token of a server on the folder. None outlives its hour; the application outlives all.
+    pub fn token(&self, address: &str) -> Outcome<String> {
+        let asked = Connection::open(address, "none")
+            .and_then(|mut server| server.post(&self.token_path, &self.form));
+        let answer =
+            asked.map_err(|_| Failure::Unable("the server was gone before it gave a token".into()))?;
+        let read: Value = serde_json::from_str(&answer.body).during("reading the token")?;
+        let token = read.get("access_token").and_then(Value::as_str);
+        token.map(str::to_owned).ok_or(Failure::Unable(answer.body))
+    }
+}

@@ -1,0 +1,77 @@
+//! A running `pintle serve`.
+
+use std::os::unix::process::ExitStatusExt;
+use std::process::Child;
+use std::sync::mpsc::{Receiver, RecvTimeoutError};
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+
+use crate::report::{Failure, Outcome, While, Wrong};
+
+/// Far beyond what any start takes.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// A server as a process. It is killed when this goes away.
+pub struct Server {
+    child: Child,
+    lines: Receiver<String>,
+    said: Vec<String>,
+}
+
+impl Server {
+    /// A process and what it says.
+    pub fn new(child: Child, lines: Receiver<String>) -> Server {
+        Server { child, lines, said: Vec::new() }
+    }
+
+    /// Waits until it serves, and gives the address; else what it said.
+    pub fn ready(&mut self) -> Result<String, String> {
+        let patience = Instant::now() + PATIENCE;
+        loop {
+            match self.lines.recv_timeout(patience.saturating_duration_since(Instant::now())) {
+                Ok(line) => {
+                    let event: Value = serde_json::from_str(&line).unwrap_or_default();
+                    let is_ready = event.get("message").is_some_and(|said| said == "listening");
+                    self.said.push(line);
+                    if let (true, Some(api)) = (is_ready, event.get("api").and_then(Value::as_str)) {
+                        return Ok(api.trim_start_matches("http://").to_owned());
+                    }
+                }
+                Err(RecvTimeoutError::Timeout) => return Err(format!("it does not start: {:?}", self.said)),
+                Err(RecvTimeoutError::Disconnected) => {
+                    return Err(format!("it ended by itself: {:?}", self.said));
+                }
+            }
+        }
+    }
+
+    /// The same where it must start.
+    pub fn must_be_ready(&mut self) -> Outcome<String> {
+        self.ready().map_err(Failure::Unable)
+    }
+
+    /// Ends it as nothing can prevent, and gives what it said. It must have been running until
+    /// then, without a panic.
+    pub fn kill(mut self, wrong: &mut Wrong) -> Outcome<Vec<String>> {
+        self.child.kill().during("killing the server")?;
+        let status = self.child.wait().during("waiting for the server")?;
+        self.said.extend(self.lines.iter());
+        let said = std::mem::take(&mut self.said);
+        if status.signal() != Some(9) {
+            wrong.add("server ended by itself", format!("{status}: {said:?}"));
+        }
+        if let Some(line) = said.iter().find(|line| line.contains("panicked")) {
+            wrong.add("panic", line);
+        }
+        Ok(said)
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        // It may have been waited for already.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
