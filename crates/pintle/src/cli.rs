@@ -6,6 +6,7 @@ pub mod client;
 pub mod config;
 pub mod dev;
 mod failure;
+pub mod generate;
 pub mod ingest;
 mod listing;
 pub mod machines;
@@ -88,6 +89,7 @@ struct Pintle {
 #[derive(Subcommand)]
 enum Command {
     Dev(dev::Args),
+    Generate(generate::Args),
     Serve(serve::Serve),
     Ingest(ingest::Args),
     Search(search::Args),
@@ -105,6 +107,7 @@ pub fn main() -> ExitCode {
     let pintle = Pintle::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
     match pintle.command {
         Command::Dev(args) => run(dev::run(args)),
+        Command::Generate(args) => args.run().unwrap_or_else(Failure::report),
         Command::Serve(command) => command.run(opening::open).into(),
         Command::Ingest(args) => run(ingest::run(args)),
         Command::Search(args) => run(search::run(args)),

@@ -2,6 +2,7 @@
 //! is what it is made of; the command itself puts it together and prints how to use it.
 
 pub mod ca;
+pub mod format;
 pub mod generator;
 pub mod hosts;
 

@@ -6,80 +6,28 @@
 //! and day that no other has (a developer's has 20); campaigns on k machines, P(k) ∝ k^-1.7;
 //! within a machine the file of rank r is seen with p(r) ∝ (r+30)^-2.0. Ids and hashes depend on
 //! the seed only, times also on when the telemetry ends.
+//!
+//! It streams: a day is made in parts of some ten thousand records, each in order of time, and of
+//! a machine only what it has installed is kept, not its files.
 
 mod campaign;
 mod chance;
 mod file;
+mod law;
 mod machine;
 mod rows;
 mod words;
 
-use std::collections::HashSet;
+use std::collections::{HashSet, VecDeque};
 
 use pintle_model::{AlertId, Record, Sha1, Time};
 
 use campaign::Hit;
-use chance::Chance;
-use machine::{Machine, News, Shelf};
+pub(super) use chance::Chance;
+use law::REPEATED;
+pub use law::{Inventory, Law};
+use machine::{Machine, News, Shelf, Today};
 use rows::Verb;
-
-const SECOND: i64 = 10_000_000;
-const DAY: i64 = 24 * 3600 * SECOND;
-
-/// What is generated.
-#[derive(Clone, Debug)]
-pub struct Law {
-    /// Everything follows from it.
-    pub seed: u64,
-    /// Machines.
-    pub machines: usize,
-    /// Days, the last of which ends at `end`.
-    pub days: i64,
-    /// Events: rows about files, processes, connections and logons. Daily reports, certificates
-    /// and the 2 % of records that arrive twice come on top.
-    pub events: usize,
-    /// Alerts.
-    pub alerts: usize,
-    /// Applications that exist; a machine has about 52 of 2,000.
-    pub applications: usize,
-    /// When the telemetry ends.
-    pub end: Time,
-}
-
-impl Law {
-    /// What `pintle dev` shows: 25 machines, 30 days, 200,000 events, 12 alerts.
-    pub fn demo(end: Time) -> Law {
-        Law { seed: 1, machines: 25, days: 30, events: 200_000, alerts: 12, applications: 2_000, end }
-    }
-
-    /// How a machine's day compares with the 2,000 events for which the numbers of core and
-    /// application files were published.
-    fn scale(&self) -> f64 {
-        let machine_days = (self.machines as f64 * self.days as f64).max(1.0);
-        (self.events as f64 / machine_days / 2_000.0).min(1.0)
-    }
-
-    /// Core files of a build: 1,200 at full scale.
-    fn core_files(&self) -> usize {
-        (1_200.0 * self.scale()).max(40.0) as usize
-    }
-
-    /// Files of a middling application: 33 at full scale.
-    fn application_files(&self) -> f64 {
-        (33.0 * self.scale()).max(1.0)
-    }
-
-    fn day_start(&self, day: i64) -> i64 {
-        self.end.ticks() - (self.days - day) * DAY
-    }
-
-    /// Whether most of a day of the window falls on a Saturday or Sunday.
-    fn is_weekend(&self, day: i64) -> bool {
-        // 1970-01-01 was a Thursday.
-        let weekday = ((self.day_start(day) + DAY / 2).div_euclid(DAY) + 3).rem_euclid(7);
-        weekday >= 5
-    }
-}
 
 /// Ids for which the two questions have an answer.
 #[derive(Clone, Debug)]
@@ -90,20 +38,47 @@ pub struct Example {
     pub file: Sha1,
 }
 
+/// What has been generated so far.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Generated {
+    /// Records, those that arrive twice counted twice.
+    pub records: u64,
+    /// Different files.
+    pub files: u64,
+    /// Pairs of a file and a machine that it was announced on. Under [`Inventory::Whole`] these
+    /// are all pairs there are, but for programs that changed while their machine was off.
+    pub pairs: u64,
+    /// Alerts.
+    pub alerts: u64,
+}
+
 /// The telemetry, a day after the other, in batches of at most [`Generator::BATCH`] records.
 pub struct Generator {
     law: Law,
     machines: Vec<Machine>,
-    hits: Vec<Hit>,
+    example: Option<Example>,
+    /// What campaigns will do, by day and machine.
+    hits: VecDeque<(i64, Hit)>,
     chance: Chance,
     day: i64,
-    /// Machine-days begun, and how many there are in all: events are dealt out evenly over them.
+    /// The parts of the current day, and how many of them are done.
+    parts: usize,
+    part: usize,
+    /// Events that are dealt out evenly over the days of machines that are on.
+    to_deal: usize,
     dealt: u64,
-    to_deal: u64,
-    certified: HashSet<String>,
-    late: Vec<Record>,
+    machine_days: u64,
+    /// What campaigns do today, in the order of time.
+    strikes: VecDeque<(Time, Record)>,
+    campaign_files: HashSet<String>,
+    /// What will arrive a second time.
+    again: Vec<Record>,
     ready: Vec<Record>,
+    generated: Generated,
 }
+
+/// About how many events a part of a day has.
+const PART: usize = 16_000;
 
 impl Generator {
     /// The most records in a batch.
@@ -114,89 +89,133 @@ impl Generator {
         let mut shelf = Shelf::default();
         let machines: Vec<Machine> =
             (0..law.machines).map(|number| Machine::new(&law, number, &mut shelf)).collect();
-        let to_deal = (0..law.days)
-            .map(|day| machines.iter().filter(|machine| machine.is_on(law.is_weekend(day))).count() as u64)
-            .sum();
         let hits = campaign::draw(&law);
-        let chance = Chance::of(law.seed, "delivery", 0);
+        let example = hits.iter().find_map(Hit::example);
+        let example = example
+            .and_then(|(alert, file)| Some(Example { alert: alert.parse().ok()?, file: file.parse().ok()? }));
+        let news = match law.inventory {
+            Inventory::Fitted => 0,
+            Inventory::Whole => {
+                machines.iter().map(|machine| machine.files_in(law.days)).sum::<u64>() as usize
+            }
+        };
+        let struck: usize = hits.iter().map(Hit::event_count).sum();
+        let mut hits: Vec<(i64, Hit)> =
+            hits.into_iter().map(|hit| (law.day_of(law.end - hit.before_end), hit)).collect();
+        hits.sort_by_key(|(day, hit)| (*day, hit.machine));
         Generator {
-            law,
             machines,
-            hits,
-            chance,
-            to_deal,
-            day: 0,
+            example,
+            hits: hits.into(),
+            chance: Chance::of(law.seed, "delivery", 0),
+            day: -1,
+            parts: 0,
+            part: 0,
+            to_deal: law.events.saturating_sub(struck + news),
             dealt: 0,
-            certified: HashSet::new(),
-            late: Vec::new(),
+            machine_days: law.machine_days() as u64,
+            strikes: VecDeque::new(),
+            campaign_files: HashSet::new(),
+            again: Vec::new(),
             ready: Vec::new(),
+            generated: Generated::default(),
+            law,
         }
     }
 
     /// An alert and a file to ask for, if there is any alert.
     pub fn example(&self) -> Option<Example> {
-        let (alert, file) = self.hits.iter().find_map(Hit::example)?;
-        Some(Example { alert: alert.parse().ok()?, file: file.parse().ok()? })
+        self.example.clone()
     }
 
     /// How many days have been generated, of how many.
     pub fn progress(&self) -> (i64, i64) {
-        (self.day, self.law.days)
+        let done = if self.part < self.parts { self.day } else { self.day + 1 };
+        (done.min(self.law.days), self.law.days)
     }
 
-    /// How many events the next machine that is on may have today.
+    /// What has been generated so far.
+    pub fn generated(&self) -> Generated {
+        self.generated
+    }
+
+    /// How many events the next machine that is on may have today, beside those that must be.
     fn deal(&mut self) -> usize {
-        let campaigns: usize = self.hits.iter().map(Hit::event_count).sum();
-        let events = self.law.events.saturating_sub(campaigns) as u64;
-        let upto =
-            |dealt: u64| (u128::from(events) * u128::from(dealt) / u128::from(self.to_deal.max(1))) as usize;
+        let all = self.to_deal as u128;
+        let upto = |dealt: u64| (all * u128::from(dealt) / u128::from(self.machine_days.max(1))) as usize;
         let before = upto(self.dealt);
         self.dealt += 1;
         upto(self.dealt) - before
     }
 
-    fn generate_day(&mut self) {
-        let day = self.day;
+    /// Plans the next day; `false` when there is none.
+    fn begin_day(&mut self) -> bool {
+        if self.day + 1 >= self.law.days {
+            return false;
+        }
         self.day += 1;
-        let weekend = self.law.is_weekend(day);
-        let mut today = Vec::new();
+        let weekend = self.law.is_weekend(self.day);
+        let mut events = 0;
+        let mut strikes = Vec::new();
         for place in 0..self.machines.len() {
             let on = self.machines.get(place).is_some_and(|machine| machine.is_on(weekend));
-            let events = if on { self.deal() } else { 0 };
+            let dealt = if on { self.deal() } else { 0 };
             let Some(machine) = self.machines.get_mut(place) else {
                 continue;
             };
-            machine.begin(&self.law, day);
-            strike(&self.law, day, machine, &self.hits, &mut today);
-            if on {
-                live(&self.law, day, events, machine, &mut self.certified, &mut today);
+            machine.begin(self.day);
+            while let Some((_, hit)) =
+                self.hits.pop_front_if(|(day, hit)| (*day, hit.machine) <= (self.day, machine.number))
+            {
+                strike(&self.law, machine, &hit, &mut self.campaign_files, &mut self.generated, &mut strikes);
             }
+            machine.today = match (on, self.law.inventory) {
+                (false, _) => Today::default(),
+                (true, Inventory::Fitted) => Today::of(dealt, 0, machine),
+                (true, Inventory::Whole) => Today::of(dealt, machine.unseen(), machine),
+            };
+            events += machine.today.events;
         }
-        today.sort_by_key(|(at, _)| *at);
-        self.deliver(today.into_iter().map(|(_, record)| record));
+        strikes.sort_by_key(|(at, _)| *at);
+        self.strikes = strikes.into();
+        (self.part, self.parts) = (0, events.div_ceil(PART).max(1));
+        true
     }
 
-    /// 5 % of what is sent arrives a day or more late, 2 % twice. Alerts come once and at once.
-    fn deliver(&mut self, today: impl Iterator<Item = Record>) {
-        let waiting = std::mem::take(&mut self.late);
-        for record in waiting {
-            if self.day < self.law.days && self.chance.happens(0.3) {
-                self.late.push(record);
-            } else {
-                self.ready.push(record);
-            }
+    /// Makes the next part of the day.
+    fn generate_part(&mut self) {
+        let share = |part: usize| part as f64 / self.parts as f64;
+        let (from, to) = (share(self.part), share(self.part + 1));
+        self.part += 1;
+        let mut made = Vec::with_capacity(PART + PART / 4);
+        for machine in &mut self.machines {
+            let mut living =
+                Living { law: &self.law, day: self.day, machine, generated: &mut self.generated };
+            living.part(from, to, &mut made);
         }
-        for record in today {
-            let is_row = matches!(record, Record::Row(_));
-            if is_row && self.chance.happens(0.02) {
-                self.ready.push(record.clone());
-            }
-            if is_row && self.day < self.law.days && self.chance.happens(0.05) {
-                self.late.push(record);
-            } else {
-                self.ready.push(record);
-            }
+        let end = self.law.moment(self.day, to);
+        let last = self.part == self.parts;
+        while let Some(struck) = self.strikes.pop_front_if(|(at, _)| last || *at < end) {
+            made.push(struck);
         }
+        made.sort_by_key(|(at, _)| *at);
+        self.deliver(made);
+    }
+
+    /// 2 % of what is sent arrives again some time later. Alerts come once.
+    fn deliver(&mut self, made: Vec<(Time, Record)>) {
+        let ready = self.ready.len();
+        self.ready.append(&mut self.again);
+        for (_, record) in made {
+            if matches!(record, Record::Row(_)) && self.chance.happens(REPEATED) {
+                self.again.push(record.clone());
+            }
+            self.ready.push(record);
+        }
+        if self.part == self.parts && self.day + 1 == self.law.days {
+            self.ready.append(&mut self.again);
+        }
+        self.generated.records += (self.ready.len() - ready) as u64;
     }
 }
 
@@ -204,8 +223,8 @@ impl Iterator for Generator {
     type Item = Vec<Record>;
 
     fn next(&mut self) -> Option<Vec<Record>> {
-        while self.ready.len() < Generator::BATCH && self.day < self.law.days {
-            self.generate_day();
+        while self.ready.len() < Generator::BATCH && (self.part < self.parts || self.begin_day()) {
+            self.generate_part();
         }
         let rest = self.ready.split_off(self.ready.len().min(Generator::BATCH));
         let batch = std::mem::replace(&mut self.ready, rest);
@@ -213,65 +232,118 @@ impl Iterator for Generator {
     }
 }
 
-/// An ordinary day of a machine that is on.
-fn live(
-    law: &Law,
+impl Today {
+    /// The day of a machine that is on.
+    fn of(dealt: usize, news: usize, machine: &mut Machine) -> Today {
+        let (phase, report) = (machine.chance.unit(), Some(machine.chance.unit()));
+        Today { events: dealt + news, done: 0, news, phase, report }
+    }
+
+    /// How many events have happened by a share of the day.
+    fn by(&self, share: f64) -> usize {
+        ((self.events as f64).mul_add(share, self.phase) as usize).min(self.events)
+    }
+}
+
+/// An ordinary day of a machine.
+struct Living<'a> {
+    law: &'a Law,
     day: i64,
-    events: usize,
-    machine: &mut Machine,
-    certified: &mut HashSet<String>,
-    out: &mut Vec<(Time, Record)>,
-) {
-    let at = moment(law, day, &mut machine.chance);
-    out.extend(rows::report_rows(machine, at).map(|record| (at, record)));
-    for _ in 0..events {
-        let at = moment(law, day, &mut machine.chance);
-        let Some(by) = machine.next_program() else {
-            return;
-        };
-        let kind = machine.chance.unit();
-        let record = if kind < 0.06 {
-            rows::network_row(machine, at, &by)
-        } else if kind < 0.08 {
-            rows::logon_row(machine, at, &by)
-        } else {
-            let Some((file, news)) = machine.next_file() else {
+    machine: &'a mut Machine,
+    generated: &'a mut Generated,
+}
+
+impl Living<'_> {
+    /// What happens between two shares of the day.
+    fn part(&mut self, from: f64, to: f64, out: &mut Vec<(Time, Record)>) {
+        if let Some(report) = self.machine.today.report.take_if(|report| *report < to) {
+            let at = self.law.moment(self.day, report);
+            out.extend(rows::report_rows(self.machine, at).map(|record| (at, record)));
+        }
+        let today = self.machine.today;
+        let upto = if to >= 1.0 { today.events } else { today.by(to) };
+        for _ in today.done..upto {
+            let at = self.law.moment(self.day, from + (to - from) * self.machine.chance.unit());
+            let at = self.law.lateness(at, self.machine.server, &mut self.machine.chance);
+            if !self.event(at, out) {
                 return;
-            };
-            if let Some(signer) =
-                file.signer.filter(|_| news != News::Repeat && certified.insert(file.sha1.clone()))
-            {
-                out.push((at, rows::certificate_row(machine, at, &file, signer)));
             }
-            let verb = if news == News::Arrival { Verb::Created } else { Verb::of(file.kind, machine) };
-            rows::file_row(machine, at, verb, &file, &by)
+            self.machine.today.done += 1;
+        }
+    }
+
+    /// One event; `false` from a machine without files.
+    fn event(&mut self, at: Time, out: &mut Vec<(Time, Record)>) -> bool {
+        let Some(by) = self.machine.next_program() else {
+            return false;
+        };
+        let news = if self.is_about_news() { self.machine.next_unseen(self.law.seed) } else { None };
+        let record = match news {
+            Some((file, news)) => {
+                self.generated.pairs += 1;
+                if file.is_news() {
+                    self.generated.files += 1;
+                    if let Some(signer) = file.signer {
+                        out.push((at, rows::certificate_row(self.machine, at, &file, signer)));
+                    }
+                }
+                let verb =
+                    if news == News::Arrival { Verb::Created } else { Verb::of(file.kind, self.machine) };
+                rows::file_row(self.machine, at, verb, &file, &by)
+            }
+            None => {
+                let kind = self.machine.chance.unit();
+                if kind < 0.06 {
+                    rows::network_row(self.machine, at, &by)
+                } else if kind < 0.08 {
+                    rows::logon_row(self.machine, at, &by)
+                } else {
+                    let Some(file) = self.machine.next_seen(self.law.seed, self.day) else {
+                        return false;
+                    };
+                    let verb = Verb::of(file.kind, self.machine);
+                    rows::file_row(self.machine, at, verb, &file, &by)
+                }
+            }
         };
         out.push((at, record));
+        true
     }
-}
 
-/// What campaigns do to a machine today.
-fn strike(law: &Law, day: i64, machine: &mut Machine, hits: &[Hit], out: &mut Vec<(Time, Record)>) {
-    let today = law.day_start(day)..law.day_start(day + 1);
-    for hit in hits {
-        if hit.machine != machine.number || !today.contains(&(law.end - hit.before_end).ticks()) {
-            continue;
+    /// Whether the next event is about a file that has not been seen yet.
+    fn is_about_news(&mut self) -> bool {
+        match self.law.inventory {
+            Inventory::Fitted => self.machine.chance.happens(0.5),
+            // Whatever is unseen comes today, anywhere among the events.
+            Inventory::Whole => {
+                let Today { events, done, news, .. } = self.machine.today;
+                let is_news = self.machine.chance.below(events - done) < news;
+                self.machine.today.news -= usize::from(is_news);
+                is_news
+            }
         }
-        let Some(by) = machine.next_program() else {
-            continue;
-        };
-        out.extend(hit.events(machine, law.end, &by));
-        out.extend(hit.alert(machine, law.end, &by));
     }
 }
 
-/// A moment of a day: 80 % of all is done between eight and six.
-fn moment(law: &Law, day: i64, chance: &mut Chance) -> Time {
-    let hour = if chance.happens(0.8) { chance.between(8, 18) } else { (18 + chance.between(0, 14)) % 24 };
-    let clock = hour * 3600 * SECOND + chance.between(0, 3600 * SECOND);
-    // The days of the window begin at any hour, so the clock is laid over the window.
-    let start = law.day_start(day);
-    Time::from_ticks(start + (clock - start).rem_euclid(DAY))
+/// What a campaign does to a machine.
+fn strike(
+    law: &Law,
+    machine: &mut Machine,
+    hit: &Hit,
+    known: &mut HashSet<String>,
+    generated: &mut Generated,
+    out: &mut Vec<(Time, Record)>,
+) {
+    let Some(by) = machine.next_program() else {
+        return;
+    };
+    generated.pairs += hit.files().len() as u64;
+    generated.files += hit.files().iter().filter(|file| known.insert(file.sha1.clone())).count() as u64;
+    out.extend(hit.events(machine, law.end, &by));
+    if let Some(alert) = hit.alert(machine, law.end, &by) {
+        generated.alerts += 1;
+        out.push(alert);
+    }
 }
 
 #[cfg(test)]

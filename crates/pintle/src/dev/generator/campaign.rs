@@ -36,8 +36,8 @@ struct Raised {
     sha1: Vec<bool>,
 }
 
-/// Draws campaigns until as many alerts are raised as asked for. A campaign raises alerts on at
-/// most three of its machines: later ones are then looked for by hand, which is what Pintle is for.
+/// Draws campaigns until as many alerts are raised as asked for. On a machine without an alert a
+/// campaign has to be looked for by hand, which is what Pintle is for.
 pub(super) fn draw(law: &Law) -> Vec<Hit> {
     let mut hits = Vec::new();
     let (mut raised, mut campaign) = (0, 0);
@@ -55,7 +55,7 @@ pub(super) fn draw(law: &Law) -> Vec<Hit> {
                 files.push(dropped(law, story, campaign, machine, extra, &mut chance));
                 sha1.push(!chance.happens(0.05));
             }
-            let alert = (nth < 3 && raised < law.alerts).then(|| {
+            let alert = (nth < law.alerts_a_campaign() && raised < law.alerts).then(|| {
                 raised += 1;
                 Raised {
                     id: format!(
@@ -123,6 +123,11 @@ impl Hit {
     /// that raised an alert.
     pub(super) fn example(&self) -> Option<(&str, &str)> {
         Some((&self.alert.as_ref()?.id, &self.files.first()?.sha1))
+    }
+
+    /// The files that it leaves on the machine.
+    pub(super) fn files(&self) -> &[Arc<File>] {
+        &self.files
     }
 
     /// What was seen: the file arrives, runs, leaves others behind and calls home.
@@ -232,7 +237,7 @@ impl Hit {
                     (evidence::SHA1, if with_sha1 { &file.sha1 } else { "" }),
                     (evidence::SHA256, &file.sha256),
                     (evidence::FILE_NAME, &file.name),
-                    (evidence::FILE_PATH, &file.folder),
+                    (evidence::FILE_PATH, file.folder()),
                     (evidence::DETECTION_STATUS, "Detected"),
                 ],
             )
@@ -253,12 +258,12 @@ impl Hit {
             ran.0.note_text(
                 evidence::PROCESS_COMMAND_LINE,
                 created,
-                Some(&format!("\"{}\"", malicious.path())),
+                Some(&format!("\"{}\"", malicious.path)),
             );
             ran.0.note_plain(evidence::PROCESS_ID, created, Some(4000 + raised.number));
             ran.0.note_time(evidence::PROCESS_CREATION_TIME, created, Some(ran_at));
             ran.0.note_text(evidence::PARENT_PROCESS_FILE_NAME, created, Some(&by.name));
-            ran.0.note_text(evidence::PARENT_PROCESS_FILE_PATH, created, Some(&by.folder));
+            ran.0.note_text(evidence::PARENT_PROCESS_FILE_PATH, created, Some(by.folder()));
             for (member, text) in account {
                 ran.0.note_text(member, created, Some(text));
             }

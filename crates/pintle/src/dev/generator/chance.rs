@@ -7,11 +7,11 @@ use rand_chacha::rand_core::{Rng, SeedableRng};
 use sha2::{Digest, Sha256};
 
 /// The dice of one thing.
-pub(super) struct Chance(ChaCha8Rng);
+pub(in crate::dev) struct Chance(ChaCha8Rng);
 
 impl Chance {
     /// The stream of the `number`th `subject` under `seed`.
-    pub(super) fn of(seed: u64, subject: &str, number: usize) -> Chance {
+    pub(in crate::dev) fn of(seed: u64, subject: &str, number: usize) -> Chance {
         let key = Sha256::new()
             .chain_update(seed.to_le_bytes())
             .chain_update(subject)
@@ -26,7 +26,7 @@ impl Chance {
     }
 
     /// Uniform in 0..n; 0 when there is nothing to choose from.
-    pub(super) fn below(&mut self, n: usize) -> usize {
+    pub(in crate::dev) fn below(&mut self, n: usize) -> usize {
         ((self.unit() * n as f64) as usize).min(n.saturating_sub(1))
     }
 
@@ -36,7 +36,7 @@ impl Chance {
     }
 
     /// True with probability `p`.
-    pub(super) fn happens(&mut self, p: f64) -> bool {
+    pub(in crate::dev) fn happens(&mut self, p: f64) -> bool {
         self.unit() < p
     }
 
@@ -45,17 +45,10 @@ impl Chance {
         items.get(self.below(items.len())).copied().unwrap_or_default()
     }
 
-    /// A place in 0..n by Zipf: p(i) ∝ 1/(i+1).
-    pub(super) fn zipf(&mut self, n: usize) -> usize {
-        let total: f64 = (1..=n).map(|i| 1.0 / i as f64).sum();
-        let mut left = self.unit() * total;
-        for i in 0..n {
-            left -= 1.0 / (i + 1) as f64;
-            if left < 0.0 {
-                return i;
-            }
-        }
-        n.saturating_sub(1)
+    /// A place by Zipf.
+    pub(super) fn zipf(&mut self, law: &Zipf) -> usize {
+        let drawn = self.unit() * law.0.last().copied().unwrap_or_default();
+        law.0.partition_point(|sum| *sum <= drawn).min(law.0.len().saturating_sub(1))
     }
 
     /// A rank in 0..n by the law within a machine, p(r) ∝ (r+30)^-2.0. The sum of the law is
@@ -88,6 +81,20 @@ impl Chance {
         let radius = (-2.0 * (1.0 - self.unit()).ln()).sqrt();
         let normal = radius * (std::f64::consts::TAU * self.unit()).cos();
         median * (spread * normal).exp()
+    }
+}
+
+/// The law p(i) ∝ 1/(i+1) over a number of places: its running sums.
+pub(super) struct Zipf(Vec<f64>);
+
+impl Zipf {
+    /// Over `n` places.
+    pub(super) fn over(n: usize) -> Zipf {
+        let sums = (1..=n).scan(0.0, |sum, i| {
+            *sum += 1.0 / i as f64;
+            Some(*sum)
+        });
+        Zipf(sums.collect())
     }
 }
 

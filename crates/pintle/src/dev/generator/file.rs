@@ -2,6 +2,7 @@
 //! one content, so that they belong together as a real file's do.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use md5::Md5;
 use sha1::Sha1;
@@ -26,7 +27,8 @@ pub(super) enum Kind {
 pub(super) struct File {
     pub(super) kind: Kind,
     pub(super) name: String,
-    pub(super) folder: String,
+    /// The full path, which ends in the name.
+    pub(super) path: String,
     pub(super) size: i64,
     pub(super) product: String,
     pub(super) version: String,
@@ -35,12 +37,18 @@ pub(super) struct File {
     pub(super) sha1: String,
     pub(super) sha256: String,
     pub(super) md5: String,
+    known: AtomicBool,
 }
 
 impl File {
-    /// The full path.
-    pub(super) fn path(&self) -> String {
-        format!("{}\\{}", self.folder, self.name)
+    /// The folder it is in.
+    pub(super) fn folder(&self) -> &str {
+        self.path.strip_suffix(&self.name).unwrap_or(&self.path).trim_end_matches('\\')
+    }
+
+    /// Whether this is the first time that it is heard of anywhere; from then on it is known.
+    pub(super) fn is_news(&self) -> bool {
+        !self.known.swap(true, Ordering::Relaxed)
     }
 }
 
@@ -70,8 +78,8 @@ impl Draft<'_> {
         };
         Arc::new(File {
             kind: self.kind,
+            path: format!("{}\\{}", self.folder, self.name),
             name: self.name,
-            folder: self.folder,
             size: chance.log_normal(median, 1.1) as i64 + 512,
             product: self.product.to_owned(),
             version: self.version,
@@ -79,17 +87,14 @@ impl Draft<'_> {
             sha1: hex(&Sha1::digest(&content)),
             sha256: hex(&Sha256::digest(&content)),
             md5: hex(&Md5::digest(&content)),
+            known: AtomicBool::new(false),
         })
     }
 }
 
 pub(super) fn hex(bytes: &[u8]) -> String {
-    use std::fmt::Write;
-    bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
-        // Writing to a text cannot fail.
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
+    let digit = |half: u8| char::from_digit(u32::from(half), 16).unwrap_or('0');
+    bytes.iter().flat_map(|byte| [digit(byte >> 4), digit(byte & 15)]).collect()
 }
 
 /// How often a product is renewed.
@@ -109,10 +114,61 @@ pub(super) struct Cadence {
 pub(super) struct Software {
     pub(super) cadence: Cadence,
     /// By release, the oldest first; each holds as many files, in the same places.
-    pub(super) releases: Vec<Vec<Arc<File>>>,
+    releases: Vec<Vec<Arc<File>>>,
+    /// How many files each release brought.
+    brought: Vec<u32>,
 }
 
 impl Software {
+    fn new(cadence: Cadence, releases: Vec<Vec<Arc<File>>>) -> Software {
+        let first = releases.first().map(|files| files.len() as u32);
+        let later = releases.windows(2).map(|pair| match pair {
+            [old, new] => old.iter().zip(new).filter(|(old, new)| !Arc::ptr_eq(old, new)).count() as u32,
+            _ => 0,
+        });
+        let brought = first.into_iter().chain(later).collect();
+        Software { cadence, releases, brought }
+    }
+
+    /// How many files it has.
+    pub(super) fn len(&self) -> usize {
+        self.releases.first().map_or(0, Vec::len)
+    }
+
+    /// The file at a place.
+    pub(super) fn file(&self, release: usize, place: usize) -> Option<&Arc<File>> {
+        self.releases.get(release)?.get(place)
+    }
+
+    /// How many files a release brought that were not there before; `None` if there is none such.
+    pub(super) fn brought(&self, release: usize) -> Option<u32> {
+        self.brought.get(release).copied()
+    }
+
+    /// How many files a release brought from a place on.
+    pub(super) fn brought_after(&self, release: usize, place: usize) -> usize {
+        if place == 0 {
+            return self.brought(release).map_or(0, |files| files as usize);
+        }
+        let mut next = place;
+        std::iter::from_fn(|| {
+            let (found, _) = self.brought_from(release, next)?;
+            next = found + 1;
+            Some(found)
+        })
+        .count()
+    }
+
+    /// The first file from a place on that a release brought, and its place.
+    pub(super) fn brought_from(&self, release: usize, place: usize) -> Option<(usize, &Arc<File>)> {
+        let before = release.checked_sub(1).and_then(|before| self.releases.get(before));
+        let is_new = |place: usize, file: &Arc<File>| {
+            before.and_then(|files| files.get(place)).is_none_or(|old| !Arc::ptr_eq(old, file))
+        };
+        let files = self.releases.get(release)?.iter().enumerate();
+        files.skip(place).find(|(place, file)| is_new(*place, file))
+    }
+
     /// The core of an operating system build: `files` of them.
     pub(super) fn core(seed: u64, number: usize, build: i64, files: usize, days: i64) -> Software {
         let mut chance = Chance::of(seed, "build", number);
@@ -125,17 +181,17 @@ impl Software {
         });
         let version = |release: usize| format!("10.0.{build}.{}", 1200 + 37 * release);
         let made = Made { product: &product, signer: Some(words::SYSTEM_PUBLISHER), version: &version };
-        Software { cadence, releases: made.releases(drafts.collect(), cadence, days, &mut chance) }
+        Software::new(cadence, made.releases(drafts.collect(), cadence, days, &mut chance))
     }
 
-    /// The `number`th most popular application, of about `files` files.
-    pub(super) fn application(seed: u64, number: usize, files: f64, days: i64) -> Software {
+    /// The `number`th most popular application, of about `files.0` files, log-normal by `files.1`.
+    pub(super) fn application(seed: u64, number: usize, files: (f64, f64), days: i64) -> Software {
         let mut chance = Chance::of(seed, "application", number);
         // Every 45 days a version replaces 60 % of the files, spread over 10 days.
         let cadence = Cadence { every: 45, spread: 10, share: 0.6, first: chance.between(0, 45) };
         let product = words::application(number, &mut chance);
         let folder = format!("C:\\Program Files\\{product}");
-        let files = (chance.log_normal(files, 0.6).round() as usize).max(1);
+        let files = (chance.log_normal(files.0, files.1).round() as usize).max(1);
         let drafts = (0..files).map(|place| {
             let (kind, name) = words::application_file(&product, place, &mut chance);
             (kind, name, folder.clone())
@@ -145,7 +201,7 @@ impl Software {
         let major = chance.between(1, 24);
         let version = move |release: usize| format!("{major}.{release}.0");
         let made = Made { product: &product, signer, version: &version };
-        Software { cadence, releases: made.releases(drafts, cadence, days, &mut chance) }
+        Software::new(cadence, made.releases(drafts, cadence, days, &mut chance))
     }
 }
 

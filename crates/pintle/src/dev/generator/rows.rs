@@ -136,7 +136,7 @@ pub(super) fn seen_row(
     };
     debug_assert_eq!(row.table_id(), table.id);
     row.set_text(target.name, Some(&file.name));
-    row.set_text(target.folder, Some(&file.path()));
+    row.set_text(target.folder, Some(&file.path));
     row.set_text(target.sha1, Some(&file.sha1).filter(|_| with_sha1).map(String::as_str));
     row.set_text(target.sha256, Some(&file.sha256));
     row.set_text(target.md5, Some(&file.md5));
@@ -149,7 +149,7 @@ pub(super) fn seen_row(
             row.set_text(process::PROCESS_VERSION_INFO_PRODUCT_NAME, Some(&file.product));
             row.set_text(process::PROCESS_VERSION_INFO_PRODUCT_VERSION, Some(&file.version));
             row.set_long(process::PROCESS_ID, Some(machine.chance.between(1_000, 30_000)));
-            row.set_text(process::PROCESS_COMMAND_LINE, Some(&format!("\"{}\"", file.path())));
+            row.set_text(process::PROCESS_COMMAND_LINE, Some(&format!("\"{}\"", file.path)));
             row.set_time(process::PROCESS_CREATION_TIME, Some(at));
             row.set_text(process::ACCOUNT_DOMAIN, Some(words::ACCOUNT_DOMAIN));
             row.set_text(process::ACCOUNT_NAME, Some(&machine.account));
@@ -169,7 +169,7 @@ fn initiate(row: &mut Row, columns: &Initiator, machine: &mut Machine, at: Time,
     row.set_text(columns.sha256, Some(&by.sha256));
     row.set_text(columns.md5, Some(&by.md5));
     row.set_text(columns.name, Some(&by.name));
-    row.set_text(columns.folder, Some(&by.path()));
+    row.set_text(columns.folder, Some(&by.path));
     row.set_text(columns.command_line, Some(&by.name));
     row.set_long(columns.id, Some(machine.chance.between(400, 30_000)));
     row.set_time(columns.created, Some(at - std::time::Duration::from_secs(running_for.unsigned_abs())));

@@ -3,6 +3,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use pintle_model::tables::{device_file_events, device_image_load_events, device_process_events};
 use pintle_model::{Alert, Row};
 
+use super::law::DAY;
 use super::*;
 
 /// 2026-01-15 was a Thursday.
@@ -239,4 +240,109 @@ fn the_example_has_an_answer_to_both_questions() {
     let totals = store.totals(&scope).unwrap();
     assert_eq!((totals.machines, totals.alerts), (25, 12));
     assert!(store.conflicts(&scope).unwrap().is_empty());
+}
+
+/// 2026-01-16 was a Friday, so that no machine is off when it ends.
+fn friday() -> Time {
+    Time::parse("2026-01-16T23:31:00Z").unwrap()
+}
+
+#[test]
+fn a_fleet_has_the_published_number_of_files_and_pairs() {
+    // telemetry.md §4: 3.75 million files, 93.5 % of them on one machine, and 95 million pairs at
+    // 10,000 machines and 180 days; a tenth of the pairs at 1,000 machines.
+    let generator = Generator::new(Law::fleet(1_000, 180, 600, friday()));
+    let pairs: u64 = generator.machines.iter().map(|machine| machine.files_in(180)).sum();
+    assert!((9_000_000..10_000_000).contains(&pairs), "{pairs}");
+    let own: usize = generator.machines.iter().map(|machine| machine.own_files(180)).sum();
+    assert_eq!(own, 180 * (950 + 50 * 20));
+    let alerts = generator.hits.iter().filter(|(_, hit)| hit.example().is_some()).count();
+    assert_eq!(alerts, 3_600);
+}
+
+#[test]
+fn what_a_fleet_sees_is_what_was_counted() {
+    let law = Law { alerts: 10, ..Law::fleet(30, 14, 0, friday()) };
+    let planned: u64 = Generator::new(law.clone()).machines.iter().map(|machine| machine.files_in(14)).sum();
+    let mut generator = Generator::new(law);
+    let (mut pairs, mut files, mut records) = (BTreeSet::new(), BTreeMap::<String, usize>::new(), 0);
+    for record in generator.by_ref().flatten() {
+        records += 1;
+        let Record::Row(row) = record else { continue };
+        for name in ["SHA256", "InitiatingProcessSHA256"] {
+            let Some((column, _)) = row.table().unwrap().column(name) else { continue };
+            let Some(hash) = row.text(column) else { continue };
+            let machine = row.text(device_process_events::DEVICE_ID).unwrap();
+            if pairs.insert((hash.to_owned(), machine.to_owned())) {
+                *files.entry(hash.to_owned()).or_default() += 1;
+            }
+        }
+    }
+    let generated = generator.generated();
+    assert_eq!(generated.records, records);
+    assert_eq!(generated.pairs, pairs.len() as u64);
+    assert_eq!(generated.files, files.len() as u64);
+    assert_eq!(generated.alerts, 10);
+    let campaigns = generated.pairs - planned;
+    assert!((10..100).contains(&campaigns), "{campaigns} beside {planned}");
+    // A file in a campaign is on two machines or more.
+    assert!(files.values().any(|machines| *machines == 30));
+}
+
+#[test]
+fn news_comes_on_its_first_day_and_repeats_fill_the_rest() {
+    let law = Law { alerts: 0, ..Law::fleet(4, 5, 300, friday()) };
+    let (mut first, mut events) = (BTreeMap::<(String, String), i64>::new(), 0);
+    let (mut late, mut settled, mut without_sha1, mut repeats) = (0, 0, 0, 0);
+    let mut reports = BTreeSet::new();
+    let mut last = Time::MIN;
+    for row in generate(law.clone()).rows {
+        let name = row.table().unwrap().name;
+        if !["DeviceProcessEvents", "DeviceImageLoadEvents", "DeviceFileEvents"].contains(&name) {
+            continue;
+        }
+        events += 1;
+        let text = |name: &str| row.text(row.table().unwrap().column(name).unwrap().0).map(str::to_owned);
+        let at = row.time(device_process_events::TIMESTAMP).unwrap();
+        let (report, _) = row.table().unwrap().column("ReportId").unwrap();
+        let machine = text("DeviceId").unwrap();
+        repeats += usize::from(!reports.insert((machine.clone(), row.long(report))));
+        without_sha1 += usize::from(text("SHA1").is_none());
+        // In the first two days there is not yet enough behind to be late from.
+        if law.day_of(last) >= 2 {
+            settled += 1;
+            late += usize::from(at < last);
+        }
+        last = last.max(at);
+        first.entry((text("SHA256").unwrap(), machine)).or_insert(law.day_of(at));
+    }
+    let share = |count: usize| count as f64 / events as f64;
+    assert!((0.22..0.28).contains(&share(without_sha1)), "{}", share(without_sha1));
+    assert!((0.01..0.03).contains(&share(repeats)), "{}", share(repeats));
+    // 5 % late, and 2 % sent again later.
+    let late = f64::from(late) / f64::from(settled);
+    assert!((0.055..0.085).contains(&late), "{late}");
+    let on_the_first = first.values().filter(|day| **day == 0).count();
+    assert!(on_the_first * 10 > first.len() * 9, "{on_the_first} of {}", first.len());
+    // All 300 sightings a day are there, or as many as it takes to show what is new.
+    let least = law.events.max(first.len()) as f64;
+    assert!((0.85..1.05).contains(&(events as f64 / least)), "{events} of {least}");
+}
+
+#[test]
+#[ignore = "a measurement: run it with --release --nocapture"]
+fn how_fast_records_are_made() {
+    let end = friday();
+    for law in [Law::fleet(1_000, 30, 2_000, end).thinned(3_000_000), Law::fleet(1_000, 3, 2_000, end)] {
+        let began = std::time::Instant::now();
+        let mut generator = Generator::new(law);
+        eprintln!("set up in {:?}", began.elapsed());
+        let began = std::time::Instant::now();
+        let mut records = 0;
+        for batch in generator.by_ref() {
+            records += batch.len();
+        }
+        let rate = records as f64 / began.elapsed().as_secs_f64();
+        eprintln!("{:?} {rate:.0} records/s", generator.generated());
+    }
 }

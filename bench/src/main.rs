@@ -1,0 +1,57 @@
+//! Measurements at scale, a command each. What they measure and how stands in `bench/README.md`.
+
+mod feed;
+mod lookups;
+mod machine;
+mod scale;
+mod visible;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+/// Whatever stops a measurement.
+type Failure = Box<dyn std::error::Error + Send + Sync>;
+
+/// Measures Pintle at scale.
+#[derive(Parser)]
+#[command(name = "pintle-bench")]
+enum Command {
+    /// Fill a store by the law: what it costs, how large it gets, how soon it opens
+    Scale(scale::Args),
+    /// Ask two filled stores in turn which machines have seen a file
+    Lookups(lookups::Args),
+    /// How soon a file that is sent to a running server is found
+    Visible(visible::Args),
+    /// Part of `scale`: write the law's batches to standard output
+    #[command(hide = true)]
+    Feed(feed::Fleet),
+    /// Part of `scale`: append batches from standard input
+    #[command(hide = true)]
+    Fill(scale::Folder),
+    /// Part of `scale`: open a store and close it
+    #[command(hide = true)]
+    Open(scale::Folder),
+}
+
+fn main() -> ExitCode {
+    // The server that `visible` asks is `pintle dev`, as it is.
+    if std::env::args().nth(1).as_deref() == Some("dev") {
+        return pintle::cli::main();
+    }
+    let ended = match Command::parse() {
+        Command::Scale(args) => args.run(),
+        Command::Lookups(args) => args.run(),
+        Command::Visible(args) => args.run(),
+        Command::Feed(fleet) => feed::write(fleet),
+        Command::Fill(folder) => scale::fill(folder),
+        Command::Open(folder) => scale::open(folder),
+    };
+    match ended {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
