@@ -9,7 +9,7 @@ use serde::Deserialize;
 
 use crate::defender;
 use crate::format::{Decoded, Format, Problem};
-use crate::json::{Json, Object};
+use crate::json::{Json, Object, Plain, Scalar};
 
 pub static FORMAT: Format = Format {
     name: "mde-streaming",
@@ -18,7 +18,7 @@ pub static FORMAT: Format = Format {
     decode,
 };
 
-/// What is kept of a record, read in one pass over it.
+/// What is kept of a record.
 #[derive(Deserialize)]
 struct Envelope<'a> {
     #[serde(borrow)]
@@ -29,10 +29,35 @@ struct Envelope<'a> {
 
 fn decode(record: &[u8]) -> Result<Decoded, Problem> {
     let text = str::from_utf8(record).map_err(|_| Problem::from("not UTF-8"))?;
+    if let Some(decoded) = decode_plain(text) {
+        return decoded;
+    }
     match serde_json::from_str(text) {
         Ok(Envelope { category, properties }) => defender::row(table(&category)?, &properties),
         Err(_) => decode_by_members(text),
     }
+}
+
+/// A record as nearly all are, straight into its row; `None` for any other.
+fn decode_plain(text: &str) -> Option<Result<Decoded, Problem>> {
+    let mut record = Plain::open(text)?;
+    let mut room = String::new();
+    let (mut table, mut decoded) = (None, None);
+    while let Some(name) = record.member(["category", "properties"])? {
+        match name {
+            "category" if table.is_none() => match record.scalar(&mut room)? {
+                Scalar::Text(category) => table = Some(self::table(category).ok()?),
+                _ => return None,
+            },
+            "properties" if decoded.is_none() => {
+                record.open_object()?;
+                decoded = Some(defender::plain_row(table?, &mut record, text.len())?);
+            }
+            "category" | "properties" => return None,
+            _ => _ = record.scalar(&mut room)?,
+        }
+    }
+    decoded.filter(|_| record.is_at_end())
 }
 
 /// The same in two passes, for records that repeat a member, and to say what is wrong with one.
