@@ -6,7 +6,7 @@ use std::borrow::Cow;
 use pintle_model::{AlertId, ColumnId, ColumnType, MachineId, Record, Row, Table, Time, tables};
 
 use crate::format::{Decoded, Problem};
-use crate::json::{self, Object, Plain};
+use crate::json::{self, Next, Object, Plain};
 use crate::machine;
 
 const DEVICE_ID: &str = "DeviceId";
@@ -44,21 +44,28 @@ pub fn plain_row(
     members: &mut Plain<'_>,
     record_bytes: usize,
 ) -> Option<Result<Decoded, Problem>> {
-    // Names and punctuation are about half of a record.
-    let mut row = Row::with_room(table, record_bytes / 2);
+    // The rest of a record is names and punctuation.
+    let mut row = Row::with_room(table, record_bytes / 3);
     let (mut id, mut room) = (String::new(), String::new());
+    let device = table.column(DEVICE_ID).map(|(column, _)| column);
     let mut last = None;
-    while let Some(name) = members.member(table.likely_names_after(last))? {
-        let found = table.column_after(name, last);
+    loop {
+        let likely = table.likely_after(last);
+        let next = members.member(likely.map(|column| table.name(column).unwrap_or_default()))?;
+        let found = match next {
+            Next::End => break,
+            Next::Likely(place) => likely.get(place).copied(),
+            Next::Member(name) => table.column(name).map(|(column, _)| column),
+        };
         let text = members.scalar(&mut room)?.text();
-        let Some((column, ty)) = found else { continue };
-        last = Some(column);
+        let Some(column) = found else { continue };
+        last = found;
         let Some(text) = text else { continue };
-        if name == DEVICE_ID {
+        if found == device {
             id.clear();
             id.push_str(text);
-        } else {
-            put(&mut row, column, ty, text);
+        } else if let Some(about) = table.columns.get(usize::from(column.0)) {
+            put(&mut row, column, about.ty, text);
         }
     }
     row.time(tables::device_events::TIMESTAMP)?;

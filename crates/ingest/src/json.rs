@@ -11,7 +11,7 @@ use serde_json::value::RawValue;
 
 use crate::format::Problem;
 
-pub use plain::{Plain, Scalar};
+pub use plain::{Next, Plain, Scalar};
 
 /// An object's members in the order they came.
 pub struct Object<'a> {

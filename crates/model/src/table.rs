@@ -83,18 +83,16 @@ impl Table {
         Some((column, self.columns.get(usize::from(column.0))?.ty))
     }
 
-    /// The columns that a row most likely names after `hint`.
-    fn likely_after(&self, hint: Option<ColumnId>) -> [ColumnId; 2] {
-        let [published, by_name] = match hint {
-            Some(hint) => [Some(hint.0 + 1), self.next_by_name.get(usize::from(hint.0)).copied()],
-            None => [Some(0), self.by_name.first().copied()],
-        };
-        [ColumnId(published.unwrap_or_default()), ColumnId(by_name.unwrap_or_default())]
-    }
-
-    /// The names of these, for those who would rather compare than look one up.
-    pub fn likely_names_after(&self, hint: Option<ColumnId>) -> [&'static str; 2] {
-        self.likely_after(hint).map(|column| self.name(column).unwrap_or_default())
+    /// The columns that a row most likely names after `hint`: the next as published, the next by
+    /// the alphabet.
+    pub fn likely_after(&self, hint: Option<ColumnId>) -> [ColumnId; 2] {
+        match hint {
+            Some(ColumnId(place)) => {
+                let by_name = self.next_by_name.get(usize::from(place)).copied().unwrap_or_default();
+                [ColumnId(place.wrapping_add(1)), ColumnId(by_name)]
+            }
+            None => [ColumnId(0), ColumnId(self.by_name.first().copied().unwrap_or_default())],
+        }
     }
 
     /// The name of a column.

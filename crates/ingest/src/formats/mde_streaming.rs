@@ -9,7 +9,7 @@ use serde::Deserialize;
 
 use crate::defender;
 use crate::format::{Decoded, Format, Problem};
-use crate::json::{Json, Object, Plain, Scalar};
+use crate::json::{Json, Next, Object, Plain, Scalar};
 
 pub static FORMAT: Format = Format {
     name: "mde-streaming",
@@ -43,18 +43,19 @@ fn decode_plain(text: &str) -> Option<Result<Decoded, Problem>> {
     let mut record = Plain::open(text)?;
     let mut room = String::new();
     let (mut table, mut decoded) = (None, None);
-    while let Some(name) = record.member(["category", "properties"])? {
-        match name {
-            "category" if table.is_none() => match record.scalar(&mut room)? {
+    loop {
+        match record.member(["category", "properties"])? {
+            Next::End => break,
+            Next::Likely(0) if table.is_none() => match record.scalar(&mut room)? {
                 Scalar::Text(category) => table = Some(self::table(category).ok()?),
                 _ => return None,
             },
-            "properties" if decoded.is_none() => {
+            Next::Likely(1) if decoded.is_none() => {
                 record.open_object()?;
                 decoded = Some(defender::plain_row(table?, &mut record, text.len())?);
             }
-            "category" | "properties" => return None,
-            _ => _ = record.scalar(&mut room)?,
+            Next::Likely(_) => return None,
+            Next::Member(_) => _ = record.scalar(&mut room)?,
         }
     }
     decoded.filter(|_| record.is_at_end())

@@ -4,11 +4,22 @@
 
 use memchr::{memchr, memchr2};
 
-/// What is left of the text.
+/// A text, and how far it was read.
 pub struct Plain<'a> {
-    left: &'a str,
+    text: &'a str,
+    at: usize,
     /// A comma or the end comes next.
     after_member: bool,
+}
+
+/// What comes next in an object.
+pub enum Next<'a> {
+    /// A member of one of the names that it might have had, by that name's place among them.
+    Likely(usize),
+    /// A member of another name.
+    Member(&'a str),
+    /// The object's end.
+    End,
 }
 
 /// A member's value.
@@ -38,7 +49,7 @@ impl<'a> Plain<'a> {
         if text.bytes().fold(false, |any, byte| any | (byte < b' ')) {
             return None;
         }
-        let mut plain = Plain { left: text, after_member: false };
+        let mut plain = Plain { text, at: 0, after_member: false };
         plain.open_object()?;
         Some(plain)
     }
@@ -50,36 +61,36 @@ impl<'a> Plain<'a> {
         Some(())
     }
 
-    /// The text up to the end of the object that was begun last; the next member's name or, where
-    /// there is none, `Some(None)`. `likely` are names that it might have.
-    #[expect(clippy::option_option, reason = "what cannot be read is not an end")]
-    pub fn member(&mut self, likely: [&str; 2]) -> Option<Option<&'a str>> {
+    /// What comes next in the object that was begun last and did not end; its value comes after
+    /// it. `likely` are names that it might have.
+    pub fn member(&mut self, likely: [&str; 2]) -> Option<Next<'a>> {
         match self.next()? {
             b'}' => {
-                self.skip(1)?;
+                self.at += 1;
                 self.after_member = true;
-                return Some(None);
+                return Some(Next::End);
             }
-            b',' if self.after_member => {
-                self.skip(1)?;
-                self.after_member = false;
-                self.next();
-            }
+            b',' if self.after_member => self.at += 1,
             _ if self.after_member => return None,
             _ => {}
         }
-        let inside = self.left.strip_prefix('"')?;
-        let name = match likely.into_iter().find(|name| is_next(inside, name)) {
-            Some(likely) => inside.get(..likely.len())?,
-            None => inside.get(..memchr(b'"', inside.as_bytes())?)?,
+        self.pass(b'"')?;
+        let inside = self.text.as_bytes().get(self.at..)?;
+        let (next, length) = match likely.iter().position(|name| is_next(inside, name.as_bytes())) {
+            Some(place) => (Next::Likely(place), likely.get(place)?.len()),
+            None => {
+                let length = memchr(b'"', inside)?;
+                let name = self.text.get(self.at..self.at + length)?;
+                if memchr(b'\\', name.as_bytes()).is_some() {
+                    return None;
+                }
+                (Next::Member(name), length)
+            }
         };
-        self.left = inside.get(name.len() + 1..)?;
-        if name.contains('\\') {
-            return None;
-        }
+        self.at += length + 1;
         self.pass(b':')?;
         self.after_member = true;
-        Some(Some(name))
+        Some(next)
     }
 
     /// The value that comes next. A text with escapes is unescaped into `room`.
@@ -89,18 +100,20 @@ impl<'a> Plain<'a> {
     {
         match self.next()? {
             b'"' => {
-                let inside = self.left.get(1..)?;
-                let end = memchr2(b'"', b'\\', inside.as_bytes())?;
-                if inside.as_bytes().get(end) == Some(&b'"') {
-                    self.left = inside.get(end + 1..)?;
-                    return Some(Scalar::Text(inside.get(..end)?));
+                let begin = self.at + 1;
+                let inside = self.text.as_bytes().get(begin..)?;
+                let end = memchr2(b'"', b'\\', inside)?;
+                if inside.get(end) == Some(&b'"') {
+                    self.at = begin + end + 1;
+                    return Some(Scalar::Text(self.text.get(begin..begin + end)?));
                 }
-                self.left = unescape(inside, end, room)?;
+                self.at += 1;
+                self.unescape(end, room)?;
                 Some(Scalar::Text(room))
             }
-            b'n' => self.word("null").map(|_| Scalar::Null),
-            b't' => self.word("true").map(Scalar::Word),
-            b'f' => self.word("false").map(Scalar::Word),
+            b'n' => self.word(b"null").map(|_| Scalar::Null),
+            b't' => self.word(b"true").map(Scalar::Word),
+            b'f' => self.word(b"false").map(Scalar::Word),
             _ => self.number().map(Scalar::Word),
         }
     }
@@ -110,85 +123,81 @@ impl<'a> Plain<'a> {
         self.next().is_none()
     }
 
-    fn word(&mut self, word: &str) -> Option<&'a str> {
-        let found = self.left.get(..word.len()).filter(|found| *found == word)?;
-        self.skip(word.len())?;
-        Some(found)
+    fn word(&mut self, word: &[u8]) -> Option<&'a str> {
+        self.text.as_bytes().get(self.at..)?.starts_with(word).then_some(())?;
+        let begin = self.at;
+        self.at += word.len();
+        self.text.get(begin..self.at)
     }
 
     /// A whole number short enough that nothing about it can be wrong.
     fn number(&mut self) -> Option<&'a str> {
-        let sign = usize::from(self.left.starts_with('-'));
-        let digits = self.left.get(sign..)?;
-        let count = digits.bytes().take(19).take_while(u8::is_ascii_digit).count();
-        if count == 0 || count > 18 || (count > 1 && digits.starts_with('0')) {
+        let begin = self.at;
+        let digits = self.text.as_bytes().get(begin..)?;
+        let digits = digits.strip_prefix(b"-").unwrap_or(digits);
+        let count = digits.iter().take(19).take_while(|byte| byte.is_ascii_digit()).count();
+        if count == 0 || count > 18 || (count > 1 && digits.starts_with(b"0")) {
             return None;
         }
-        let number = self.left.get(..sign + count)?;
-        self.skip(number.len())?;
-        matches!(self.left.as_bytes().first(), Some(b',' | b'}' | b' ')).then_some(number)
+        self.at = self.text.len() - digits.len() + count;
+        matches!(digits.get(count), Some(b',' | b'}' | b' ')).then_some(())?;
+        self.text.get(begin..self.at)
+    }
+
+    /// Unescapes a string into `room`, from here to its quote; the first backslash is after so many
+    /// bytes.
+    fn unescape(&mut self, mut plain: usize, room: &mut String) -> Option<()> {
+        room.clear();
+        loop {
+            room.push_str(self.text.get(self.at..self.at + plain)?);
+            self.at += plain + 2;
+            let code = *self.text.as_bytes().get(self.at - 1)?;
+            room.push(match code {
+                b'"' | b'\\' | b'/' => char::from(code),
+                b'n' => '\n',
+                b'r' => '\r',
+                b't' => '\t',
+                b'b' => '\u{8}',
+                b'f' => '\u{c}',
+                b'u' => {
+                    let digits = self.text.get(self.at..self.at + 4)?;
+                    if !digits.bytes().all(|digit| digit.is_ascii_hexdigit()) {
+                        return None;
+                    }
+                    self.at += 4;
+                    // Not half a UTF-16 pair.
+                    char::from_u32(u32::from_str_radix(digits, 16).ok()?)?
+                }
+                _ => return None,
+            });
+            let left = self.text.as_bytes().get(self.at..)?;
+            plain = memchr2(b'"', b'\\', left)?;
+            if left.get(plain) == Some(&b'"') {
+                room.push_str(self.text.get(self.at..self.at + plain)?);
+                self.at += plain + 1;
+                return Some(());
+            }
+        }
     }
 
     /// The next byte that is no space; spaces before it are passed.
     fn next(&mut self) -> Option<u8> {
         loop {
-            let byte = *self.left.as_bytes().first()?;
+            let byte = *self.text.as_bytes().get(self.at)?;
             if byte != b' ' {
                 return Some(byte);
             }
-            self.skip(1)?;
+            self.at += 1;
         }
     }
 
     fn pass(&mut self, byte: u8) -> Option<()> {
-        if self.next()? != byte {
-            return None;
-        }
-        self.skip(1)?;
-        self.next().map(|_| ())
-    }
-
-    fn skip(&mut self, count: usize) -> Option<()> {
-        self.left = self.left.get(count..)?;
+        (self.next()? == byte).then_some(())?;
+        self.at += 1;
         Some(())
     }
 }
 
-fn is_next(inside: &str, name: &str) -> bool {
-    inside.as_bytes().get(name.len()) == Some(&b'"') && inside.as_bytes().starts_with(name.as_bytes())
-}
-
-/// Unescapes a string into `room`, from its first byte to its quote; the first backslash is at
-/// `escape`. Returns what is left after the quote.
-fn unescape<'a>(mut inside: &'a str, mut escape: usize, room: &mut String) -> Option<&'a str> {
-    room.clear();
-    loop {
-        room.push_str(inside.get(..escape)?);
-        let code = *inside.as_bytes().get(escape + 1)?;
-        let mut taken = 2;
-        room.push(match code {
-            b'"' | b'\\' | b'/' => char::from(code),
-            b'n' => '\n',
-            b'r' => '\r',
-            b't' => '\t',
-            b'b' => '\u{8}',
-            b'f' => '\u{c}',
-            b'u' => {
-                taken = 6;
-                let digits = inside.get(escape + 2..escape + 6)?;
-                if !digits.bytes().all(|digit| digit.is_ascii_hexdigit()) {
-                    return None;
-                }
-                // Not half a UTF-16 pair.
-                char::from_u32(u32::from_str_radix(digits, 16).ok()?)?
-            }
-            _ => return None,
-        });
-        inside = inside.get(escape + taken..)?;
-        escape = memchr2(b'"', b'\\', inside.as_bytes())?;
-        if inside.as_bytes().get(escape) == Some(&b'"') {
-            room.push_str(inside.get(..escape)?);
-            return inside.get(escape + 1..);
-        }
-    }
+fn is_next(inside: &[u8], name: &[u8]) -> bool {
+    inside.get(name.len()) == Some(&b'"') && inside.starts_with(name)
 }
