@@ -28,6 +28,8 @@ use std::ops::Range;
 use foldhash::fast::RandomState;
 use pintle_model::{Cell, ColumnId, ColumnType, Record, Row, Table, TableId, Time};
 
+use crate::Batch;
+
 const ALERT: u64 = 0;
 const NEW_SHAPE: u64 = 1;
 const FIRST_SHAPE: u64 = 2;
@@ -154,8 +156,7 @@ pub(super) fn read(bytes: &[u8]) -> Option<(Vec<Record>, &[u8])> {
     let mut reader =
         Reader { left: bytes, shapes: Vec::new(), texts: String::new(), places: Vec::new(), time: 0 };
     let count = reader.size()?;
-    // A record is at least a byte, so a count that is not true asks for no more than there is.
-    let mut records = Vec::with_capacity(count.min(bytes.len()));
+    let mut records = Vec::with_capacity(count.min(Batch::MAX_RECORDS));
     for _ in 0..count {
         records.push(reader.record()?);
     }
@@ -264,5 +265,82 @@ impl<'a> Reader<'a> {
             }
             shift += 7;
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use pintle_model::tables::{device_file_events as file, device_info as info};
+    use pintle_model::{Alert, Facts};
+
+    use super::*;
+
+    fn records() -> Vec<Record> {
+        let digits = "0123456789abcdef".repeat(4);
+        let texts = ["a", "", &digits, &digits[..16], &digits[..15], &digits[..17], "ABCDEF0123456789", "é"];
+        let mut records = Vec::new();
+        for (number, text) in (0..).zip(texts.iter().chain(&texts)) {
+            let mut row = Row::new(if number % 3 == 0 { &info::TABLE } else { &file::TABLE });
+            let extremes = [i64::MIN, -1, 0, 1, i64::MAX];
+            let number = extremes[number % extremes.len()];
+            row.set(file::TIMESTAMP, Cell::Time(Time::from_ticks(number)));
+            row.set_text(file::DEVICE_ID, Some(text));
+            row.set_text(file::DEVICE_NAME, Some(text));
+            if row.table_id() == file::TABLE.id {
+                row.set(file::FILE_SIZE, Cell::Long(number));
+                row.set(
+                    file::INITIATING_PROCESS_CREATION_TIME,
+                    Cell::Time(Time::from_ticks(-number.max(-7))),
+                );
+                row.set(file::IS_AZURE_INFO_PROTECTION_APPLIED, Cell::Bool(number > 0));
+                row.set_text(file::MACHINE_GROUP, Some(text));
+            }
+            records.push(Record::Row(row));
+        }
+        let alert = Alert { id: "a".parse().unwrap(), facts: Facts::default(), evidence: Vec::new() };
+        records.insert(7, Record::Alert(alert));
+        records
+    }
+
+    #[test]
+    fn records_read_back_as_they_were() {
+        let records = records();
+        let mut bytes = Vec::new();
+        write(&records, &mut bytes).unwrap();
+        let written = bytes.len();
+        bytes.extend_from_slice(b"after");
+        assert_eq!(read(&bytes), Some((records, &b"after"[..])));
+        for length in 0..written {
+            assert_eq!(read(&bytes[..length]), None, "{length} bytes");
+        }
+    }
+
+    #[test]
+    fn bytes_that_nobody_wrote_are_read_without_a_panic() {
+        let mut bytes = Vec::new();
+        write(&records(), &mut bytes).unwrap();
+        for place in 0..bytes.len() {
+            for change in [0x01, 0x80, 0xff] {
+                let mut changed = bytes.clone();
+                changed[place] ^= change;
+                read(&changed);
+            }
+        }
+    }
+
+    #[test]
+    fn what_repeats_is_written_once() {
+        let length = |count| {
+            let mut row = Row::new(&file::TABLE);
+            row.set_text(file::SHA1, Some(&"5a".repeat(20)));
+            row.set_text(file::SHA256, Some(&"a5".repeat(32)));
+            let mut bytes = Vec::new();
+            write(&vec![Record::Row(row); count], &mut bytes).unwrap();
+            bytes.len()
+        };
+        // The digits of both take half as many bytes; a repeated row a number for each cell and one for
+        // its shape.
+        assert!(length(1) < 52 + 16, "{}", length(1));
+        assert_eq!(length(101) - length(1), 100 * 3);
     }
 }
