@@ -222,11 +222,8 @@ impl Batches {
         let report: Value = serde_json::from_str(&answer.body).during("reading a report")?;
         let count = |what: &str| report.pointer(what).and_then(Value::as_u64);
         let files = u64::from(FILES);
-        let expected = [
-            ("/repeatedBatches", 1),
-            ("/totals/machines", held),
-            ("/totals/files", held * files + 1),
-        ];
+        let expected =
+            [("/repeatedBatches", 1), ("/totals/machines", held), ("/totals/files", held * files + 1)];
         for (what, expected) in expected {
             if count(what) != Some(expected) {
                 wrong.add("wrong count", format!("{what}: {:?}, not {expected}", count(what)));

@@ -1,6 +1,8 @@
 //! One JSON record as its members: names and values borrowed from the record's bytes, and a value
 //! only unescaped when somebody asks for it. Most of a log line is never asked for.
 
+mod plain;
+
 use std::borrow::Cow;
 use std::fmt;
 
@@ -8,6 +10,8 @@ use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
 use crate::format::Problem;
+
+pub use plain::{Next, Plain, Scalar};
 
 /// An object's members in the order they came.
 pub struct Object<'a> {

@@ -271,8 +271,11 @@ fn names_a_file_in(row: &Row) -> bool {
     };
     columns.iter().any(|[sha1, sha256, md5]| {
         let text = |column: &Option<ColumnId>| column.and_then(|column| row.text(column));
-        let (sha1, sha256, md5) = (text(sha1), text(sha256), text(md5));
-        (sha1.is_some() || sha256.is_some() || md5.is_some()) && !Hashes::read(sha1, sha256, md5).is_empty()
+        let is_usable = |hashes: Hashes| !hashes.is_empty();
+        // Whichever comes first is enough.
+        text(sha1).is_some_and(|text| is_usable(Hashes::read(Some(text), None, None)))
+            || text(sha256).is_some_and(|text| is_usable(Hashes::read(None, Some(text), None)))
+            || text(md5).is_some_and(|text| is_usable(Hashes::read(None, None, Some(text))))
     })
 }
 

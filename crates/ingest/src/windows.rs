@@ -129,7 +129,7 @@ impl WindowsEvent<'_> {
             }
         }
         if let Some(column) = mapping.rest {
-            row.set(column, Cell::Text(rest.close().into()));
+            row.set(column, Cell::Text(&rest.close()));
         }
         Ok(Decoded::Record(Record::Row(row)))
     }

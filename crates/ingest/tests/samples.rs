@@ -77,9 +77,9 @@ fn render(record: &Record) -> Value {
             cells.insert("".into(), table.name.into());
             for (column, cell) in row.cells() {
                 let value = match cell {
-                    Cell::Text(text) => Value::from(&**text),
-                    Cell::Long(number) => Value::from(*number),
-                    Cell::Bool(value) => Value::from(*value),
+                    Cell::Text(text) => Value::from(text),
+                    Cell::Long(number) => Value::from(number),
+                    Cell::Bool(value) => Value::from(value),
                     Cell::Time(time) => Value::from(time.to_string()),
                 };
                 cells.insert(table.columns[usize::from(column.0)].name.into(), value);

@@ -88,20 +88,35 @@ fn decode_hex<const N: usize>(text: &str) -> Result<[u8; N], ParseHashError> {
         return Err(ParseHashError);
     }
     let mut bytes = [0; N];
+    let mut all = 0;
     for (byte, pair) in bytes.iter_mut().zip(text.chunks_exact(2)) {
         let [high, low] = pair else { return Err(ParseHashError) };
-        *byte = hex_digit(*high)? << 4 | hex_digit(*low)?;
+        let (high, low) = (digit(*high), digit(*low));
+        all |= high | low;
+        *byte = high << 4 | low & 0xf;
     }
-    Ok(bytes)
+    if all & NO_DIGIT == 0 { Ok(bytes) } else { Err(ParseHashError) }
 }
 
-fn hex_digit(digit: u8) -> Result<u8, ParseHashError> {
-    match digit {
-        b'0'..=b'9' => Ok(digit - b'0'),
-        b'a'..=b'f' => Ok(digit - b'a' + 10),
-        b'A'..=b'F' => Ok(digit - b'A' + 10),
-        _ => Err(ParseHashError),
+const NO_DIGIT: u8 = 0x80;
+
+/// The values of the hexadecimal digits.
+const DIGITS: [u8; 256] = {
+    let mut digits = [NO_DIGIT; 256];
+    let mut value = 0;
+    while value < 16 {
+        #[expect(clippy::indexing_slicing, reason = "a slip fails the build")]
+        {
+            digits[b"0123456789abcdef"[value as usize] as usize] = value;
+            digits[b"0123456789ABCDEF"[value as usize] as usize] = value;
+        }
+        value += 1;
     }
+    digits
+};
+
+fn digit(byte: u8) -> u8 {
+    DIGITS.get(usize::from(byte)).copied().unwrap_or(NO_DIGIT)
 }
 
 /// One hash of any of the three kinds.

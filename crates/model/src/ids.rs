@@ -29,15 +29,27 @@ macro_rules! opaque_id {
             pub fn as_str(&self) -> &str {
                 &self.0
             }
+
+            /// Whether a text can be an id.
+            pub fn can_be(text: &str) -> bool {
+                let is_plain = |byte: u8| matches!(byte, b' '..=b'~') && byte != b'/';
+                !text.is_empty()
+                    && text.len() <= 256
+                    && (text.bytes().all(is_plain) || !text.chars().any(|c| c.is_control() || c == '/'))
+            }
+        }
+
+        /// An id is found by its text.
+        impl std::borrow::Borrow<str> for $name {
+            fn borrow(&self) -> &str {
+                &self.0
+            }
         }
 
         impl FromStr for $name {
             type Err = ParseIdError;
             fn from_str(text: &str) -> Result<$name, ParseIdError> {
-                let opaque = !text.is_empty()
-                    && text.len() <= 256
-                    && !text.chars().any(|c| c.is_control() || c == '/');
-                if opaque { Ok($name(text.into())) } else { Err(ParseIdError) }
+                if $name::can_be(text) { Ok($name(text.into())) } else { Err(ParseIdError) }
             }
         }
 

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use crate::{AlertId, Facts, Hashes, MemberId, Row, Time, shapes};
 
 /// One record of telemetry.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Record {
     /// Something that happened, as a row of a hunting table.
     Row(Row),

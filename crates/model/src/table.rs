@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Time, tables};
+use crate::tables;
 
 /// The KQL type of a column.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -46,9 +46,16 @@ pub struct Table {
     pub name: &'static str,
     /// The columns. A few of them (`MachineGroup`) only exist on the wire.
     pub columns: &'static [Column],
+    /// The columns' places by name.
+    pub(crate) by_name: &'static [u8],
+    /// By a column's place, that of the next by name.
+    pub(crate) next_by_name: &'static [u8],
 }
 
 impl Table {
+    /// The most columns a table can have.
+    pub const MAX_COLUMNS: usize = 128;
+
     /// The table of that exact name.
     pub fn named(name: &str) -> Option<&'static Table> {
         tables::ALL.iter().copied().find(|table| table.name == name)
@@ -64,165 +71,82 @@ impl Table {
         self.column_after(name, None)
     }
 
-    /// The column of that exact name, looked for first right after `hint`: rows tend to name
-    /// their columns in one order.
+    /// The column of that exact name. It is looked for first among those that would follow `hint`:
+    /// rows tend to name their columns in the published order or by the alphabet.
     pub fn column_after(&self, name: &str, hint: Option<ColumnId>) -> Option<(ColumnId, ColumnType)> {
-        let start = hint.map_or(0, |hint| usize::from(hint.0) + 1);
-        let (before, after) = self.columns.split_at_checked(start).unwrap_or((&[], self.columns));
-        let first = self.columns.len() - after.len();
-        let place = match after.iter().position(|column| column.name == name) {
-            Some(place) => first + place,
-            None => before.iter().position(|column| column.name == name)?,
-        };
-        Some((ColumnId(u8::try_from(place).ok()?), self.columns.get(place)?.ty))
-    }
-}
-
-/// A value of a row.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Cell {
-    /// Of a `string` column.
-    Text(Box<str>),
-    /// Of a `long` or `int` column.
-    Long(i64),
-    /// Of a `bool` column.
-    Bool(bool),
-    /// Of a `datetime` column.
-    Time(Time),
-}
-
-/// A row of a hunting table. Absent cells take no room.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Row {
-    table: TableId,
-    /// Ascending by column, one cell a column.
-    cells: Vec<(u8, Cell)>,
-}
-
-impl Row {
-    /// An empty row of `table`.
-    pub fn new(table: &Table) -> Row {
-        Row { table: table.id, cells: Vec::with_capacity(24) }
+        let guessed = self.likely_after(hint).into_iter().find(|likely| self.name(*likely) == Some(name));
+        let column = guessed.or_else(|| {
+            let named = |place: &u8| self.name(ColumnId(*place)).unwrap_or_default().cmp(name);
+            let place = self.by_name.binary_search_by(named).ok()?;
+            self.by_name.get(place).copied().map(ColumnId)
+        })?;
+        Some((column, self.columns.get(usize::from(column.0))?.ty))
     }
 
-    /// The row's table; `None` only for a row read from a newer version's disk.
-    pub fn table(&self) -> Option<&'static Table> {
-        Table::get(self.table)
-    }
-
-    /// The id of the row's table.
-    pub fn table_id(&self) -> TableId {
-        self.table
-    }
-
-    /// The cells that are there, ascending by column.
-    pub fn cells(&self) -> impl Iterator<Item = (ColumnId, &Cell)> {
-        self.cells.iter().map(|(column, cell)| (ColumnId(*column), cell))
-    }
-
-    /// Sets a cell. A cell that is not of its column's type is left out: types are checked at
-    /// the door, so this only guards against a decoder's slip.
-    pub fn set(&mut self, column: ColumnId, cell: Cell) {
-        let ty =
-            self.table().and_then(|table| table.columns.get(usize::from(column.0))).map(|column| column.ty);
-        let fits = matches!(
-            (ty, &cell),
-            (Some(ColumnType::Text), Cell::Text(_))
-                | (Some(ColumnType::Long | ColumnType::Int), Cell::Long(_))
-                | (Some(ColumnType::Bool), Cell::Bool(_))
-                | (Some(ColumnType::Time), Cell::Time(_))
-        );
-        debug_assert!(fits, "{cell:?} does not fit column {column:?} of {:?}", self.table);
-        if !fits {
-            return;
-        }
-        match self.cells.binary_search_by_key(&column.0, |(place, _)| *place) {
-            Ok(place) => {
-                if let Some(old) = self.cells.get_mut(place) {
-                    old.1 = cell;
-                }
+    /// The columns that a row most likely names after `hint`: the next as published, the next by
+    /// the alphabet.
+    pub fn likely_after(&self, hint: Option<ColumnId>) -> [ColumnId; 2] {
+        match hint {
+            Some(ColumnId(place)) => {
+                let by_name = self.next_by_name.get(usize::from(place)).copied().unwrap_or_default();
+                [ColumnId(place.wrapping_add(1)), ColumnId(by_name)]
             }
-            Err(place) => self.cells.insert(place, (column.0, cell)),
+            None => [ColumnId(0), ColumnId(self.by_name.first().copied().unwrap_or_default())],
         }
     }
 
-    /// Sets a text, unless it is absent or empty.
-    pub fn set_text(&mut self, column: ColumnId, text: Option<&str>) {
-        if let Some(text) = text.filter(|text| !text.is_empty()) {
-            self.set(column, Cell::Text(text.into()));
-        }
+    /// The name of a column.
+    pub fn name(&self, column: ColumnId) -> Option<&'static str> {
+        self.columns.get(usize::from(column.0)).map(|column| column.name)
     }
+}
 
-    /// Sets a number, if there.
-    pub fn set_long(&mut self, column: ColumnId, number: Option<i64>) {
-        if let Some(number) = number {
-            self.set(column, Cell::Long(number));
-        }
-    }
+/// The order of some columns by name, and back.
+pub(crate) struct NameOrder<const N: usize> {
+    /// The columns' places, ascending by name.
+    pub(crate) places: [u8; N],
+    /// By a column's place, that of the next by name.
+    pub(crate) next: [u8; N],
+}
 
-    /// Sets a truth value, if there.
-    pub fn set_bool(&mut self, column: ColumnId, value: Option<bool>) {
-        if let Some(value) = value {
-            self.set(column, Cell::Bool(value));
-        }
-    }
-
-    /// Sets a point in time, if there.
-    pub fn set_time(&mut self, column: ColumnId, time: Option<Time>) {
-        if let Some(time) = time {
-            self.set(column, Cell::Time(time));
-        }
-    }
-
-    /// Sets the hashes that are there, in lower case.
-    pub fn set_hashes(&mut self, sha1: ColumnId, sha256: ColumnId, md5: ColumnId, hashes: &crate::Hashes) {
-        for (column, hash) in [
-            (sha1, hashes.get(crate::HashKind::Sha1)),
-            (sha256, hashes.get(crate::HashKind::Sha256)),
-            (md5, hashes.get(crate::HashKind::Md5)),
-        ] {
-            if let Some(hash) = hash {
-                self.set(column, Cell::Text(hash.to_string().into()));
+impl<const N: usize> NameOrder<N> {
+    /// Orders the columns, when the program is compiled.
+    #[expect(clippy::indexing_slicing, clippy::cast_possible_truncation, reason = "a slip fails the build")]
+    pub(crate) const fn of(columns: &[Column; N]) -> NameOrder<N> {
+        assert!(N <= Table::MAX_COLUMNS);
+        let mut places = [0; N];
+        let mut sorted = 0;
+        while sorted < N {
+            let mut at = sorted;
+            while at > 0 && is_before(columns[sorted].name, columns[places[at - 1] as usize].name) {
+                places[at] = places[at - 1];
+                at -= 1;
             }
+            places[at] = sorted as u8;
+            sorted += 1;
         }
-    }
-
-    fn get(&self, column: ColumnId) -> Option<&Cell> {
-        let place = self.cells.binary_search_by_key(&column.0, |(place, _)| *place).ok()?;
-        self.cells.get(place).map(|(_, cell)| cell)
-    }
-
-    /// A text that is there and not empty.
-    pub fn text(&self, column: ColumnId) -> Option<&str> {
-        match self.get(column)? {
-            Cell::Text(text) => Some(text),
-            _ => None,
+        let mut next = [0; N];
+        let mut at = 0;
+        while at < N {
+            next[places[at] as usize] = places[(at + 1) % N];
+            at += 1;
         }
+        NameOrder { places, next }
     }
+}
 
-    /// A number.
-    pub fn long(&self, column: ColumnId) -> Option<i64> {
-        match self.get(column)? {
-            Cell::Long(number) => Some(*number),
-            _ => None,
+/// Whether a name comes before another by its bytes.
+#[expect(clippy::indexing_slicing, reason = "a slip fails the build")]
+const fn is_before(one: &str, other: &str) -> bool {
+    let (one, other) = (one.as_bytes(), other.as_bytes());
+    let mut at = 0;
+    while at < one.len() && at < other.len() {
+        if one[at] != other[at] {
+            return one[at] < other[at];
         }
+        at += 1;
     }
-
-    /// A truth value.
-    pub fn bool(&self, column: ColumnId) -> Option<bool> {
-        match self.get(column)? {
-            Cell::Bool(value) => Some(*value),
-            _ => None,
-        }
-    }
-
-    /// A point in time.
-    pub fn time(&self, column: ColumnId) -> Option<Time> {
-        match self.get(column)? {
-            Cell::Time(time) => Some(*time),
-            _ => None,
-        }
-    }
+    one.len() < other.len()
 }
 
 /// Declares a table in its own file: `CONSTANT "Name" Type` a column.
@@ -232,8 +156,13 @@ macro_rules! table {
         pub static TABLE: $crate::Table = $crate::Table {
             id: $crate::TableId($id),
             name: $name,
-            columns: &[$($crate::Column { name: $column_name, ty: $crate::ColumnType::$ty }),*],
+            columns: &COLUMNS,
+            by_name: &BY_NAME.places,
+            next_by_name: &BY_NAME.next,
         };
+        const COLUMNS: [$crate::Column; [$($column_name),*].len()] =
+            [$($crate::Column { name: $column_name, ty: $crate::ColumnType::$ty }),*];
+        static BY_NAME: $crate::table::NameOrder<{ COLUMNS.len() }> = $crate::table::NameOrder::of(&COLUMNS);
         #[allow(non_camel_case_types, clippy::upper_case_acronyms)]
         enum Place { $($column),* }
         $(

@@ -54,6 +54,9 @@ impl Time {
     /// none. Without an offset the time is taken as UTC.
     pub fn parse(text: &str) -> Option<Time> {
         let text = text.trim();
+        if let Some(time) = Time::parse_plain(text) {
+            return Some(time);
+        }
         let timestamp = match text.parse::<jiff::Timestamp>() {
             Ok(timestamp) => timestamp,
             Err(_) => text
@@ -66,11 +69,54 @@ impl Time {
         i64::try_from(timestamp.as_nanosecond().div_euclid(100)).ok().map(Time)
     }
 
+    /// `YYYY-MM-DDThh:mm:ss`, up to seven fractional digits and `Z`, as Defender writes each of the
+    /// times in its telemetry. `None` for all else, be it a time or not.
+    fn parse_plain(text: &str) -> Option<Time> {
+        let (date_and_time, fraction) = text.strip_suffix('Z')?.as_bytes().split_at_checked(19)?;
+        let [a, b, c, d, b'-', e, f, b'-', g, h, b'T', i, j, b':', k, l, b':', m, n] = date_and_time else {
+            return None;
+        };
+        let year = number(&[*a, *b, *c, *d])?;
+        let (month, day) = (number(&[*e, *f])?, number(&[*g, *h])?);
+        let (hour, minute, second) = (number(&[*i, *j])?, number(&[*k, *l])?, number(&[*m, *n])?);
+        // The 29th to 31st are left to the calendar, whose months have them or not.
+        let is_plain = year >= 1 && (1..=12).contains(&month) && (1..=28).contains(&day);
+        if !is_plain || hour > 23 || minute > 59 || second > 59 {
+            return None;
+        }
+        let fraction = match fraction {
+            [] => 0,
+            [b'.', digits @ ..] if (1..=7).contains(&digits.len()) => {
+                let missing = u32::try_from(7 - digits.len()).ok()?;
+                number(digits)? * 10_i64.pow(missing)
+            }
+            _ => return None,
+        };
+        // Counted from March, so that the day that a leap year adds is the last of a year.
+        let (year, month) = if month > 2 { (year, month - 3) } else { (year - 1, month + 9) };
+        let days = year * 365 + year / 4 - year / 100 + year / 400 + (month * 153 + 2) / 5 + day - 1;
+        const DAYS_BEFORE_1970: i64 = 719_468;
+        let seconds = (days - DAYS_BEFORE_1970) * 86_400 + hour * 3600 + minute * 60 + second;
+        Some(Time(seconds * TICKS_A_SECOND + fraction))
+    }
+
     /// Whether an event of this time can be believed in a batch received at `received`: not before
     /// 1990 and at most 24 hours ahead.
     pub fn is_plausible(self, received: Time) -> bool {
         self >= Time::EARLIEST_PLAUSIBLE && self <= received + Duration::from_secs(24 * 3600)
     }
+}
+
+/// A number of decimal digits, few enough to fit.
+fn number(digits: &[u8]) -> Option<i64> {
+    let mut number = 0;
+    for digit in digits {
+        if !digit.is_ascii_digit() {
+            return None;
+        }
+        number = number * 10 + i64::from(digit - b'0');
+    }
+    Some(number)
 }
 
 impl From<SystemTime> for Time {
@@ -147,6 +193,24 @@ mod tests {
         ] {
             assert_eq!(Time::parse(text).map(|t| t.to_string()).as_deref(), Some(written), "{text}");
         }
+    }
+
+    #[test]
+    fn a_time_written_plainly_is_the_time_that_the_calendar_says() {
+        let mut plain = 0;
+        for year in [1, 4, 100, 1600, 1900, 1969, 1970, 1999, 2000, 2023, 2024, 2100, 2400, 9999] {
+            for (month, day) in (1..=12).flat_map(|month| (1..=31).map(move |day| (month, day))) {
+                for clock in ["00:00:00", "23:59:59.0000001", "07:08:09.5", "23:59:60", "24:00:00", "1:00:00"]
+                {
+                    let text = format!("{year:04}-{month:02}-{day:02}T{clock}Z");
+                    let Some(time) = Time::parse_plain(&text) else { continue };
+                    let said: jiff::Timestamp = text.parse().unwrap();
+                    assert_eq!(i128::from(time.ticks()) * 100, said.as_nanosecond(), "{text}");
+                    plain += 1;
+                }
+            }
+        }
+        assert_eq!(plain, 14 * 12 * 28 * 3);
     }
 
     #[test]

@@ -19,6 +19,13 @@ pub fn processor_time() -> Duration {
     Duration::new(tv_sec.unsigned_abs(), u32::try_from(tv_nsec).unwrap_or_default())
 }
 
+/// The same of this thread alone.
+#[allow(dead_code, reason = "not every benchmark that has this module asks")]
+pub fn thread_time() -> Duration {
+    let Timespec { tv_sec, tv_nsec } = clock_gettime(ClockId::ThreadCPUTime);
+    Duration::new(tv_sec.unsigned_abs(), u32::try_from(tv_nsec).unwrap_or_default())
+}
+
 /// The middle of some numbers, the least and the greatest.
 pub fn middle(numbers: impl IntoIterator<Item = f64>) -> (f64, f64, f64) {
     let mut numbers: Vec<f64> = numbers.into_iter().collect();

@@ -36,6 +36,7 @@ pub fn store_options(config: &Config, control: &Control, clock: Clock) -> Option
         retention: config.retention,
         tenant_retention: control.tenants().into_iter().map(retention).collect(),
         archive: config.archive.caps(),
+        ..Options::default()
     }
 }
 

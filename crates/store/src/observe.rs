@@ -7,6 +7,7 @@ mod devices;
 
 use std::collections::{BTreeMap, HashMap};
 
+use foldhash::fast::RandomState;
 use pintle_model::{
     Alert, AlertId, Evidence, Fact, Facts, Hashes, MachineId, Record, Row, Sha256, Time, shapes,
 };
@@ -37,28 +38,47 @@ pub(crate) struct Observed {
     pub(crate) alerts: BTreeMap<AlertId, Entity>,
     /// Events more than a day ahead or before 1990.
     pub(crate) implausible_times: u64,
-    machine_numbers: HashMap<MachineId, u32>,
-    file_numbers: HashMap<Hashes, u32>,
 }
 
 impl Observed {
     /// Observes a batch.
     pub(crate) fn of(batch: &ArchivedBatch) -> Observed {
-        let mut observed = Observed::default();
+        let mut observer = Observer {
+            observed: Observed::default(),
+            received: batch.received,
+            machine_numbers: HashMap::default(),
+            file_numbers: HashMap::default(),
+            described: Vec::new(),
+        };
         for record in &batch.records {
             match record {
-                Record::Row(row) => observed.row(row, batch.received),
-                Record::Alert(alert) => observed.alert(alert, batch.received),
+                Record::Row(row) => observer.row(row),
+                Record::Alert(alert) => observer.alert(alert),
             }
         }
-        observed
+        observer.observed
     }
+}
 
-    fn row(&mut self, row: &Row, received: Time) {
+/// What goes through a batch. Its maps are keyed by what anybody can send, so their hashes are
+/// seeded.
+struct Observer<'b> {
+    observed: Observed,
+    received: Time,
+    machine_numbers: HashMap<MachineId, u32, RandomState>,
+    file_numbers: HashMap<Hashes, u32, RandomState>,
+    /// By file, the rows that described it last: as the program, as the target. The next one most
+    /// often says the same.
+    described: Vec<[Option<&'b Row>; 2]>,
+}
+
+impl<'b> Observer<'b> {
+    fn row(&mut self, row: &'b Row) {
         let Some(columns) = TableColumns::of(row.table_id()) else { return };
-        let at = self.plausible(columns.timestamp.and_then(|column| row.time(column)), received);
-        let machine = columns.machine_id(row).map(|id| self.machine(id));
-        if let Some((_, entity)) = machine.and_then(|machine| self.machines.get_mut(place(machine))) {
+        let at = self.plausible(columns.timestamp.and_then(|column| row.time(column)));
+        let machine = columns.machine_id(row).and_then(|id| self.machine(id));
+        if let Some((_, entity)) = machine.and_then(|machine| self.observed.machines.get_mut(place(machine)))
+        {
             entity.note_event(at);
             let told = at.unwrap_or(Time::MIN);
             entity.facts.note_text(
@@ -79,13 +99,13 @@ impl Observed {
         if let Some(initiating) = &columns.initiating {
             self.file_columns(row, initiating, machine, false, at);
         }
-        alerts::note(&mut self.alerts, row, at);
+        alerts::note(&mut self.observed.alerts, row, at);
     }
 
     /// The file that some columns of a row describe, and its sighting.
     fn file_columns(
         &mut self,
-        row: &Row,
+        row: &'b Row,
         columns: &FileColumns,
         machine: Option<u32>,
         target: bool,
@@ -96,23 +116,29 @@ impl Observed {
             return;
         }
         let file = self.file(hashes);
-        if let Some((_, entity)) = self.files.get_mut(place(file)) {
+        let roles = self.described.get_mut(place(file));
+        let before = roles.and_then(|roles| roles.get_mut(usize::from(target)));
+        let before = before.and_then(|before| before.replace(row));
+        if !before.is_some_and(|before| columns.say_the_same(row, before))
+            && let Some((_, entity)) = self.observed.files.get_mut(place(file))
+        {
             columns.note(entity, row);
         }
         self.sighting(file, machine, Pair::seen(target, at));
     }
 
-    fn alert(&mut self, alert: &Alert, received: Time) {
+    fn alert(&mut self, alert: &Alert) {
+        let received = self.received;
         let facts = &alert.facts;
         let event = facts
             .time(shapes::alert::LAST_EVENT_TIME)
             .or_else(|| facts.time(shapes::alert::LAST_UPDATE_TIME));
-        let at = self.plausible(event, received);
+        let at = self.plausible(event);
         let told = at.unwrap_or(Time::MIN);
 
-        let machine =
-            facts.text(shapes::alert::MACHINE_ID).and_then(|id| id.parse().ok()).map(|id| self.machine(id));
-        if let Some((_, entity)) = machine.and_then(|machine| self.machines.get_mut(place(machine))) {
+        let machine = facts.text(shapes::alert::MACHINE_ID).and_then(|id| self.machine(&id));
+        if let Some((_, entity)) = machine.and_then(|machine| self.observed.machines.get_mut(place(machine)))
+        {
             entity.note_event(at);
             let name = facts.text(shapes::alert::COMPUTER_DNS_NAME);
             entity.facts.note_text(shapes::machine::COMPUTER_DNS_NAME, told, name.as_deref().map(cut));
@@ -129,7 +155,7 @@ impl Observed {
             let hashes = evidence.hashes();
             if !hashes.is_empty() {
                 let file = self.file(hashes);
-                if let Some((_, entity)) = self.files.get_mut(place(file)) {
+                if let Some((_, entity)) = self.observed.files.get_mut(place(file)) {
                     let text = |member| evidence.0.text(member);
                     let (name, path) = (text(shapes::evidence::FILE_NAME), text(shapes::evidence::FILE_PATH));
                     columns::note_names(entity, name.as_deref(), path.as_deref());
@@ -138,36 +164,39 @@ impl Observed {
             }
             note_evidence(&mut seen, evidence, updated.unwrap_or(told));
         }
-        self.alerts.entry(alert.id.clone()).or_default().merge(seen, most::EVIDENCE);
+        self.observed.alerts.entry(alert.id.clone()).or_default().merge(seen, most::EVIDENCE);
     }
 
     /// A time that may move first and last seen; one that may not is counted.
-    fn plausible(&mut self, at: Option<Time>, received: Time) -> Option<Time> {
-        let plausible = at.filter(|at| at.is_plausible(received));
-        self.implausible_times += u64::from(at.is_some() && plausible.is_none());
+    fn plausible(&mut self, at: Option<Time>) -> Option<Time> {
+        let plausible = at.filter(|at| at.is_plausible(self.received));
+        self.observed.implausible_times += u64::from(at.is_some() && plausible.is_none());
         plausible
     }
 
     fn sighting(&mut self, file: u32, machine: Option<u32>, pair: Pair) {
         if let Some(machine) = machine {
-            self.pairs.entry((file, machine)).or_default().merge(&pair);
+            self.observed.pairs.entry((file, machine)).or_default().merge(&pair);
         }
     }
 
-    fn machine(&mut self, id: MachineId) -> u32 {
-        if let Some(number) = self.machine_numbers.get(&id) {
-            return *number;
+    /// The number of the machine of that id, if it can be one.
+    fn machine(&mut self, id: &str) -> Option<u32> {
+        if let Some(number) = self.machine_numbers.get(id) {
+            return Some(*number);
         }
-        let number = u32::try_from(self.machines.len()).unwrap_or(u32::MAX);
+        let id: MachineId = id.parse().ok()?;
+        let number = u32::try_from(self.observed.machines.len()).unwrap_or(u32::MAX);
         self.machine_numbers.insert(id.clone(), number);
-        self.machines.push((id, Entity::default()));
-        number
+        self.observed.machines.push((id, Entity::default()));
+        Some(number)
     }
 
     fn file(&mut self, hashes: Hashes) -> u32 {
         *self.file_numbers.entry(hashes).or_insert_with(|| {
-            self.files.push((hashes, Entity::default()));
-            u32::try_from(self.files.len() - 1).unwrap_or(u32::MAX)
+            self.observed.files.push((hashes, Entity::default()));
+            self.described.push([None; 2]);
+            u32::try_from(self.observed.files.len() - 1).unwrap_or(u32::MAX)
         })
     }
 }
@@ -175,7 +204,7 @@ impl Observed {
 /// The machine that a record is about.
 pub(crate) fn machine_of(record: &Record) -> Option<MachineId> {
     match record {
-        Record::Row(row) => TableColumns::of(row.table_id())?.machine_id(row),
+        Record::Row(row) => TableColumns::of(row.table_id())?.machine_id(row)?.parse().ok(),
         Record::Alert(alert) => alert.facts.text(shapes::alert::MACHINE_ID)?.parse().ok(),
     }
 }

@@ -1,13 +1,20 @@
 //! One batch in the archive.
 //!
 //! `[compressed length u32][plain length u32][crc32 u32][LZ4 block]`, little-endian; the checksum
-//! covers both lengths and the block. Unpacked, the block is the batch as postcard writes it: the
-//! members of [`ArchivedBatch`] in their order.
+//! covers both lengths and the block. Unpacked, the block is, one after another:
+//!
+//! - its source and when it was received, as postcard writes a text and a number of ticks;
+//! - the tenant's 16 bytes;
+//! - the records, as [`records`] says;
+//! - the rejects, as postcard writes a list of [`Reject`];
+//! - the batch's id, 32 bytes: the SHA-256 of the tenant, the records and the rejects as they stand
+//!   here. It comes last, because it is known only then: a batch is encoded once.
+
+mod records;
 
 use std::io::{self, Read};
 
 use pintle_model::{Record, TenantId, Time};
-use serde::Deserialize;
 use sha2::{Digest, Sha256};
 
 use crate::{Batch, Error, Reject};
@@ -20,7 +27,7 @@ const HEADER_BYTES: usize = 12;
 pub(crate) type BatchId = [u8; 32];
 
 /// A batch as it is kept.
-#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[derive(Clone, Debug, PartialEq)]
 pub(crate) struct ArchivedBatch {
     pub(crate) source: String,
     /// When it was taken in: the measure of what is an implausible time, also in a rebuild.
@@ -28,8 +35,7 @@ pub(crate) struct ArchivedBatch {
     pub(crate) tenant: TenantId,
     pub(crate) records: Vec<Record>,
     pub(crate) rejects: Vec<Reject>,
-    /// The SHA-256 of the encoded tenant, records and rejects. It comes last, because it is known
-    /// only then: a batch is encoded once.
+    /// The SHA-256 of the encoded tenant, records and rejects.
     pub(crate) id: BatchId,
 }
 
@@ -43,13 +49,26 @@ impl ArchivedBatch {
         let Batch { tenant, source, records, rejects } = batch;
         let mut plain = postcard::to_allocvec(&(&source, received)).map_err(broken)?;
         let told_apart_from = plain.len();
-        plain = postcard::to_extend(&(tenant, &records, &rejects), plain).map_err(broken)?;
+        plain.extend_from_slice(tenant.as_bytes());
+        records::write(&records, &mut plain).map_err(broken)?;
+        plain = postcard::to_extend(&rejects, plain).map_err(broken)?;
         let id: BatchId = Sha256::digest(plain.get(told_apart_from..).unwrap_or_default()).into();
         plain.extend_from_slice(&id);
         if plain.len() > MAX_PLAIN_BYTES {
             return Err(Error::TooLarge { what: "bytes", found: plain.len(), limit: MAX_PLAIN_BYTES });
         }
         Ok((ArchivedBatch { source, received, tenant, records, rejects, id }, Encoded(plain)))
+    }
+
+    /// Reads what [`ArchivedBatch::new`] encoded.
+    fn decode(plain: &[u8]) -> Option<ArchivedBatch> {
+        let ((source, received), plain) = postcard::take_from_bytes(plain).ok()?;
+        let (tenant, plain) = plain.split_first_chunk()?;
+        let (records, plain) = records::read(plain)?;
+        let (rejects, plain) = postcard::take_from_bytes(plain).ok()?;
+        let (id, after) = plain.split_first_chunk()?;
+        let tenant = TenantId::from_bytes(*tenant);
+        after.is_empty().then_some(ArchivedBatch { source, received, tenant, records, rejects, id: *id })
     }
 }
 
@@ -101,7 +120,7 @@ pub(super) fn read(reader: &mut impl Read, left: u64) -> Result<(ArchivedBatch, 
     }
     let plain = lz4_flex::block::decompress(&block, plain_length)
         .map_err(|_| Problem::Broken("the block does not unpack"))?;
-    let batch = postcard::from_bytes(&plain).map_err(|_| Problem::Broken("the batch does not read"))?;
+    let batch = ArchivedBatch::decode(&plain).ok_or(Problem::Broken("the batch does not read"))?;
     Ok((batch, taken))
 }
 

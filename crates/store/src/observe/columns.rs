@@ -3,7 +3,7 @@
 
 use std::sync::LazyLock;
 
-use pintle_model::{ColumnId, Fact, Hashes, MachineId, Row, Table, TableId, Time, shapes, tables};
+use pintle_model::{ColumnId, Fact, Hashes, Row, Table, TableId, Time, shapes, tables};
 
 use super::cut;
 use crate::entity::{Entity, most};
@@ -41,8 +41,8 @@ impl TableColumns {
     }
 
     /// The machine's id, as the decoder put it.
-    pub(super) fn machine_id(&self, row: &Row) -> Option<MachineId> {
-        row.text(self.device_id?)?.parse().ok()
+    pub(super) fn machine_id<'r>(&self, row: &'r Row) -> Option<&'r str> {
+        row.text(self.device_id?)
     }
 }
 
@@ -88,6 +88,18 @@ impl FileColumns {
         Hashes::read(text(self.sha1), text(self.sha256), text(self.md5))
     }
 
+    /// Whether two rows of these columns' table say the same of a file.
+    pub(super) fn say_the_same(&self, row: &Row, other: &Row) -> bool {
+        let texts =
+            [self.name, self.path, self.publisher, self.product, self.signer, self.signer_hash, self.issuer];
+        let number = |row: &Row| self.size.and_then(|column| row.long(column));
+        let is_trusted = |row: &Row| self.trusted.and_then(|column| row.bool(column));
+        row.table_id() == other.table_id()
+            && texts.into_iter().flatten().all(|column| row.text(column) == other.text(column))
+            && number(row) == number(other)
+            && is_trusted(row) == is_trusted(other)
+    }
+
     /// Notes what the row says of the file. A file's content never changes, so its facts carry no
     /// time: where sources differ the smaller bytes stay.
     pub(super) fn note(&self, file: &mut Entity, row: &Row) {
@@ -103,11 +115,8 @@ impl FileColumns {
         ] {
             file.facts.note_text(member, Time::MIN, text(column).map(cut));
         }
-        file.facts.note_plain(
-            f::SIZE,
-            Time::MIN,
-            self.size.and_then(|column| row.long(column)).filter(|size| *size >= 0),
-        );
+        let size = self.size.and_then(|column| row.long(column)).filter(|size| *size >= 0);
+        file.facts.note_plain(f::SIZE, Time::MIN, size);
         file.facts.note_plain(
             f::IS_VALID_CERTIFICATE,
             Time::MIN,
@@ -120,7 +129,7 @@ impl FileColumns {
 pub(super) fn note_names(file: &mut Entity, name: Option<&str>, path: Option<&str>) {
     for (kind, text) in [("n:", name), ("p:", path)] {
         if let Some(text) = text.filter(|text| !text.is_empty()) {
-            let part = format!("{kind}{}", cut(text));
+            let part = [kind, cut(text)].concat();
             if !file.parts.contains_key(part.as_str()) {
                 file.note_part(part.into(), Fact { at: Time::MIN, json: "null".into() }, most::PATHS);
             }
