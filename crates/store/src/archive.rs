@@ -67,6 +67,8 @@ pub(crate) struct Archive {
     caps: ArchiveCaps,
     /// Whether the last segment ends where it should.
     is_sound: bool,
+    /// How many bytes of the last segment are durable.
+    synced: u64,
 }
 
 impl Archive {
@@ -80,7 +82,7 @@ impl Archive {
             }
             None => (create(folder, 1)?, Position::START),
         };
-        Ok(Archive { folder: folder.to_owned(), file, end, caps, is_sound: true })
+        Ok(Archive { folder: folder.to_owned(), file, end, caps, is_sound: true, synced: end.offset })
     }
 
     /// Where the next batch goes.
@@ -99,12 +101,12 @@ impl Archive {
         if self.end.offset > SEGMENT_BYTES {
             self.roll()?;
         }
-        if let Err(error) = self.file.write_all(&frame.0) {
+        if let Err(error) = frame.write(self.synced, &mut self.file) {
             self.is_sound = self.file.set_len(self.end.offset).is_ok();
             let name = path(&self.folder, self.end.segment);
             return Err(Error::io(format!("writing {}", name.display()))(error));
         }
-        self.end.offset += frame.0.len() as u64;
+        self.end.offset += frame.len();
         Ok(())
     }
 
@@ -113,7 +115,7 @@ impl Archive {
         self.syncer()?.sync()?;
         let next = self.end.segment + 1;
         self.file = create(&self.folder, next)?;
-        self.end = Position { segment: next, offset: HEADER_BYTES };
+        (self.end, self.synced) = (Position::start_of(next), HEADER_BYTES);
         Ok(next)
     }
 
@@ -130,7 +132,7 @@ impl Archive {
         let cut = file.set_len(to.offset).and_then(|()| file.sync_all());
         cut.map_err(Error::io(format!("cutting off the end of {}", name.display())))?;
         sync_folder(&self.folder)?;
-        (self.file, self.end, self.is_sound) = (file, to, true);
+        (self.file, self.end, self.is_sound, self.synced) = (file, to, true, to.offset);
         Ok(())
     }
 
@@ -140,7 +142,14 @@ impl Archive {
         let name = path(&self.folder, self.end.segment);
         let file =
             self.file.try_clone().map_err(Error::io(format!("opening {} once more", name.display())))?;
-        Ok(Syncer { file, name })
+        Ok(Syncer { file, name, end: self.end })
+    }
+
+    /// Notes that everything before this position is durable.
+    pub(crate) fn note_synced(&mut self, end: Position) {
+        if end.segment == self.end.segment {
+            self.synced = self.synced.max(end.offset);
+        }
     }
 
     /// Drops closed segments beyond the caps, oldest first, but none that the base still needs.
@@ -171,6 +180,8 @@ impl Archive {
 pub(crate) struct Syncer {
     file: File,
     name: PathBuf,
+    /// Everything before is durable once it has synced.
+    pub(crate) end: Position,
 }
 
 impl Syncer {
@@ -216,13 +227,15 @@ pub(crate) fn size_from(folder: &Path, from: Position) -> Result<u64, Error> {
 
 /// Reads the batches from a position on, each with the position after it and its size in bytes.
 ///
-/// A torn end belongs to batches that were being written when everything stopped (a power cut may
+/// What does not read otherwise is told to `damaged`; if that lets it pass, reading goes on with the
+/// next frame. A torn end belongs to batches that were being written when everything stopped (a power cut may
 /// keep any pages of those): it is moved to a file of its own, whose path is returned, and cut off.
 pub(crate) fn replay(
     folder: &Path,
     from: Position,
     until: Until,
     each: &mut dyn FnMut(ArchivedBatch, Position, u64) -> Result<(), Error>,
+    damaged: &mut dyn FnMut(Error) -> Result<(), Error>,
 ) -> Result<Option<PathBuf>, Error> {
     const NEVER: Position = Position { segment: u32::MAX, offset: u64::MAX };
     let segments = segments(folder)?;
@@ -237,7 +250,7 @@ pub(crate) fn replay(
             Until::Position(end) => (NEVER, end),
         };
         if start < end {
-            torn = replay_segment(folder, start, torn_after, end, each)?;
+            torn = replay_segment(folder, start, torn_after, end, each, damaged)?;
         }
     }
     Ok(torn)
@@ -249,6 +262,7 @@ fn replay_segment(
     torn_after: Position,
     end: Position,
     each: &mut dyn FnMut(ArchivedBatch, Position, u64) -> Result<(), Error>,
+    damaged: &mut dyn FnMut(Error) -> Result<(), Error>,
 ) -> Result<Option<PathBuf>, Error> {
     let name = path(folder, segment);
     let mut file = File::open(&name).map_err(Error::io(format!("opening {}", name.display())))?;
@@ -260,28 +274,60 @@ fn replay_segment(
         // Everything stopped while the segment was being made; opening it for appending heals it.
         return Ok(None);
     }
-    check_header(&mut file, &name)?;
-    file.seek(SeekFrom::Start(start)).map_err(Error::io(format!("reading {}", name.display())))?;
+    if let Err(error) = check_header(&mut file, &name) {
+        match error {
+            // Frames stand for themselves.
+            Error::Damaged { .. } => damaged(error)?,
+            other => return Err(other),
+        }
+    }
+    let reading = || Error::io(format!("reading {}", name.display()));
+    file.seek(SeekFrom::Start(start)).map_err(reading())?;
     let mut reader = std::io::BufReader::with_capacity(1 << 20, file);
     let mut offset = start;
     while offset < length {
-        match frame::read(&mut reader, length - offset) {
+        let reason = match frame::read(&mut reader, length - offset) {
             Ok((batch, taken)) => {
                 offset += taken;
                 each(batch, Position { segment, offset }, taken)?;
+                continue;
             }
-            Err(frame::Problem::Io(source)) => {
-                return Err(Error::Io { what: format!("reading {}", name.display()), source });
-            }
-            Err(frame::Problem::Broken(reason)) if (Position { segment, offset }) >= torn_after => {
-                return set_torn_end_aside(folder, segment, offset, reason).map(Some);
-            }
-            Err(frame::Problem::Broken(reason)) => {
-                return Err(Error::Damaged { file: name, offset, reason: reason.into() });
-            }
+            Err(frame::Problem::Io(source)) => return Err(reading()(source)),
+            Err(frame::Problem::Broken(reason)) => reason,
+        };
+        let may_be_torn = Position { segment, offset } >= torn_after;
+        let next = next_frame(&name, offset + 1, length).map_err(reading())?;
+        if may_be_torn && next.is_none_or(|(_, synced)| synced <= offset) {
+            return set_torn_end_aside(folder, segment, offset, reason).map(Some);
         }
+        damaged(Error::Damaged { file: name.clone(), offset, reason: reason.into() })?;
+        let Some((next, _)) = next else { return Ok(None) };
+        reader.seek(SeekFrom::Start(next)).map_err(reading())?;
+        offset = next;
     }
     Ok(None)
+}
+
+/// Where the next frame begins from `offset` on, by its header, and how many bytes of the segment the
+/// last of those that follow says were durable.
+fn next_frame(name: &Path, offset: u64, length: u64) -> std::io::Result<Option<(u64, u64)>> {
+    let mut bytes = Vec::new();
+    let mut file = File::open(name)?;
+    file.seek(SeekFrom::Start(offset))?;
+    file.take(length.saturating_sub(offset)).read_to_end(&mut bytes)?;
+    let (mut first, mut synced, mut at) = (None, 0, 0);
+    while let Some(header) = bytes.get(at..).and_then(<[u8]>::first_chunk) {
+        let left = (bytes.len() - at) as u64;
+        match frame::Header::read(header).filter(|header| header.frame_bytes() <= left) {
+            Some(header) => {
+                first.get_or_insert(offset + at as u64);
+                synced = synced.max(header.synced);
+                at += usize::try_from(header.frame_bytes()).unwrap_or(usize::MAX);
+            }
+            None => at += 1,
+        }
+    }
+    Ok(first.map(|first| (first, synced)))
 }
 
 /// Keeps the bytes of a batch that was being written when the process or the machine stopped. It
@@ -392,18 +438,25 @@ pub(crate) fn rewrite(
         let mut has_changed = false;
         let start = Position::start_of(segment);
         let stop = Position::start_of(segment + 1);
-        replay_segment(from, start, stop, stop, &mut |batch, _, bytes| {
-            let left = left(batch);
-            has_changed |= !left.is_all();
-            if let Some(ArchivedBatch { tenant, source, records, rejects, received, .. }) = left.batch {
-                let batch = Batch { tenant, source, records, rejects };
-                let frame = Frame::of(&ArchivedBatch::new(batch, received)?.1);
-                file.write_all(&frame.0).map_err(Error::io(format!("writing {}", new.display())))?;
-            }
-            read += bytes;
-            progress(read);
-            Ok(())
-        })?;
+        replay_segment(
+            from,
+            start,
+            stop,
+            stop,
+            &mut |batch, _, bytes| {
+                let left = left(batch);
+                has_changed |= !left.is_all();
+                if let Some(ArchivedBatch { tenant, source, records, rejects, received, .. }) = left.batch {
+                    let batch = Batch { tenant, source, records, rejects };
+                    let frame = Frame::of(&ArchivedBatch::new(batch, received)?.1);
+                    frame.write(0, &mut file).map_err(Error::io(format!("writing {}", new.display())))?;
+                }
+                read += bytes;
+                progress(read);
+                Ok(())
+            },
+            &mut Err,
+        )?;
         if has_changed {
             file.sync_all().map_err(Error::io(format!("syncing {}", new.display())))?;
         } else {

@@ -30,17 +30,18 @@ impl Known {
         self.base.apply(batch, Observed::of(batch), after, &self.directories)
     }
 
-    /// Applies the archive from where the base has come to, folding as it goes. Returns where a torn
-    /// end was put.
+    /// Applies the archive from where the base has come to, folding as it goes. `damaged` decides
+    /// whether damage is passed over. Returns where a torn end was put.
     pub(crate) fn catch_up(
         &self,
         archived: &Path,
         until: Until,
         so_far: &mut Replayed,
         progress: &mut dyn FnMut(Replayed),
+        damaged: &mut dyn FnMut(Error) -> Result<(), Error>,
     ) -> Result<Option<PathBuf>, Error> {
         let from = self.base.applied();
-        archive::replay(archived, from, until, &mut |batch, after, bytes| {
+        let mut each = |batch: ArchivedBatch, after, bytes| {
             self.apply(&batch, after)?;
             self.base.make_room_here(&self.directories)?;
             so_far.batches += 1;
@@ -48,7 +49,8 @@ impl Known {
             so_far.bytes += bytes;
             progress(*so_far);
             Ok(())
-        })
+        };
+        archive::replay(archived, from, until, &mut each, damaged)
     }
 
     /// Writes what is only in memory to the base.

@@ -103,6 +103,7 @@ impl Store {
                 Until::Position(committed),
                 &mut Replayed::default(),
                 &mut |_| {},
+                &mut Err,
             )?;
             known.base.skip_to(committed);
             known.fold()?;
@@ -145,11 +146,11 @@ impl Store {
         let before = archive::size_from(&source, Position::START)?;
         let (bytes, bytes_total) = if purges.is_empty() { (0, before) } else { (before, before * 2) };
         let mut so_far = Replayed { bytes, bytes_total, ..Replayed::default() };
-        known.catch_up(&source, Until::Position(end), &mut so_far, progress)?;
+        known.catch_up(&source, Until::Position(end), &mut so_far, progress, &mut Err)?;
         known.base.skip_to(end);
         // What comes in while this catches up is less each time.
         for _ in 0..3 {
-            known.catch_up(&archived, Until::Position(self.committed()), &mut so_far, progress)?;
+            known.catch_up(&archived, Until::Position(self.committed()), &mut so_far, progress, &mut Err)?;
         }
         remade.kept = so_far.records;
         Ok((remade, known))

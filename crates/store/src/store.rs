@@ -40,6 +40,8 @@ pub struct Store {
     /// Held by whoever makes the base anew, copies it or takes out what has expired.
     pub(crate) maintenance: Mutex<()>,
     set_aside: Option<PathBuf>,
+    /// Damage in the archive that opening passed over.
+    damages: Vec<String>,
 }
 
 /// A batch in the archive: its ticket, and the position after it.
@@ -113,7 +115,14 @@ impl Store {
         let applied = known.base.applied();
         let mut caught_up =
             Replayed { bytes_total: archive::size_from(&archived, applied)?, ..Replayed::default() };
-        let set_aside = known.catch_up(&archived, Until::End { whole: applied }, &mut caught_up, progress)?;
+        let mut damages = Vec::new();
+        // The rest can be read; who rebuilds or purges must know that something is missing.
+        let mut pass_over = |damage: Error| {
+            damages.push(damage.to_string());
+            Ok(())
+        };
+        let until = Until::End { whole: applied };
+        let set_aside = known.catch_up(&archived, until, &mut caught_up, progress, &mut pass_over)?;
         let archive = Archive::open(&archived, options.archive)?;
         archive.enforce_caps(known.base.folded(), (options.clock)())?;
         let committed = Committed { next_ticket: 0, outcomes: HashMap::new(), after: archive.end() };
@@ -128,6 +137,7 @@ impl Store {
             commit: Mutex::new(committed),
             maintenance: Mutex::default(),
             set_aside,
+            damages,
         };
         if let Some(purges) = unfinished {
             store.remake(&purges, progress)?;
@@ -151,7 +161,7 @@ impl Store {
         let known = Known::open(&folder.start_rebuild()?, options.memory)?;
         let mut rebuilt =
             Replayed { bytes_total: archive::size_from(&archived, Position::START)?, ..Replayed::default() };
-        known.catch_up(&archived, Until::End { whole: applied }, &mut rebuilt, progress)?;
+        known.catch_up(&archived, Until::End { whole: applied }, &mut rebuilt, progress, &mut Err)?;
         known.fold()?;
         drop(known);
         folder.finish_rebuild()?;
@@ -241,6 +251,12 @@ impl Store {
         self.set_aside.as_deref()
     }
 
+    /// What is wrong with what is on the disk, and has been noticed: damaged files, a fold that fails
+    /// for want of space. Nothing of it keeps the rest from being read.
+    pub fn troubles(&self) -> Vec<String> {
+        self.damages.iter().cloned().chain(self.known().base.troubles()).collect()
+    }
+
     /// Takes a batch. Returns when it is durable and can be read.
     ///
     /// Writers queue their batch in the archive and then compete for the commit lock; whoever
@@ -324,7 +340,10 @@ impl Store {
             (std::mem::take(&mut queue.waiting), syncer)
         };
         match syncer.sync() {
-            Ok(()) => self.apply_or_close(committed, waiting),
+            Ok(()) => {
+                hold(&self.queue).archive.note_synced(syncer.end);
+                self.apply_or_close(committed, waiting)
+            }
             Err(error) => self.close_if_failed(self.take_back(committed, waiting, &error)),
         }
     }

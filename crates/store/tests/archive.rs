@@ -251,3 +251,32 @@ fn what_lies_in_the_data_folder_is_its_owners_alone() {
     drop(open(&given));
     assert_eq!(mode(&given), 0o755);
 }
+
+#[test]
+fn damage_to_what_was_not_applied_yet_is_no_torn_end_and_the_rest_is_read() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = open(folder.path());
+    for n in 0..20 {
+        append(&store, seen_on(&format!("m{n:02}")));
+    }
+    drop(store);
+    without_base(folder.path());
+    let sound = fs::read(segment(folder.path())).unwrap();
+    let frame = (sound.len() - 12) / 20;
+    // The last batch is the only one of which nothing later says that it was durable.
+    for place in (12..sound.len() - frame * 2).step_by(frame / 3) {
+        let mut bytes = sound.clone();
+        bytes[place] ^= 0x10;
+        fs::write(segment(folder.path()), &bytes).unwrap();
+        let store = open(folder.path());
+        let found = machine_ids(&store, &whole(), SHA1_A).unwrap();
+        assert_eq!((found.len(), store.set_aside()), (19, None), "{place}: {found:?}");
+        let troubles = store.troubles();
+        assert!(troubles.len() == 1 && troubles[0].contains("00000001.seg"), "{troubles:?}");
+        append(&store, seen_on("later"));
+        drop(store);
+        assert_eq!(fs::read(segment(folder.path())).unwrap()[..bytes.len()], bytes, "nothing is cut off");
+        assert!(Store::rebuild(Folder::lock(folder.path()).unwrap(), options(), &mut |_| {}).is_err());
+        without_base(folder.path());
+    }
+}

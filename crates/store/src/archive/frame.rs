@@ -1,7 +1,9 @@
 //! One batch in the archive.
 //!
-//! `[compressed length u32][plain length u32][crc32 u32][LZ4 block]`, little-endian; the checksum
-//! covers both lengths and the block. Unpacked, the block is, one after another:
+//! `[compressed length u32][plain length u32][block crc32 u32][synced u64][header crc32 u32][LZ4
+//! block]`, little-endian. `synced` is how many bytes of the segment were known to be durable when
+//! the frame was written: a frame before them that does not read any more is damage and no torn
+//! write. Unpacked, the block is, one after another:
 //!
 //! - its source and when it was received, as postcard writes a text and a number of ticks;
 //! - the tenant's 16 bytes;
@@ -12,7 +14,7 @@
 
 mod records;
 
-use std::io::{self, Read};
+use std::io::{self, Read, Write};
 
 use pintle_model::{Record, TenantId, Time};
 use sha2::{Digest, Sha256};
@@ -21,7 +23,8 @@ use crate::{Batch, Error, Reject};
 
 /// A batch is refused beyond this many bytes; a frame that claims more is damaged.
 const MAX_PLAIN_BYTES: usize = 1 << 30;
-const HEADER_BYTES: usize = 12;
+/// Bytes of a frame before its block.
+pub(super) const HEADER_BYTES: usize = 24;
 
 /// Tells batches apart: the same tenant, records and rejects are the same batch.
 pub(crate) type BatchId = [u8; 32];
@@ -80,18 +83,67 @@ pub(super) enum Problem {
 }
 
 /// A batch as it is appended.
-pub(crate) struct Frame(pub(super) Vec<u8>);
+pub(crate) struct Frame {
+    plain_bytes: usize,
+    block: Vec<u8>,
+    block_crc: u32,
+}
 
 impl Frame {
     /// Packs an encoded batch.
     pub(crate) fn of(Encoded(plain): &Encoded) -> Frame {
         let block = lz4_flex::block::compress(plain);
-        let mut frame = Vec::with_capacity(HEADER_BYTES + block.len());
-        frame.extend_from_slice(&length(block.len()));
-        frame.extend_from_slice(&length(plain.len()));
-        frame.extend_from_slice(&checksum(&frame, &block).to_le_bytes());
-        frame.extend_from_slice(&block);
-        Frame(frame)
+        Frame { plain_bytes: plain.len(), block_crc: crc32fast::hash(&block), block }
+    }
+
+    /// Bytes that it takes.
+    pub(super) fn len(&self) -> u64 {
+        (HEADER_BYTES + self.block.len()) as u64
+    }
+
+    /// Writes it into a segment of which so many bytes are durable.
+    pub(super) fn write(&self, synced: u64, out: &mut impl Write) -> io::Result<()> {
+        let mut header = Vec::with_capacity(HEADER_BYTES);
+        header.extend_from_slice(&length(self.block.len()));
+        header.extend_from_slice(&length(self.plain_bytes));
+        header.extend_from_slice(&self.block_crc.to_le_bytes());
+        header.extend_from_slice(&synced.to_le_bytes());
+        header.extend_from_slice(&crc32fast::hash(&header).to_le_bytes());
+        out.write_all(&header)?;
+        out.write_all(&self.block)
+    }
+}
+
+/// The part of a frame before its block.
+#[derive(Clone, Copy)]
+pub(super) struct Header {
+    block_bytes: u32,
+    plain_bytes: u32,
+    block_crc: u32,
+    /// See the module.
+    pub(super) synced: u64,
+}
+
+impl Header {
+    /// `None`: these are not the first bytes of a frame.
+    pub(super) fn read(bytes: &[u8; HEADER_BYTES]) -> Option<Header> {
+        let (fields, crc) = bytes.split_last_chunk::<4>()?;
+        if crc32fast::hash(fields) != u32::from_le_bytes(*crc) {
+            return None;
+        }
+        let (numbers, synced) = fields.split_at_checked(12)?;
+        let ([block, plain, block_crc], _) = numbers.as_chunks::<4>() else { return None };
+        Some(Header {
+            block_bytes: u32::from_le_bytes(*block),
+            plain_bytes: u32::from_le_bytes(*plain),
+            block_crc: u32::from_le_bytes(*block_crc),
+            synced: u64::from_le_bytes(*synced.first_chunk()?),
+        })
+    }
+
+    /// Bytes of the whole frame.
+    pub(super) fn frame_bytes(&self) -> u64 {
+        HEADER_BYTES as u64 + u64::from(self.block_bytes)
     }
 }
 
@@ -101,36 +153,27 @@ pub(super) fn read(reader: &mut impl Read, left: u64) -> Result<(ArchivedBatch, 
     if left < HEADER_BYTES as u64 {
         return Err(Problem::Broken("the frame's header is cut short"));
     }
-    let (mut compressed, mut plain, mut crc) = ([0; 4], [0; 4], [0; 4]);
-    for part in [&mut compressed, &mut plain, &mut crc] {
-        reader.read_exact(part).map_err(Problem::Io)?;
-    }
-    let taken = HEADER_BYTES as u64 + u64::from(u32::from_le_bytes(compressed));
-    if taken > left {
+    let mut header = [0; HEADER_BYTES];
+    reader.read_exact(&mut header).map_err(Problem::Io)?;
+    let header = Header::read(&header).ok_or(Problem::Broken("this is no frame"))?;
+    if header.frame_bytes() > left {
         return Err(Problem::Broken("the frame is cut short"));
     }
-    let mut block = vec![0; usize::try_from(taken).unwrap_or(usize::MAX).saturating_sub(HEADER_BYTES)];
+    let mut block = vec![0; usize::try_from(header.block_bytes).unwrap_or(usize::MAX)];
     reader.read_exact(&mut block).map_err(Problem::Io)?;
-    if checksum(&[compressed, plain].concat(), &block) != u32::from_le_bytes(crc) {
+    if crc32fast::hash(&block) != header.block_crc {
         return Err(Problem::Broken("the checksum does not match"));
     }
-    let plain_length = usize::try_from(u32::from_le_bytes(plain)).unwrap_or(usize::MAX);
-    if plain_length > MAX_PLAIN_BYTES {
+    let plain_bytes = usize::try_from(header.plain_bytes).unwrap_or(usize::MAX);
+    if plain_bytes > MAX_PLAIN_BYTES {
         return Err(Problem::Broken("the batch claims to be larger than one can be"));
     }
-    let plain = lz4_flex::block::decompress(&block, plain_length)
+    let plain = lz4_flex::block::decompress(&block, plain_bytes)
         .map_err(|_| Problem::Broken("the block does not unpack"))?;
     let batch = ArchivedBatch::decode(&plain).ok_or(Problem::Broken("the batch does not read"))?;
-    Ok((batch, taken))
+    Ok((batch, header.frame_bytes()))
 }
 
 fn length(bytes: usize) -> [u8; 4] {
     u32::try_from(bytes).unwrap_or(u32::MAX).to_le_bytes()
-}
-
-fn checksum(lengths: &[u8], block: &[u8]) -> u32 {
-    let mut crc = crc32fast::Hasher::new();
-    crc.update(lengths);
-    crc.update(block);
-    crc.finalize()
 }
