@@ -8,6 +8,7 @@
 //! what is applied twice changes nothing.
 
 mod bytes;
+mod expire;
 pub(crate) mod key;
 pub(crate) mod manifest;
 mod merge;
@@ -37,6 +38,7 @@ use run::{BlockCache, ByLength, Run};
 use value::{Arrival, decode};
 use view::{SharedDelta, View, read_delta};
 
+pub(crate) use expire::{Stays, machines_there};
 pub(crate) use upkeep::Duty;
 use view::FoundFile;
 
@@ -264,6 +266,11 @@ impl Base {
             read_delta(delta).tenant(of).is_some_and(|held| held.alerts.contains_key(id))
         };
         Ok(view.deltas().any(held) || view.stores(&key::of(of, Table::Alerts, id.as_str().as_bytes()))?)
+    }
+
+    /// Those of whom anything came in.
+    pub(crate) fn tenants(&self) -> Vec<TenantId> {
+        read_delta(&self.view().active).counts.keys().copied().collect()
     }
 
     /// How much a tenant holds.

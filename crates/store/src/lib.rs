@@ -34,6 +34,6 @@ pub use found::{BatchInfo, Conflict, FileMachines, Page, Sighting, Span};
 pub use options::{ArchiveCaps, Clock, Memory, Options, Retention};
 pub use purge::{Purge, Purged};
 pub use remake::Remade;
-pub use retention::{ClockWatch, Jump};
+pub use retention::{ClockWatch, Expired, Jump};
 pub use scope::Scope;
 pub use store::{Replayed, Store};

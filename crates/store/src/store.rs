@@ -202,6 +202,23 @@ impl Store {
         }
     }
 
+    /// Folds all that came in until now; writers wait only until it is set apart.
+    pub(crate) fn fold_now(&self) -> Result<(), Error> {
+        let known = self.known();
+        known.base.fold(&known.directories)?;
+        {
+            let _no_writer = hold(&self.commit);
+            known.base.freeze();
+        }
+        known.base.fold(&known.directories).map(|_| ())
+    }
+
+    /// Drops what the archive's caps say.
+    pub(crate) fn drop_archived(&self) -> Result<(), Error> {
+        let folded = self.known().base.folded();
+        hold(&self.queue).archive.enforce_caps(folded, self.now())
+    }
+
     fn close_if_failed<T>(&self, result: Result<T, Error>) -> Result<T, Error> {
         if let Err(error) = &result {
             hold(&self.queue).failed.get_or_insert(error.to_string());
@@ -365,7 +382,7 @@ impl Store {
             committed.outcomes.insert(ticket, Ok(receipt));
             committed.next_ticket = ticket + 1;
             if after.segment != committed.after.segment {
-                hold(&self.queue).archive.enforce_caps(known.base.folded(), self.now())?;
+                self.drop_archived()?;
             }
             committed.after = after;
             known.base.make_room();
