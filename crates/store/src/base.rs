@@ -7,7 +7,7 @@
 //! number of times, to the same bytes ([`value`]), so nothing is ever looked up to be changed, and
 //! what is applied twice changes nothing.
 
-mod bytes;
+pub(crate) mod bytes;
 mod expire;
 pub(crate) mod key;
 pub(crate) mod manifest;
@@ -170,7 +170,7 @@ impl Base {
                     if let Some(forgotten) = directory.ordinal(&id) {
                         directory.forget(forgotten);
                     }
-                    directory.put(ordinal, id, decode(&value)?);
+                    directory.put(ordinal, id, Entity::from_bytes(&value)?);
                 }
             }
             directory.start_at(next_ordinal);
@@ -289,7 +289,7 @@ impl Base {
         let mut values = view.stored(&key::of(of, Table::Alerts, id.as_str().as_bytes()))?;
         for delta in view.deltas() {
             if let Some(held) = read_delta(delta).tenant(of).and_then(|tenant| tenant.alerts.get(id)) {
-                values.push(value::encode(held)?);
+                values.push(held.to_bytes());
             }
         }
         let known = !values.is_empty();
@@ -306,7 +306,7 @@ impl Base {
         let mut alerts = view.scan(of, Table::Alerts)?;
         while let Some((key, value)) = alerts.next_merged()? {
             let id = key::split(&key).map(|(_, _, id)| String::from_utf8_lossy(id)).unwrap_or_default();
-            if !each(&id, decode(&value)?)? {
+            if !each(&id, Entity::from_bytes(&value)?)? {
                 break;
             }
         }

@@ -8,8 +8,9 @@ use pintle_model::TenantId;
 use super::key::{self, Table};
 use super::merge::{Merge, Source};
 use super::run::RunWriter;
-use super::value::{self, decode};
+use super::value;
 use super::{Base, hold};
+use crate::entity::Entity;
 use crate::retention::Cutoffs;
 use crate::{Error, Expired};
 
@@ -102,7 +103,7 @@ fn decide(table: Table, key: &[u8], value: &[u8], stays: &Stays, gone: &mut Expi
             Ok(if is_there { Fate::Stays } else { Fate::Goes })
         }
         Table::Alerts => {
-            let is_there = stays.cutoffs.keeps_alert(&decode(value)?);
+            let is_there = stays.cutoffs.keeps_alert(&Entity::from_bytes(value)?);
             gone.alerts += u64::from(!is_there);
             Ok(if is_there { Fate::Stays } else { Fate::Goes })
         }
@@ -120,7 +121,7 @@ fn decide(table: Table, key: &[u8], value: &[u8], stays: &Stays, gone: &mut Expi
                 gone.files += 1;
                 return Ok(Fate::Goes);
             }
-            Ok(Fate::Becomes(value::file(&decode(entity)?, &pairs)?))
+            Ok(Fate::Becomes(value::file(&Entity::from_bytes(entity)?, &pairs)))
         }
         Table::Links | Table::Rejects | Table::Batches | Table::BatchIds => Ok(Fate::Stays),
     }

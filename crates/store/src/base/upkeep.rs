@@ -13,7 +13,6 @@ use super::key::Table;
 use super::manifest::Manifest;
 use super::merge::{Merge, Source};
 use super::run::{self, Run, RunWriter};
-use super::value::encode;
 use super::view::{View, read_delta};
 use super::{Base, hold};
 use crate::delta::Delta;
@@ -148,7 +147,7 @@ impl Base {
             let machine = |ordinal: u32| {
                 let directory = directory.read().unwrap_or_else(PoisonError::into_inner);
                 let Some(machine) = directory.get(ordinal) else { return Ok(None) };
-                Ok(Some((machine.id.clone(), encode(machine.entity())?)))
+                Ok(Some((machine.id.clone(), machine.entity().to_bytes())))
             };
             for table in Table::ALL {
                 for (key, value) in held.entries(*tenant, table, &machine)? {
