@@ -2,6 +2,8 @@
 //! something more by them lists its own.
 
 pub mod alerts;
+pub mod backup;
+pub mod check;
 pub mod client;
 pub mod config;
 pub mod dev;
@@ -9,15 +11,18 @@ mod failure;
 pub mod generate;
 pub mod ingest;
 mod listing;
+mod long;
 pub mod machines;
 mod opening;
 mod place;
 pub mod rebuild;
 pub mod rejects;
+pub mod restore;
 pub mod search;
 pub mod serve;
 pub mod settings;
 mod terminal;
+pub mod verify;
 
 use std::process::ExitCode;
 
@@ -97,6 +102,10 @@ enum Command {
     Machines(machines::Args),
     Rejects(rejects::Args),
     Client(client::Args),
+    Check(check::Args),
+    Backup(backup::Args),
+    Verify(verify::Args),
+    Restore(restore::Args),
     Rebuild(rebuild::Args),
     Config(config::Config),
 }
@@ -115,6 +124,10 @@ pub fn main() -> ExitCode {
         Command::Machines(args) => run(machines::run(args)),
         Command::Rejects(args) => run(rejects::run(args)),
         Command::Client(args) => run(client::run(args)),
+        Command::Check(args) => run(check::run(args)),
+        Command::Backup(args) => run(backup::run(args)),
+        Command::Verify(args) => run(verify::run(args)),
+        Command::Restore(args) => run(restore::run(args)),
         Command::Rebuild(args) => run(rebuild::run(args)),
         Command::Config(command) => command.run().into(),
     }

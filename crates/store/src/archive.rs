@@ -6,7 +6,9 @@
 //! in place. A torn end of the last segment belongs to batches that were never
 //! acknowledged; it is moved aside when the archive is opened.
 
+mod check;
 mod frame;
+mod link;
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{Read, Seek, SeekFrom, Write};
@@ -20,7 +22,9 @@ use crate::folders::{make_private, sync_folder};
 use crate::purge::Left;
 use crate::{Batch, Error};
 
+pub(crate) use check::{check, is_from_the_first};
 pub(crate) use frame::{ArchivedBatch, BatchId, Encoded, Frame};
+pub(crate) use link::link;
 
 /// A segment is closed once it is larger.
 const SEGMENT_BYTES: u64 = 128 << 20;

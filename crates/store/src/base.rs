@@ -8,8 +8,10 @@
 //! what is applied twice changes nothing.
 
 pub(crate) mod bytes;
+mod check;
 mod expire;
 pub(crate) mod key;
+mod link;
 pub(crate) mod manifest;
 mod merge;
 mod postings;
@@ -38,7 +40,9 @@ use run::{BlockCache, ByLength, Run};
 use value::{Arrival, decode};
 use view::{SharedDelta, View, read_delta};
 
+pub(crate) use check::check;
 pub(crate) use expire::{Stays, machines_there};
+pub(crate) use link::{file_names, link};
 pub(crate) use upkeep::Duty;
 use view::FoundFile;
 

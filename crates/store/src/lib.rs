@@ -5,8 +5,10 @@
 //! [`Scope`], and only this crate knows a key layout.
 
 mod archive;
+mod backup;
 mod base;
 mod batch;
+mod check;
 mod delta;
 mod directory;
 mod entity;
@@ -26,7 +28,9 @@ mod retention;
 mod scope;
 mod store;
 
+pub use backup::{BackedUp, Verified, restore, verify};
 pub use batch::{Batch, Receipt, Reject, Totals};
+pub use check::{Checked, Damage, Part, Progress, check};
 pub use directory::MachineList;
 pub use error::Error;
 pub use folders::Folder;

@@ -253,8 +253,10 @@ fn a_rebuild_gives_the_same_answers_and_needs_the_folder_for_itself() {
 
 #[test]
 fn every_command_explains_itself_with_an_example() {
-    for command in ["dev", "serve", "ingest", "search", "alerts", "machines", "rejects", "client", "rebuild"]
-    {
+    for command in [
+        "dev", "serve", "ingest", "search", "alerts", "machines", "rejects", "client", "check", "backup",
+        "verify", "restore", "rebuild",
+    ] {
         let help = run(&[command, "--help"]);
         assert_eq!(help.code, 0);
         assert!(

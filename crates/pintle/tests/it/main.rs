@@ -10,6 +10,7 @@ mod dev;
 mod folder;
 mod generate;
 mod ingest;
+mod keep;
 mod kill;
 mod map;
 mod origin;
