@@ -43,6 +43,7 @@ use view::{SharedDelta, View, read_delta};
 pub(crate) use check::check;
 pub(crate) use expire::{Stays, machines_there};
 pub(crate) use link::{file_names, link};
+pub(crate) use merge::Entry;
 pub(crate) use upkeep::Duty;
 use view::FoundFile;
 

@@ -6,6 +6,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use pintle_model::{AlertId, FileHash, HashKind, Hashes, MachineId, TenantId, Time};
 
 use crate::archive::{BatchId, Position};
+use crate::base::Entry;
 use crate::base::key::{self, Table};
 use crate::base::manifest::Counts;
 use crate::base::value::{self, Arrival, encode};
@@ -61,6 +62,9 @@ pub(crate) struct TenantDelta {
     pub(crate) batch_ids: HashMap<BatchId, Time>,
     bytes: usize,
 }
+
+/// Gives a machine's id and value by its ordinal.
+type MachineOf<'f> = &'f dyn Fn(u32) -> Result<Option<(MachineId, Vec<u8>)>, Error>;
 
 const NONE: u32 = u32::MAX;
 /// About what a file, with its entity and its places in three maps, and a pair take.
@@ -189,8 +193,8 @@ impl TenantDelta {
         &self,
         of: TenantId,
         table: Table,
-        machine: &dyn Fn(u32) -> Result<Option<(MachineId, Vec<u8>)>, Error>,
-    ) -> Result<Vec<(Vec<u8>, Vec<u8>)>, Error> {
+        machine: MachineOf<'_>,
+    ) -> Result<Vec<Entry>, Error> {
         let mut entries = Vec::new();
         match table {
             Table::Machines => {

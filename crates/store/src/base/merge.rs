@@ -5,17 +5,22 @@ use super::run::Cursor;
 use super::value;
 use crate::Error;
 
+/// A key and its value.
+pub(crate) type Entry = (Vec<u8>, Vec<u8>);
+/// A key and all its values.
+type Group = (Vec<u8>, Vec<Vec<u8>>);
+
 /// Entries in ascending order of keys.
 pub(crate) enum Source<'r> {
     /// Of a run.
     Run(Cursor<'r>),
     /// In memory: the rest of them, the next one last.
-    Held(Vec<(Vec<u8>, Vec<u8>)>),
+    Held(Vec<Entry>),
 }
 
 impl Source<'_> {
     /// Of entries in ascending order.
-    pub(crate) fn held(mut entries: Vec<(Vec<u8>, Vec<u8>)>) -> Source<'static> {
+    pub(crate) fn held(mut entries: Vec<Entry>) -> Source<'static> {
         entries.reverse();
         Source::Held(entries)
     }
@@ -52,7 +57,7 @@ impl<'r> Merge<'r> {
     }
 
     /// The next key and all its values.
-    pub(crate) fn next_group(&mut self) -> Result<Option<(Vec<u8>, Vec<Vec<u8>>)>, Error> {
+    pub(crate) fn next_group(&mut self) -> Result<Option<Group>, Error> {
         let least = self.sources.iter().filter_map(Source::key).min();
         let Some(key) = least.filter(|key| key.starts_with(&self.prefix)).map(<[u8]>::to_vec) else {
             return Ok(None);
@@ -67,7 +72,7 @@ impl<'r> Merge<'r> {
     }
 
     /// The next key with its values made one.
-    pub(crate) fn next_merged(&mut self) -> Result<Option<(Vec<u8>, Vec<u8>)>, Error> {
+    pub(crate) fn next_merged(&mut self) -> Result<Option<Entry>, Error> {
         let Some((key, values)) = self.next_group()? else { return Ok(None) };
         let Some((_, table, _)) = key::split(&key) else {
             return Err(Error::Engine("a key of no table".to_owned()));

@@ -277,7 +277,8 @@ mod tests {
 
     fn records() -> Vec<Record> {
         let digits = "0123456789abcdef".repeat(4);
-        let texts = ["a", "", &digits, &digits[..16], &digits[..15], &digits[..17], "ABCDEF0123456789", "é"];
+        let first = |length| digits.get(..length).unwrap();
+        let texts = ["a", "", &digits, first(16), first(15), first(17), "ABCDEF0123456789", "é"];
         let mut records = Vec::new();
         for (number, text) in (0..).zip(texts.iter().chain(&texts)) {
             let mut row = Row::new(if number % 3 == 0 { &info::TABLE } else { &file::TABLE });

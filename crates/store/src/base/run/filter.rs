@@ -43,7 +43,7 @@ impl Filter {
     fn line(&self, hash: u64) -> usize {
         let lines = (self.words.len() / WORDS_A_LINE) as u128;
         // The high bits of the hash, scaled down to the number of lines.
-        usize::try_from(u128::from(hash) * lines >> 64).unwrap_or(0) * WORDS_A_LINE
+        usize::try_from((u128::from(hash) * lines) >> 64).unwrap_or(0) * WORDS_A_LINE
     }
 
     pub(crate) fn to_bytes(&self) -> Vec<u8> {
