@@ -167,6 +167,27 @@ impl Client {
         Err(self.broken("it gave no report"))
     }
 
+    /// Asks for what takes long and tells how many records and bytes, of how many, it has done.
+    pub(crate) async fn remake(
+        &self,
+        path: &str,
+        asked: &impl Serialize,
+        progress: &mut (dyn FnMut(u64, u64, u64) + Send),
+    ) -> Result<wire::Remade, ClientError> {
+        let body = serde_json::to_vec(asked).map_err(|error| self.broken(error))?;
+        let mut lines = Lines::of(self.send(self.request(Method::POST, path, body.into())?).await?);
+        while let Some(line) = lines.next().await.map_err(|error| self.broken(error))? {
+            match serde_json::from_slice(&line).map_err(|error| self.broken(error))? {
+                wire::RemakeLine::Progress { records, bytes, bytes_total } => {
+                    progress(records, bytes, bytes_total);
+                }
+                wire::RemakeLine::Done(remade) => return Ok(remade),
+                wire::RemakeLine::Refused(refusal) => return Err(ClientError::Refused(refusal.error)),
+            }
+        }
+        Err(self.broken("it did not say how it ended"))
+    }
+
     /// Asks for hashes and hands over each answer as it comes.
     pub(crate) async fn search(
         &self,

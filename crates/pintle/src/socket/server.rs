@@ -1,6 +1,10 @@
 //! The side of whoever owns the data folder. One screen of routes, then their handlers, each a
 //! thin layer over the store or the control file.
 
+mod batches;
+mod remake;
+mod retention;
+
 use std::io;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
@@ -8,10 +12,12 @@ use std::str::FromStr;
 use std::sync::Arc;
 
 use axum::body::{Body, Bytes};
+use axum::extract::connect_info::Connected;
 use axum::extract::{Path as PathOf, Query, Request, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{delete, get, post};
+use axum::serve::IncomingStream;
 use axum::{Json, Router};
 use futures_util::TryStreamExt;
 use pintle_model::FileHash;
@@ -73,6 +79,7 @@ pub fn listen(instance: Arc<Instance>) -> Result<Listening, ListenError> {
             // The sender's end means the same as its word.
             let _ = stopped.await;
         };
+        let router = router.into_make_service_with_connect_info::<Peer>();
         axum::serve(listener, router).with_graceful_shutdown(stopped).await
     });
     Ok(Listening { path, stop, served })
@@ -98,6 +105,13 @@ fn routes() -> Router<Arc<Instance>> {
         .route("/machines", get(machines))
         .route("/rejects", get(rejects))
         .route("/conflicts", get(conflicts))
+        .route("/batches", get(batches::list))
+        .route("/purge", post(remake::purge))
+        .route("/purge/plan", post(remake::plan))
+        .route("/rebuild", post(remake::rebuild))
+        .route("/retention", get(retention::show))
+        .route("/retention/run", post(retention::run))
+        .route("/retention/resume", post(retention::resume))
         .route("/totals", get(totals))
         .route("/tenants", get(tenants))
         .route("/applications", get(applications).post(create_application))
@@ -113,6 +127,20 @@ fn routes() -> Router<Arc<Instance>> {
 }
 
 type Owner = State<Arc<Instance>>;
+
+/// The process on the other side, as the system knows it.
+#[derive(Clone, Copy, Debug, Default)]
+struct Peer {
+    uid: Option<u32>,
+    pid: Option<i32>,
+}
+
+impl Connected<IncomingStream<'_, UnixListener>> for Peer {
+    fn connect_info(stream: IncomingStream<'_, UnixListener>) -> Peer {
+        let known = stream.io().peer_cred().ok();
+        Peer { uid: known.map(|known| known.uid()), pid: known.and_then(|known| known.pid()) }
+    }
+}
 
 /// Why a request was not carried out, in words for the terminal.
 struct Refused(StatusCode, String);
