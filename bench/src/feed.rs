@@ -4,10 +4,10 @@
 use std::io::{self, BufWriter, Read, Write};
 
 use pintle::dev::generator::{Generated, Generator, Law};
-use pintle_model::{Record, Time};
+use pintle_model::Time;
 use serde::{Deserialize, Serialize};
 
-use crate::{Failure, machine};
+use crate::{Failure, machine, wire};
 
 /// How large a fleet.
 #[derive(Clone, Debug, clap::Args)]
@@ -37,8 +37,8 @@ impl Fleet {
 /// What comes over the pipe.
 #[derive(Serialize, Deserialize)]
 pub enum Frame {
-    /// Records to append.
-    Batch(Vec<Record>),
+    /// Records to append, packed.
+    Batch(Vec<u8>),
     /// The end.
     End(Made),
 }
@@ -67,7 +67,7 @@ pub fn write(fleet: Fleet) -> Result<(), Failure> {
         let batch = generator.next();
         cpu += machine::thread_time() - before;
         let Some(records) = batch else { break };
-        send(&mut out, &Frame::Batch(records))?;
+        send(&mut out, &Frame::Batch(wire::pack(&records)?))?;
     }
     let Generated { records, files, pairs, .. } = generator.generated();
     send(&mut out, &Frame::End(Made { records, files, pairs, cpu: cpu.as_secs_f64() }))?;

@@ -5,6 +5,7 @@ mod lookups;
 mod machine;
 mod scale;
 mod visible;
+mod wire;
 
 use std::process::ExitCode;
 

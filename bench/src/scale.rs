@@ -13,7 +13,7 @@ use pintle_store::{ArchiveCaps, Batch, Options, Store};
 use serde::{Deserialize, Serialize};
 
 use crate::feed::{self, Fleet, Frame, Made};
-use crate::{Failure, machine};
+use crate::{Failure, machine, wire};
 
 /// Whose records all are.
 pub const TENANT: TenantId = TenantId::from_bytes([7; 16]);
@@ -156,15 +156,12 @@ pub fn fill(folder: Folder) -> Result<(), Failure> {
     let (mut records, mut told) = (0, Instant::now());
     filled.made = loop {
         let before = machine::thread_time();
-        let frame = feed::receive(&mut input, &mut buffer)?;
-        if let Frame::Batch(batch) = &frame {
-            sample.take(batch);
-        }
-        piped += machine::thread_time() - before;
-        let batch = match frame {
-            Frame::Batch(batch) => batch,
+        let batch = match feed::receive(&mut input, &mut buffer)? {
+            Frame::Batch(batch) => wire::unpack(&batch)?,
             Frame::End(made) => break made,
         };
+        sample.take(&batch);
+        piped += machine::thread_time() - before;
         records += batch.len() as u64;
         let source = "bench".to_owned();
         store.append(Batch { tenant: TENANT, source, records: batch, rejects: Vec::new() })?;

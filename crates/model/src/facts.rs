@@ -155,6 +155,11 @@ impl Facts {
         Time::parse(&self.text(member)?)
     }
 
+    /// The members that are known, ascending, with their facts.
+    pub fn iter(&self) -> impl ExactSizeIterator<Item = (MemberId, &Fact)> {
+        self.0.iter().map(|(member, fact)| (MemberId(*member), fact))
+    }
+
     /// Whether nothing is known.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()

@@ -7,6 +7,9 @@ pub mod permission;
 pub mod secret;
 pub mod token;
 
+/// What secrets are hashed with, in the data folder.
+pub(crate) const PEPPER: &str = "pepper";
+
 /// What keeps the keys or the applications from being read or written.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {

@@ -2,7 +2,9 @@
 //! something more by them lists its own.
 
 pub mod alerts;
+pub mod backup;
 pub mod batches;
+pub mod check;
 pub mod client;
 pub mod config;
 pub mod dev;
@@ -10,18 +12,20 @@ mod failure;
 pub mod generate;
 pub mod ingest;
 mod listing;
+mod long;
 pub mod machines;
 mod opening;
 mod place;
 pub mod purge;
 pub mod rebuild;
 pub mod rejects;
-mod remaking;
+pub mod restore;
 pub mod retention;
 pub mod search;
 pub mod serve;
 pub mod settings;
 mod terminal;
+pub mod verify;
 
 use std::process::ExitCode;
 
@@ -104,6 +108,10 @@ enum Command {
     Purge(purge::Args),
     Retention(retention::Args),
     Client(client::Args),
+    Check(check::Args),
+    Backup(backup::Args),
+    Verify(verify::Args),
+    Restore(restore::Args),
     Rebuild(rebuild::Args),
     Config(config::Config),
 }
@@ -125,6 +133,10 @@ pub fn main() -> ExitCode {
         Command::Purge(args) => run(purge::run(args)),
         Command::Retention(args) => run(retention::run(args)),
         Command::Client(args) => run(client::run(args)),
+        Command::Check(args) => run(check::run(args)),
+        Command::Backup(args) => run(backup::run(args)),
+        Command::Verify(args) => run(verify::run(args)),
+        Command::Restore(args) => run(restore::run(args)),
         Command::Rebuild(args) => run(rebuild::run(args)),
         Command::Config(command) => command.run().into(),
     }

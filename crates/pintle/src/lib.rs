@@ -11,6 +11,7 @@ pub mod dev;
 pub mod http;
 pub mod instance;
 mod intake;
+mod keep;
 pub mod logging;
 pub mod metrics;
 pub mod pace;

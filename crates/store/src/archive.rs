@@ -6,7 +6,9 @@
 //! in place. A torn end of the last segment belongs to batches that were never
 //! acknowledged; it is moved aside when the archive is opened.
 
+mod check;
 mod frame;
+mod link;
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{Read, Seek, SeekFrom, Write};
@@ -20,7 +22,9 @@ use crate::folders::{make_private, sync_folder};
 use crate::purge::Left;
 use crate::{Batch, Error};
 
+pub(crate) use check::{check, is_from_the_first};
 pub(crate) use frame::{ArchivedBatch, BatchId, Encoded, Frame};
+pub(crate) use link::link;
 
 /// A segment is closed once it is larger.
 const SEGMENT_BYTES: u64 = 128 << 20;
@@ -286,16 +290,17 @@ fn replay_segment(
     let mut reader = std::io::BufReader::with_capacity(1 << 20, file);
     let mut offset = start;
     while offset < length {
-        let reason = match frame::read(&mut reader, length - offset) {
+        let (reason, may_be_torn) = match frame::read(&mut reader, length - offset) {
             Ok((batch, taken)) => {
                 offset += taken;
                 each(batch, Position { segment, offset }, taken)?;
                 continue;
             }
             Err(frame::Problem::Io(source)) => return Err(reading()(source)),
-            Err(frame::Problem::Broken(reason)) => reason,
+            Err(frame::Problem::Broken(reason)) => (reason, Position { segment, offset } >= torn_after),
+            // Its checksum is right, so it was written whole.
+            Err(frame::Problem::Strange(reason)) => (reason, false),
         };
-        let may_be_torn = Position { segment, offset } >= torn_after;
         let next = next_frame(&name, offset + 1, length).map_err(reading())?;
         if may_be_torn && next.is_none_or(|(_, synced)| synced <= offset) {
             return set_torn_end_aside(folder, segment, offset, reason).map(Some);

@@ -7,8 +7,11 @@
 //! number of times, to the same bytes ([`value`]), so nothing is ever looked up to be changed, and
 //! what is applied twice changes nothing.
 
-mod bytes;
+pub(crate) mod bytes;
+mod check;
+mod expire;
 pub(crate) mod key;
+mod link;
 pub(crate) mod manifest;
 mod merge;
 mod postings;
@@ -37,6 +40,9 @@ use run::{BlockCache, ByLength, Run};
 use value::{Arrival, decode};
 use view::{SharedDelta, View, read_delta};
 
+pub(crate) use check::check;
+pub(crate) use expire::{Stays, machines_there};
+pub(crate) use link::{file_names, link};
 pub(crate) use upkeep::Duty;
 use view::FoundFile;
 
@@ -168,7 +174,7 @@ impl Base {
                     if let Some(forgotten) = directory.ordinal(&id) {
                         directory.forget(forgotten);
                     }
-                    directory.put(ordinal, id, decode(&value)?);
+                    directory.put(ordinal, id, Entity::from_bytes(&value)?);
                 }
             }
             directory.start_at(next_ordinal);
@@ -266,6 +272,11 @@ impl Base {
         Ok(view.deltas().any(held) || view.stores(&key::of(of, Table::Alerts, id.as_str().as_bytes()))?)
     }
 
+    /// Those of whom anything came in.
+    pub(crate) fn tenants(&self) -> Vec<TenantId> {
+        read_delta(&self.view().active).counts.keys().copied().collect()
+    }
+
     /// How much a tenant holds.
     pub(crate) fn totals(&self, of: TenantId) -> Totals {
         read_delta(&self.view().active).counts.get(&of).map(|counts| counts.totals).unwrap_or_default()
@@ -282,7 +293,7 @@ impl Base {
         let mut values = view.stored(&key::of(of, Table::Alerts, id.as_str().as_bytes()))?;
         for delta in view.deltas() {
             if let Some(held) = read_delta(delta).tenant(of).and_then(|tenant| tenant.alerts.get(id)) {
-                values.push(value::encode(held)?);
+                values.push(held.to_bytes());
             }
         }
         let known = !values.is_empty();
@@ -299,7 +310,7 @@ impl Base {
         let mut alerts = view.scan(of, Table::Alerts)?;
         while let Some((key, value)) = alerts.next_merged()? {
             let id = key::split(&key).map(|(_, _, id)| String::from_utf8_lossy(id)).unwrap_or_default();
-            if !each(&id, decode(&value)?)? {
+            if !each(&id, Entity::from_bytes(&value)?)? {
                 break;
             }
         }

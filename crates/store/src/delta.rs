@@ -202,7 +202,7 @@ impl TenantDelta {
             }
             Table::Files => {
                 for (number, file) in (0..).zip(&self.files) {
-                    let value = value::file(&file.entity, &self.pairs(number))?;
+                    let value = value::file(&file.entity, &self.pairs(number));
                     entries.push((key::file(of, &file.hashes), value));
                 }
             }
@@ -212,7 +212,7 @@ impl TenantDelta {
             }
             Table::Alerts => {
                 for (id, entity) in &self.alerts {
-                    entries.push((key::of(of, table, id.as_str().as_bytes()), encode(entity)?));
+                    entries.push((key::of(of, table, id.as_str().as_bytes()), entity.to_bytes()));
                 }
             }
             Table::Rejects => {

@@ -1,11 +1,12 @@
 //! What is known of a machine, a file or an alert: one mergeable value for all three.
 
+mod stored;
+
 use std::collections::BTreeMap;
 
 use pintle_model::{Change, Fact, Facts, Time};
-use serde::{Deserialize, Serialize};
 
-use crate::Span;
+use crate::{Error, Span};
 
 /// Bounds of what one entity keeps.
 pub(crate) mod most {
@@ -18,7 +19,7 @@ pub(crate) mod most {
 }
 
 /// A machine, a file or an alert.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Entity {
     /// First and last event, of plausible time.
     pub(crate) span: Option<Span>,
@@ -30,6 +31,18 @@ pub(crate) struct Entity {
 }
 
 impl Entity {
+    /// As the base stores it.
+    pub(crate) fn to_bytes(&self) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        stored::write(self, &mut bytes);
+        bytes
+    }
+
+    /// Reads what [`Entity::to_bytes`] wrote.
+    pub(crate) fn from_bytes(bytes: &[u8]) -> Result<Entity, Error> {
+        stored::read(bytes).ok_or_else(|| Error::Engine("an entity does not read".to_owned()))
+    }
+
     /// Notes an event.
     pub(crate) fn note_event(&mut self, at: Option<Time>) {
         self.span = Span::joined(self.span, at.map(Span::at));

@@ -50,6 +50,20 @@ pub enum Error {
         /// The limit.
         limit: usize,
     },
+    /// A backup or a data folder cannot be made there: name another folder.
+    #[error("{} cannot take it: {reason}", .folder.display())]
+    UnfitFolder {
+        /// The folder.
+        folder: PathBuf,
+        /// Why not.
+        reason: &'static str,
+    },
+    /// Another backup of the same store is being made: wait.
+    #[error("another backup is being made: try again once it is done")]
+    BackupUnderWay,
+    /// A folder is no backup, or one that was not finished.
+    #[error("{} is no backup: it has no BACKUP.json, which is written last", .0.display())]
+    NoBackup(PathBuf),
     /// The operating system refused.
     #[error("{what}: {source}")]
     Io {

@@ -5,8 +5,10 @@
 //! [`Scope`], and only this crate knows a key layout.
 
 mod archive;
+mod backup;
 mod base;
 mod batch;
+mod check;
 mod delta;
 mod directory;
 mod entity;
@@ -26,7 +28,9 @@ mod retention;
 mod scope;
 mod store;
 
+pub use backup::{BackedUp, Verified, restore, verify};
 pub use batch::{Batch, Receipt, Reject, Totals};
+pub use check::{Checked, Damage, Part, Progress, check};
 pub use directory::MachineList;
 pub use error::Error;
 pub use folders::Folder;
@@ -34,6 +38,6 @@ pub use found::{BatchInfo, Conflict, FileMachines, Page, Sighting, Span};
 pub use options::{ArchiveCaps, Clock, Memory, Options, Retention};
 pub use purge::{Purge, Purged};
 pub use remake::Remade;
-pub use retention::{ClockWatch, Jump};
+pub use retention::{ClockWatch, Expired, Jump};
 pub use scope::Scope;
 pub use store::{Replayed, Store};

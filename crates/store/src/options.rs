@@ -57,7 +57,7 @@ pub struct Memory {
 
 impl Default for Memory {
     fn default() -> Memory {
-        Memory { bytes: 128 << 20, records: 1_000_000 }
+        Memory { bytes: 128 << 20, records: 500_000 }
     }
 }
 

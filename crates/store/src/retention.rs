@@ -4,13 +4,19 @@
 //! day, and drops what the archive's caps say. A clock that is wrong must not forget everything, so
 //! the job stops when the clock has jumped.
 
+use std::collections::BTreeMap;
+use std::ops::AddAssign;
+use std::sync::PoisonError;
 use std::time::Duration;
 
 use pintle_model::{Time, shapes};
+use serde::{Deserialize, Serialize};
 
-use crate::Retention;
+use crate::base::{Stays, machines_there};
 use crate::entity::Entity;
 use crate::pair::Pair;
+use crate::store::{Store, hold};
+use crate::{Error, Retention, Totals};
 
 /// The oldest times that count, of one tenant at one moment.
 #[derive(Clone, Copy, Debug, Default)]
@@ -50,6 +56,69 @@ impl Cutoffs {
     /// A file on a machine counts by the newest event there; without one, always.
     pub(crate) fn keeps_pair(&self, pair: &Pair) -> bool {
         self.sightings.is_none_or(|oldest| pair.any_role.is_none_or(|span| span.last >= oldest))
+    }
+}
+
+/// What left the base because it had expired.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Expired {
+    /// Alerts.
+    pub alerts: u64,
+    /// Machines. The sightings on them went too.
+    pub machines: u64,
+    /// Pairs of a file and a machine.
+    pub sightings: u64,
+    /// Files of which no sighting is left.
+    pub files: u64,
+}
+
+impl Expired {
+    /// Counts it out of what a tenant holds.
+    pub(crate) fn take_from(&self, totals: &mut Totals) {
+        totals.alerts = totals.alerts.saturating_sub(self.alerts);
+        totals.machines = totals.machines.saturating_sub(self.machines);
+        totals.files = totals.files.saturating_sub(self.files);
+    }
+}
+
+impl AddAssign for Expired {
+    fn add_assign(&mut self, other: Expired) {
+        let Expired { alerts, machines, sightings, files } = other;
+        self.alerts += alerts;
+        self.machines += machines;
+        self.sightings += sightings;
+        self.files += files;
+    }
+}
+
+impl Store {
+    /// Takes what has expired out of the base, and drops what the archive's caps say. Answers hide it
+    /// already, but for the machines of a file, which are named until then. It makes all runs of the
+    /// base one, so it is for once a day; nobody is held up meanwhile.
+    pub fn expire(&self) -> Result<Expired, Error> {
+        let _one_at_a_time = hold(&self.maintenance);
+        self.fold_now()?;
+        let (known, now) = (self.known(), self.now());
+        let mut stays = BTreeMap::new();
+        for tenant in known.base.tenants() {
+            let cutoffs = Cutoffs::at(now, self.retention(tenant));
+            if cutoffs.is_any() {
+                let directory = known.directories.of(tenant);
+                let mut directory = directory.write().unwrap_or_else(PoisonError::into_inner);
+                let old = |ordinal: &u32| {
+                    directory.get(*ordinal).is_some_and(|machine| !cutoffs.keeps_machine(machine.entity()))
+                };
+                let old: Vec<u32> = directory.ordinals().filter(old).collect();
+                old.into_iter().for_each(|ordinal| directory.forget(ordinal));
+                stays.insert(tenant, Stays { cutoffs, machines: machines_there(&directory) });
+            }
+        }
+        let mut expired = Expired::default();
+        if !stays.is_empty() {
+            known.base.expire(&stays)?.into_values().for_each(|of_tenant| expired += of_tenant);
+        }
+        self.drop_archived()?;
+        Ok(expired)
     }
 }
 

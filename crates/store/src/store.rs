@@ -10,7 +10,7 @@ use pintle_model::{Record, TenantId, Time, shapes};
 use crate::archive::{self, Archive, ArchivedBatch, BatchId, Encoded, Frame, Position, Until};
 use crate::base::Base;
 use crate::known::{Known, Upkeep};
-use crate::{Batch, Error, Folder, Memory, Options, Receipt, Retention, folders, remake};
+use crate::{Batch, Error, Folder, Memory, Options, Receipt, Retention, backup, folders, remake};
 
 /// How far applying the archive again has come, at opening or in a rebuild.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -106,6 +106,7 @@ impl Store {
         progress: &mut dyn FnMut(Replayed),
     ) -> Result<Store, Error> {
         let unfinished = remake::recover(&folder)?;
+        backup::remove_staging(&folder)?;
         let known = Known::open(&folder.base(), options.memory)?;
         let archived = folder.archive();
         folders::make_private(&archived)?;
@@ -202,6 +203,23 @@ impl Store {
         }
     }
 
+    /// Folds all that came in until now; writers wait only until it is set apart.
+    pub(crate) fn fold_now(&self) -> Result<(), Error> {
+        let known = self.known();
+        known.base.fold(&known.directories)?;
+        {
+            let _no_writer = hold(&self.commit);
+            known.base.freeze();
+        }
+        known.base.fold(&known.directories).map(|_| ())
+    }
+
+    /// Drops what the archive's caps say.
+    pub(crate) fn drop_archived(&self) -> Result<(), Error> {
+        let folded = self.known().base.folded();
+        hold(&self.queue).archive.enforce_caps(folded, self.now())
+    }
+
     fn close_if_failed<T>(&self, result: Result<T, Error>) -> Result<T, Error> {
         if let Err(error) = &result {
             hold(&self.queue).failed.get_or_insert(error.to_string());
@@ -212,6 +230,15 @@ impl Store {
     /// How far the archive is durable and applied.
     pub(crate) fn committed(&self) -> Position {
         hold(&self.commit).after
+    }
+
+    /// Lets nobody write while `work` runs, which is told how far the archive is durable and applied.
+    pub(crate) fn without_writers<T>(
+        &self,
+        work: impl FnOnce(Position) -> Result<T, Error>,
+    ) -> Result<T, Error> {
+        let committed = hold(&self.commit);
+        work(committed.after)
     }
 
     /// Lets nobody write while `change` runs, which is told how far the archive is durable and applied;
@@ -365,7 +392,7 @@ impl Store {
             committed.outcomes.insert(ticket, Ok(receipt));
             committed.next_ticket = ticket + 1;
             if after.segment != committed.after.segment {
-                hold(&self.queue).archive.enforce_caps(known.base.folded(), self.now())?;
+                self.drop_archived()?;
             }
             committed.after = after;
             known.base.make_room();

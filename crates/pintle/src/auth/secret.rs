@@ -45,7 +45,7 @@ impl fmt::Debug for Secret {
 pub(super) struct Pepper([u8; 32]);
 
 impl Pepper {
-    pub(super) const FILE: &str = "pepper";
+    pub(super) const FILE: &str = super::PEPPER;
 
     /// Reads the folder's pepper. `None`: there is none yet.
     pub(super) fn read(folder: &Path) -> Result<Option<Pepper>, Error> {

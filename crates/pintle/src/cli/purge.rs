@@ -3,8 +3,10 @@
 use std::io::{self, BufRead, IsTerminal, Write};
 use std::process::ExitCode;
 
+use axum::http::Method;
+
+use super::long::Bar;
 use super::place::DEFAULT_TENANT;
-use super::remaking::Remaking;
 use super::terminal::{Printable, count};
 use super::{Failure, Folder};
 use crate::socket::wire::{self, PurgePlan, Remade, ToPurge};
@@ -103,7 +105,7 @@ enum Consent {
 pub async fn run(args: Args) -> Result<ExitCode, Failure> {
     let (asked, consent) = asked(args.kind.named(), args.tenant, args.yes, args.confirm.as_deref())?;
     let session = args.folder.find().await?;
-    let plan: PurgePlan = session.client.call(axum::http::Method::POST, "/purge/plan", &asked).await?;
+    let plan: PurgePlan = session.client.call(Method::POST, "/purge/plan", &asked).await?;
     let _ = write!(io::stderr(), "{}", described(&plan));
     if let Some(confirmed) = &args.confirm
         && *confirmed != plan.tenant
@@ -114,12 +116,12 @@ pub async fn run(args: Args) -> Result<ExitCode, Failure> {
         )));
     }
     confirm(consent, &plan)?;
-    let bar = Remaking::new();
-    let mut came = |records, bytes, of| bar.came(records, bytes, of);
-    let purged = session.client.remake("/purge", &plan.purge, &mut came).await;
+    let bar = Bar::new("read again");
+    let mut come = |come| bar.show(come);
+    let purged = session.client.long(Method::POST, "/purge", &plan.purge, &mut come).await;
     bar.clear();
     session.end().await;
-    let purged = purged?;
+    let purged: Remade = purged?;
     super::print(&if args.json { super::json(&purged)? } else { told(&purged) })?;
     let is_any = purged.records + purged.kept_aside > 0;
     Ok(if is_any { ExitCode::SUCCESS } else { ExitCode::FAILURE })

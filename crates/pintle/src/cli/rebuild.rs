@@ -4,15 +4,17 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use pintle_store::{Replayed, Store};
+use axum::http::Method;
+use pintle_store::{Progress, Replayed, Store};
 use serde_json::Value;
 
-use super::remaking::Remaking;
+use super::long::{self, Bar};
 use super::terminal::count;
 use super::{Failure, Folder};
 use crate::auth::control::Control;
 use crate::config::Config;
 use crate::instance;
+use crate::socket::wire::Remade;
 use crate::socket::{Client, ClientError};
 
 /// Make the base again from the archive; answers are the same afterwards
@@ -41,7 +43,7 @@ pub async fn run(args: Args) -> Result<ExitCode, Failure> {
             folder.display()
         )));
     }
-    let bar = Remaking::new();
+    let bar = Bar::new("applied again");
     let rebuilt = match Client::connect(&folder).await {
         Ok(owner) => by_owner(&owner, &bar).await,
         Err(ClientError::Nobody(_)) => by_itself(config, folder, bar.clone()).await,
@@ -56,15 +58,15 @@ pub async fn run(args: Args) -> Result<ExitCode, Failure> {
 /// Records and batches.
 type Applied = (u64, u64);
 
-async fn by_owner(owner: &Client, bar: &Remaking) -> Result<Applied, Failure> {
-    let mut came = |records, bytes, of| bar.came(records, bytes, of);
-    let remade = owner.remake("/rebuild", &Value::Null, &mut came).await?;
+async fn by_owner(owner: &Client, bar: &Bar) -> Result<Applied, Failure> {
+    let mut come = |come| bar.show(come);
+    let remade: Remade = owner.long(Method::POST, "/rebuild", &Value::Null, &mut come).await?;
     Ok((remade.records_left, remade.batches_left))
 }
 
 /// Where nobody owns the folder. Opening it first would only make it take longer, or fail.
-async fn by_itself(config: Config, folder: PathBuf, bar: Remaking) -> Result<Applied, Failure> {
-    let rebuilt = tokio::task::spawn_blocking(move || {
+async fn by_itself(config: Config, folder: PathBuf, bar: Bar) -> Result<Applied, Failure> {
+    long::blocking(move || {
         let said = |error: &dyn std::fmt::Display| Failure::Failed(error.to_string());
         let folder = pintle_store::Folder::lock(&folder).map_err(|error| said(&error))?;
         let control = Control::open(folder.path()).map_err(|error| said(&error))?;
@@ -72,14 +74,11 @@ async fn by_itself(config: Config, folder: PathBuf, bar: Remaking) -> Result<App
         let options = instance::store_options(&config, &control, clock);
         let mut last = Replayed::default();
         let mut progress = |rebuilt: Replayed| {
-            bar.came(rebuilt.records, rebuilt.bytes, rebuilt.bytes_total);
+            bar.show(Progress { bytes: rebuilt.bytes, bytes_total: rebuilt.bytes_total });
             last = rebuilt;
         };
         let rebuilt = Store::rebuild(folder, options, &mut progress);
         rebuilt.map(|_| (last.records, last.batches)).map_err(|error| said(&error))
-    });
-    match rebuilt.await {
-        Ok(rebuilt) => rebuilt,
-        Err(panicked) => std::panic::resume_unwind(panicked.into_panic()),
-    }
+    })
+    .await
 }

@@ -263,17 +263,17 @@ impl Living<'_> {
         let today = self.machine.today;
         let upto = if to >= 1.0 { today.events } else { today.by(to) };
         for _ in today.done..upto {
-            let at = self.law.moment(self.day, from + (to - from) * self.machine.chance.unit());
-            let at = self.law.lateness(at, self.machine.server, &mut self.machine.chance);
-            if !self.event(at, out) {
+            let sent = self.law.moment(self.day, from + (to - from) * self.machine.chance.unit());
+            let at = self.law.lateness(sent, self.machine.server, &mut self.machine.chance);
+            if !self.event(at, sent, out) {
                 return;
             }
             self.machine.today.done += 1;
         }
     }
 
-    /// One event; `false` from a machine without files.
-    fn event(&mut self, at: Time, out: &mut Vec<(Time, Record)>) -> bool {
+    /// One event, and when it is sent; `false` from a machine without files.
+    fn event(&mut self, at: Time, sent: Time, out: &mut Vec<(Time, Record)>) -> bool {
         let Some(by) = self.machine.next_program() else {
             return false;
         };
@@ -284,7 +284,7 @@ impl Living<'_> {
                 if file.is_news() {
                     self.generated.files += 1;
                     if let Some(signer) = file.signer {
-                        out.push((at, rows::certificate_row(self.machine, at, &file, signer)));
+                        out.push((sent, rows::certificate_row(self.machine, at, &file, signer)));
                     }
                 }
                 let verb =
@@ -306,7 +306,7 @@ impl Living<'_> {
                 }
             }
         };
-        out.push((at, record));
+        out.push((sent, record));
         true
     }
 

@@ -8,6 +8,7 @@ use axum::http::{Method, Request, StatusCode, header};
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
 use hyper_util::rt::TokioIo;
+use pintle_store::Progress;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tokio::net::UnixStream;
@@ -167,25 +168,24 @@ impl Client {
         Err(self.broken("it gave no report"))
     }
 
-    /// Asks for what takes long and tells how many records and bytes, of how many, it has done.
-    pub(crate) async fn remake(
+    /// Asks for what takes long and tells how far it has come.
+    pub(crate) async fn long<T: DeserializeOwned>(
         &self,
+        method: Method,
         path: &str,
-        asked: &impl Serialize,
-        progress: &mut (dyn FnMut(u64, u64, u64) + Send),
-    ) -> Result<wire::Remade, ClientError> {
-        let body = serde_json::to_vec(asked).map_err(|error| self.broken(error))?;
-        let mut lines = Lines::of(self.send(self.request(Method::POST, path, body.into())?).await?);
+        body: &impl Serialize,
+        progress: &mut (dyn FnMut(Progress) + Send),
+    ) -> Result<T, ClientError> {
+        let body = serde_json::to_vec(body).map_err(|error| self.broken(error))?;
+        let mut lines = Lines::of(self.send(self.request(method, path, body.into())?).await?);
         while let Some(line) = lines.next().await.map_err(|error| self.broken(error))? {
             match serde_json::from_slice(&line).map_err(|error| self.broken(error))? {
-                wire::RemakeLine::Progress { records, bytes, bytes_total } => {
-                    progress(records, bytes, bytes_total);
-                }
-                wire::RemakeLine::Done(remade) => return Ok(remade),
-                wire::RemakeLine::Refused(refusal) => return Err(ClientError::Refused(refusal.error)),
+                wire::LongLine::Progress(come) => progress(come),
+                wire::LongLine::Done(done) => return Ok(done),
+                wire::LongLine::Failed(why) => return Err(ClientError::Refused(why)),
             }
         }
-        Err(self.broken("it did not say how it ended"))
+        Err(self.broken("it gave no answer"))
     }
 
     /// Asks for hashes and hands over each answer as it comes.

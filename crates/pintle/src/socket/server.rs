@@ -21,7 +21,7 @@ use axum::serve::IncomingStream;
 use axum::{Json, Router};
 use futures_util::TryStreamExt;
 use pintle_model::FileHash;
-use pintle_store::{Page, Scope, Span, Store};
+use pintle_store::{Page, Progress, Scope, Span, Store};
 use tokio::net::UnixListener;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
@@ -36,6 +36,7 @@ use crate::auth::permission::{Permission, Permissions};
 use crate::http::unread::{DrainedBody, Patience};
 use crate::instance::Instance;
 use crate::intake::{self, Input, Taken};
+use crate::keep;
 
 /// What keeps the socket from being opened.
 #[derive(Debug, thiserror::Error)]
@@ -113,6 +114,8 @@ fn routes() -> Router<Arc<Instance>> {
         .route("/retention/run", post(retention::run))
         .route("/retention/resume", post(retention::resume))
         .route("/totals", get(totals))
+        .route("/check", get(check))
+        .route("/backup", post(backup))
         .route("/tenants", get(tenants))
         .route("/applications", get(applications).post(create_application))
         .route("/applications/{id}", delete(delete_application))
@@ -366,6 +369,39 @@ async fn totals(
 ) -> Result<Json<wire::Held>, Refused> {
     let scope = scope(&instance, &of.tenant)?;
     Ok(Json(ask(&instance, move |store| store.totals(&scope)).await?.into()))
+}
+
+async fn check(State(instance): Owner) -> Response {
+    long(move |come| {
+        let mut checked = instance.store.check(come)?;
+        keep::check(instance.store.folder(), &mut checked);
+        Ok::<_, pintle_store::Error>(checked)
+    })
+}
+
+async fn backup(State(instance): Owner, Json(asked): Json<wire::Backup>) -> Response {
+    long(move |come| instance.store.backup(&asked.to, keep::OTHERS, come))
+}
+
+/// Does what takes long on a thread that may block, and answers how far it has come, a line each. It
+/// goes on to its end if the command goes away.
+fn long<T: serde::Serialize, E: ToString>(
+    work: impl FnOnce(&mut dyn FnMut(Progress)) -> Result<T, E> + Send + 'static,
+) -> Response {
+    let (lines, answer) = mpsc::channel::<Result<Bytes, io::Error>>(16);
+    tokio::task::spawn_blocking(move || {
+        let done = work(&mut |come| {
+            // A line that finds the channel full is left out: the next one says more.
+            let _ = line(&wire::LongLine::<T>::Progress(come)).map(|line| lines.try_send(Ok(line)));
+        });
+        let said = match done {
+            Ok(done) => wire::LongLine::Done(done),
+            Err(error) => wire::LongLine::Failed(error.to_string()),
+        };
+        // A command that is gone reads no answer.
+        let _ = line(&said).map(|line| lines.blocking_send(Ok(line)));
+    });
+    Body::from_stream(ReceiverStream::new(answer)).into_response()
 }
 
 async fn tenants(State(instance): Owner) -> Json<Vec<wire::Tenant>> {

@@ -1,6 +1,7 @@
 //! What goes over the socket, both ways.
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 
 use pintle_store::Totals;
 use serde::{Deserialize, Serialize};
@@ -23,6 +24,21 @@ pub(crate) struct Part {
     pub(crate) tenant: String,
     pub(crate) top: usize,
     pub(crate) skip: usize,
+}
+
+/// A line of the answer to what takes long: how far it has come, and at the end what came of it.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum LongLine<T> {
+    Progress(pintle_store::Progress),
+    Done(T),
+    Failed(String),
+}
+
+/// Where a backup goes: a path that does not depend on who reads it.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct Backup {
+    pub(crate) to: PathBuf,
 }
 
 /// What is ingested: the query of a request whose body is the input's bytes.
@@ -283,20 +299,6 @@ pub(crate) struct Remade {
     /// Batches that stay.
     pub(crate) batches_left: u64,
     pub(crate) seconds: f64,
-}
-
-/// A line of the answer to what takes long: how far it has come, and at the end what came of it.
-#[derive(Debug, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub(crate) enum RemakeLine {
-    /// Bytes of archive read, of so many.
-    Progress {
-        records: u64,
-        bytes: u64,
-        bytes_total: u64,
-    },
-    Done(Remade),
-    Refused(Refusal),
 }
 
 /// What is forgotten by age, and how the job stands that does it.

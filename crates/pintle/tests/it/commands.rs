@@ -264,6 +264,10 @@ fn every_command_explains_itself_with_an_example() {
         "purge",
         "retention",
         "client",
+        "check",
+        "backup",
+        "verify",
+        "restore",
         "rebuild",
     ] {
         let help = run(&[command, "--help"]);

@@ -80,6 +80,8 @@ pub(super) enum Problem {
     Io(io::Error),
     /// Not what was written.
     Broken(&'static str),
+    /// What was written, but not as this version writes it.
+    Strange(&'static str),
 }
 
 /// A batch as it is appended.
@@ -166,11 +168,12 @@ pub(super) fn read(reader: &mut impl Read, left: u64) -> Result<(ArchivedBatch, 
     }
     let plain_bytes = usize::try_from(header.plain_bytes).unwrap_or(usize::MAX);
     if plain_bytes > MAX_PLAIN_BYTES {
-        return Err(Problem::Broken("the batch claims to be larger than one can be"));
+        return Err(Problem::Strange("the batch claims to be larger than one can be"));
     }
     let plain = lz4_flex::block::decompress(&block, plain_bytes)
-        .map_err(|_| Problem::Broken("the block does not unpack"))?;
-    let batch = ArchivedBatch::decode(&plain).ok_or(Problem::Broken("the batch does not read"))?;
+        .map_err(|_| Problem::Strange("the block does not unpack"))?;
+    let batch = ArchivedBatch::decode(&plain)
+        .ok_or(Problem::Strange("the batch does not read: a newer pintle may have written it"))?;
     Ok((batch, header.frame_bytes()))
 }
 

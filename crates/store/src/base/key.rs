@@ -168,11 +168,6 @@ pub(crate) fn beginning(key: &[u8]) -> Option<(HashKind, [u8; HASH_BEGINNING])> 
     Some((kind, *rest.first_chunk()?))
 }
 
-/// The part of a link that names the hash it leads from.
-pub(crate) fn source(link: &[u8]) -> &[u8] {
-    link.get(..HASH_PREFIX).unwrap_or(link)
-}
-
 fn push_file(key: &mut Vec<u8>, hashes: &Hashes) {
     let mut all = hashes.iter();
     let Some(lead) = all.next() else { return };
@@ -247,8 +242,7 @@ mod tests {
             assert_eq!(probe(&key), led_by(TENANT, &hashes.iter().next().unwrap()));
             let links: Vec<_> = links(TENANT, &hashes).collect();
             for (link, other) in links.iter().zip(hashes.iter().skip(1)) {
-                assert_eq!(source(link), links_from(TENANT, &other));
-                assert_eq!(probe(link), source(link));
+                assert_eq!(probe(link), links_from(TENANT, &other));
                 assert!(key.starts_with(&target(link).unwrap()));
             }
             assert_eq!(links.len(), hashes.iter().count() - 1);

@@ -357,4 +357,5 @@ pub(crate) fn path(folder: &Path, number: u64) -> PathBuf {
 }
 
 #[cfg(test)]
+#[cfg(test)]
 mod tests;

@@ -1,22 +1,24 @@
 //! How the base is kept in shape: a full delta is frozen, a frozen one is folded into a run, and
 //! runs of a size are merged, so that there are few to look into.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
+use pintle_model::TenantId;
+
 use super::key::Table;
 use super::manifest::Manifest;
 use super::merge::{Merge, Source};
 use super::run::{self, Run, RunWriter};
-use super::value::encode;
 use super::view::{View, read_delta};
 use super::{Base, hold};
-use crate::Error;
 use crate::delta::Delta;
 use crate::directory::Directories;
 use crate::folders::sync_folder;
+use crate::{Error, Expired};
 
 /// So many runs of a size are merged.
 const RUNS_A_SIZE: usize = 4;
@@ -145,7 +147,7 @@ impl Base {
             let machine = |ordinal: u32| {
                 let directory = directory.read().unwrap_or_else(PoisonError::into_inner);
                 let Some(machine) = directory.get(ordinal) else { return Ok(None) };
-                Ok(Some((machine.id.clone(), encode(machine.entity())?)))
+                Ok(Some((machine.id.clone(), machine.entity().to_bytes())))
             };
             for table in Table::ALL {
                 for (key, value) in held.entries(*tenant, table, &machine)? {
@@ -179,17 +181,28 @@ impl Base {
             writer.push(&key, &value)?;
         }
         let run = self.finish_run(writer)?;
-        self.replace(&due, run)?;
+        self.replace(&due, run, &BTreeMap::new())?;
         Ok(true)
     }
 
-    /// Puts a run in the place of those it was made of.
-    fn replace(&self, old: &[Arc<Run>], new: Run) -> Result<(), Error> {
+    /// Puts a run in the place of those it was made of, and counts what it does not have of them.
+    pub(super) fn replace(
+        &self,
+        old: &[Arc<Run>],
+        new: Run,
+        gone: &BTreeMap<TenantId, Expired>,
+    ) -> Result<(), Error> {
         let is_old = |number: u64| old.iter().any(|run| run.number == number);
         self.change(|manifest| {
             manifest.runs.retain(|number| !is_old(*number));
             manifest.runs.push(new.number);
+            for (tenant, expired) in gone {
+                if let Some(counts) = manifest.tenants.get_mut(tenant) {
+                    expired.take_from(&mut counts.totals);
+                }
+            }
         })?;
+        self.count_gone(gone);
         let new = Arc::new(new);
         self.change_view(|view| View {
             active: Arc::clone(&view.active),
@@ -204,13 +217,13 @@ impl Base {
         Ok(())
     }
 
-    fn finish_run(&self, writer: RunWriter) -> Result<Run, Error> {
+    pub(super) fn finish_run(&self, writer: RunWriter) -> Result<Run, Error> {
         let run = writer.finish()?;
         sync_folder(&self.folder)?;
         Ok(run)
     }
 
-    fn next_run(&self) -> u64 {
+    pub(super) fn next_run(&self) -> u64 {
         let mut manifest = hold(&self.manifest);
         manifest.next_run += 1;
         manifest.next_run - 1

@@ -21,13 +21,13 @@ pub(crate) struct Arrival {
 }
 
 /// A file as it is kept: the entity, then the postings.
-pub(crate) fn file(entity: &Entity, pairs: &[(u32, Pair)]) -> Result<Vec<u8>, Error> {
-    let entity = encode(entity)?;
+pub(crate) fn file(entity: &Entity, pairs: &[(u32, Pair)]) -> Vec<u8> {
+    let entity = entity.to_bytes();
     let mut value = Vec::with_capacity(entity.len() + pairs.len() * 12 + 16);
     put(&mut value, entity.len() as u64);
     value.extend_from_slice(&entity);
     postings::encode(pairs, &mut value);
-    Ok(value)
+    value
 }
 
 /// The two halves of a file.
@@ -50,13 +50,13 @@ pub(crate) fn merge(table: Table, values: &[Vec<u8>]) -> Result<Vec<u8>, Error> 
             let mut lists = Vec::with_capacity(values.len());
             for value in values {
                 let (part, postings) = split_file(value)?;
-                entity.merge(decode(part)?, most::PATHS);
+                entity.merge(Entity::from_bytes(part)?, most::PATHS);
                 lists.push(pairs(postings)?);
             }
-            file(&entity, &pair::merge(lists))
+            Ok(file(&entity, &pair::merge(lists)))
         }
-        (Table::Machines, _) => encode(&entity(values.iter().map(Vec::as_slice), most::ADAPTERS)?),
-        (Table::Alerts, _) => encode(&entity(values.iter().map(Vec::as_slice), most::EVIDENCE)?),
+        (Table::Machines, _) => Ok(entity(values.iter().map(Vec::as_slice), most::ADAPTERS)?.to_bytes()),
+        (Table::Alerts, _) => Ok(entity(values.iter().map(Vec::as_slice), most::EVIDENCE)?.to_bytes()),
         (Table::BatchIds, _) => {
             let times = values.iter().map(|value| decode::<Time>(value)).collect::<Result<Vec<_>, _>>()?;
             encode(&times.into_iter().min().unwrap_or(Time::MIN))
@@ -72,7 +72,7 @@ pub(crate) fn merge(table: Table, values: &[Vec<u8>]) -> Result<Vec<u8>, Error> 
 pub(crate) fn entity<'v>(values: impl Iterator<Item = &'v [u8]>, most_parts: usize) -> Result<Entity, Error> {
     let mut merged = Entity::default();
     for value in values {
-        merged.merge(decode(value)?, most_parts);
+        merged.merge(Entity::from_bytes(value)?, most_parts);
     }
     Ok(merged)
 }

@@ -10,7 +10,7 @@ use pintle_model::{FileHash, Hashes, TenantId};
 use super::key::{self, Table};
 use super::merge::{Merge, Source};
 use super::run::{BlockCache, Run};
-use super::value::{self, decode};
+use super::value;
 use crate::Error;
 use crate::delta::Delta;
 use crate::entity::{Entity, most};
@@ -69,7 +69,7 @@ impl FoundFile {
         for part in &self.parts {
             let more = match part {
                 Part::Stored(block, place) => {
-                    decode(value::split_file(block.get(place.clone()).unwrap_or_default())?.0)?
+                    Entity::from_bytes(value::split_file(block.get(place.clone()).unwrap_or_default())?.0)?
                 }
                 Part::Held(delta, number) => read_delta(delta)
                     .tenant(of)

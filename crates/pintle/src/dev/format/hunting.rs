@@ -68,8 +68,8 @@ impl Serialize for Columns<'_> {
         for (place, column) in columns.iter().enumerate() {
             match cells.next_if(|(id, _)| usize::from(id.0) == place).map(|(_, cell)| cell) {
                 Some(Cell::Text(text)) => members.serialize_entry(column.name, text)?,
-                Some(Cell::Long(number)) => members.serialize_entry(column.name, number)?,
-                Some(Cell::Bool(value)) => members.serialize_entry(column.name, value)?,
+                Some(Cell::Long(number)) => members.serialize_entry(column.name, &number)?,
+                Some(Cell::Bool(value)) => members.serialize_entry(column.name, &value)?,
                 Some(Cell::Time(time)) => members.serialize_entry(column.name, &format_args!("{time}"))?,
                 None => members.serialize_entry(column.name, &())?,
             }

@@ -1,22 +1,18 @@
 //! What makes the base anew while it is in use: a rebuild, and a purge, which is planned first so
 //! that whoever asks sees what is meant.
 
-use std::io;
 use std::sync::Arc;
 use std::time::Instant;
 
 use axum::Json;
-use axum::body::{Body, Bytes};
 use axum::extract::{ConnectInfo, State};
-use axum::response::{IntoResponse, Response};
+use axum::response::Response;
 use pintle_model::{MachineId, Time};
-use pintle_store::{BatchInfo, Error, Page, Purge, Purged, Replayed, Scope, Store};
+use pintle_store::{BatchInfo, Error, Page, Progress, Purge, Purged, Replayed, Scope, Store};
 use serde::Deserialize;
-use tokio::sync::mpsc;
-use tokio_stream::wrappers::ReceiverStream;
 
 use super::batches::{hex, time};
-use super::{Owner, Peer, Refused, ask, line, scope, unusable, wire};
+use super::{Owner, Peer, Refused, ask, long, scope, unusable, wire};
 
 /// The fewest digits of a batch's id that name it.
 const FEWEST_DIGITS: usize = 8;
@@ -202,33 +198,24 @@ pub(super) async fn rebuild(State(instance): Owner) -> Response {
     })
 }
 
-/// Answers with lines that tell how it goes and how it ended. A command that goes away stops nothing.
+/// Answers how far making the base anew has come, and what came of it.
 fn remade(
     store: Arc<Store>,
     make: impl FnOnce(&Store, &mut dyn FnMut(Replayed)) -> Result<pintle_store::Remade, String> + Send + 'static,
 ) -> Response {
-    let (lines, answer) = mpsc::channel::<Result<Bytes, io::Error>>(16);
-    tokio::task::spawn_blocking(move || {
+    long(move |come| {
         let (started, mut last) = (Instant::now(), Replayed::default());
-        let made = make(&store, &mut |now: Replayed| {
+        let remade = make(&store, &mut |now: Replayed| {
             last = now;
-            let Replayed { records, bytes, bytes_total, .. } = now;
-            // A line that finds the channel full is left out: the next one says more.
-            let progress = wire::RemakeLine::Progress { records, bytes, bytes_total };
-            let _ = line(&progress).map(|line| lines.try_send(Ok(line)));
-        });
-        let ended = match made {
-            Ok(remade) => wire::RemakeLine::Done(wire::Remade {
-                records: remade.records,
-                kept_aside: remade.rejects,
-                batches: remade.batches,
-                records_left: remade.kept,
-                batches_left: last.batches,
-                seconds: started.elapsed().as_secs_f64(),
-            }),
-            Err(error) => wire::RemakeLine::Refused(wire::Refusal { error }),
-        };
-        let _ = line(&ended).map(|line| lines.blocking_send(Ok(line)));
-    });
-    Body::from_stream(ReceiverStream::new(answer)).into_response()
+            come(Progress { bytes: now.bytes, bytes_total: now.bytes_total });
+        })?;
+        Ok::<_, String>(wire::Remade {
+            records: remade.records,
+            kept_aside: remade.rejects,
+            batches: remade.batches,
+            records_left: remade.kept,
+            batches_left: last.batches,
+            seconds: started.elapsed().as_secs_f64(),
+        })
+    })
 }

@@ -13,7 +13,7 @@ use crate::base::bytes::{put, take};
 /// Bytes before a block's own.
 pub(crate) const HEADER_BYTES: usize = 12;
 /// A block is closed once it is larger, so that a lookup reads little. One value may be more.
-const TARGET_BYTES: usize = 8 << 10;
+const TARGET_BYTES: usize = 16 << 10;
 /// No block claims more; what does is damage.
 const MAX_PLAIN_BYTES: usize = 1 << 30;
 

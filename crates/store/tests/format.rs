@@ -1,0 +1,90 @@
+//! The format on the disk is frozen: a folder that version 1 left is opened by every later one, with
+//! the same answers. `PINTLE_RECORD=1` writes the folder and the answers anew; that is only right
+//! where the format has a new version and the old folder stays beside the new one.
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::string_slice,
+    reason = "a test that fails says so"
+)]
+
+mod support;
+
+use std::fmt::Write as _;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use pintle_store::{Batch, Folder, Memory, Options, Page, Reject, Store};
+use support::{answers, assorted_records, batch, options, whole};
+
+fn fixture() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixture/v1")
+}
+
+fn copy(from: &Path, to: &Path) {
+    fs::create_dir_all(to).unwrap();
+    for entry in fs::read_dir(from).unwrap() {
+        let entry = entry.unwrap();
+        let to = to.join(entry.file_name());
+        if entry.file_type().unwrap().is_dir() {
+            copy(&entry.path(), &to);
+        } else {
+            fs::copy(entry.path(), to).unwrap();
+        }
+    }
+}
+
+/// What is asked, as text that shows in a difference.
+fn told(store: &Store) -> String {
+    let mut told = answers(store, &[]).join("\n");
+    let totals = store.totals(&whole()).unwrap();
+    let rejects = store.rejects(&whole(), 10).unwrap();
+    write!(told, "\n{totals:?}\n{rejects:?}\n").unwrap();
+    for info in store.batches(&whole(), None, "", Page::ALL).unwrap() {
+        writeln!(told, "{} {} {} {}", info.received, info.source, info.records, info.rejects).unwrap();
+    }
+    told
+}
+
+/// A folder as a kill leaves it: some of the archive is in several runs, some in none.
+fn record() {
+    let made = tempfile::tempdir().unwrap();
+    let folder = made.path().join("data");
+    let memory = Memory { records: 70, ..Memory::default() };
+    let store = Store::open(&folder, Options { memory, ..options() }).unwrap();
+    for (part, records) in assorted_records().chunks(30).enumerate() {
+        let reject = Reject { source: "s".into(), offset: part as u64, reason: "no".into(), bytes: vec![7] };
+        let source = format!("source {part}");
+        store.append(Batch { source, rejects: vec![reject], ..batch(records.to_vec()) }).unwrap();
+    }
+    while fs::read_dir(folder.join("base")).unwrap().count() < 3 {
+        std::thread::yield_now();
+    }
+    let _ = fs::remove_dir_all(fixture());
+    copy(&folder, &fixture());
+    fs::remove_file(fixture().join("LOCK")).unwrap();
+    fs::write(fixture().join("answers.txt"), told(&store)).unwrap();
+}
+
+#[test]
+fn what_version_1_left_is_opened_and_answered_the_same() {
+    if std::env::var_os("PINTLE_RECORD").is_some() {
+        record();
+    }
+    let folder = tempfile::tempdir().unwrap();
+    for part in ["archive", "base"] {
+        copy(&fixture().join(part), &folder.path().join(part));
+    }
+    let expected = fs::read_to_string(fixture().join("answers.txt")).unwrap();
+    let runs = fs::read_dir(folder.path().join("base")).unwrap().count() - 1;
+    assert!(runs > 1, "several runs are read: {runs}");
+    let mut replayed = 0;
+    let owned = Folder::lock(folder.path()).unwrap();
+    let store = Store::open_in(owned, options(), &mut |so_far| replayed = so_far.batches).unwrap();
+    assert!(replayed > 0, "some of the archive is applied");
+    assert_eq!(told(&store), expected);
+    assert_eq!(store.troubles(), [""; 0]);
+    drop(store);
+    let store = Store::rebuild(Folder::lock(folder.path()).unwrap(), options(), &mut |_| {}).unwrap();
+    assert_eq!(told(&store), expected, "rebuilt");
+}
