@@ -23,7 +23,7 @@ fn file(batch: u32, nth: u32) -> String {
 }
 
 /// The machine's id.
-fn machine(batch: u32) -> String {
+pub fn machine(batch: u32) -> String {
     format!("{:040x}", batch + 1)
 }
 
@@ -72,6 +72,10 @@ struct Known {
     acknowledged: BTreeSet<u32>,
     /// Answered with 200, and lost.
     lost: u64,
+    /// Answered with 200, and given up to a purge.
+    given_up: u64,
+    /// Purged.
+    gone: BTreeSet<u32>,
     /// Broken off, and about to be sent again.
     again: Vec<u32>,
     /// Sent since the last look.
@@ -93,7 +97,7 @@ impl Batches {
     /// How many were acknowledged.
     pub fn acknowledged(&self) -> u64 {
         let known = self.known();
-        known.acknowledged.len() as u64 + known.lost
+        known.acknowledged.len() as u64 + known.lost + known.given_up
     }
 
     /// How many were there at the last look.
@@ -129,6 +133,23 @@ impl Batches {
         if batch.is_multiple_of(2) {
             self.known().again.push(batch);
         }
+    }
+
+    /// One that was acknowledged, about to be purged: from now on it may be there or not.
+    pub fn give_up(&self, chance: &mut Chance) -> Option<u32> {
+        let mut known = self.known();
+        let nth = chance.below((known.acknowledged.len() as u64).max(1));
+        let batch = known.acknowledged.iter().copied().nth(usize::try_from(nth).ok()?)?;
+        known.acknowledged.remove(&batch);
+        known.held.remove(&batch);
+        known.touched.insert(batch);
+        known.given_up += 1;
+        Some(batch)
+    }
+
+    /// It was purged to the end, so it must never be there again.
+    pub fn purged(&self, batch: u32) {
+        self.known().gone.insert(batch);
     }
 
     /// Sends batches until the server is gone or refuses one, and gives its refusal.
@@ -200,6 +221,9 @@ impl Batches {
             // Counted once.
             known.acknowledged.remove(&batch);
             known.lost += 1;
+        }
+        if files != 0 && known.gone.contains(&batch) {
+            wrong.add("purged batch there again", format!("{files} files of batch {batch}"));
         }
         if files == FILES {
             known.held.insert(batch);

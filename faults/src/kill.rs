@@ -34,6 +34,7 @@ struct Usual {
     start: Duration,
     rebuild: Duration,
     command: Duration,
+    purge: Duration,
 }
 
 /// Kills so many times. The control run does meanwhile what the product must never do: it loses
@@ -45,7 +46,7 @@ pub fn run(rounds: u32, mut chance: Chance, product: &Product, control: bool) ->
     let place = product.settle(&top.path().join("data"), top.path())?;
     let batches = Batches::default();
     let guess = Duration::from_millis(100);
-    let mut usual = Usual { start: guess, rebuild: guess, command: guess };
+    let mut usual = Usual { start: guess, rebuild: guess, command: guess, purge: guess };
     let mut times = vec![0_u32; DISTURBANCES.len()];
     let half_way = top.path().join("half-way");
     for nth in 0..rounds {

@@ -144,9 +144,30 @@ impl Product {
         })
     }
 
+    /// `pintle purge` of all that is about a machine.
+    pub fn purge(&self, data: &Path, machine: &str) -> Command {
+        self.on(data, &["purge", "--yes", "--machine", machine])
+    }
+
+    /// `pintle retention run`
+    pub fn forget_expired(&self, data: &Path) -> Command {
+        self.on(data, &["retention", "run"])
+    }
+
     /// Starts a server.
     pub fn serve(&self, place: &Place) -> Outcome<Server> {
+        self.serve_under(place, &[])
+    }
+
+    /// Starts a server that writes what it has in memory to the base after every few batches.
+    pub fn serve_folding(&self, place: &Place) -> Outcome<Server> {
+        let few = [("PINTLE_STORE_MEMORY", "64KiB"), ("PINTLE_STORE_FOLD_AFTER_RECORDS", "10")];
+        self.serve_under(place, &few)
+    }
+
+    fn serve_under(&self, place: &Place, settings: &[(&str, &str)]) -> Outcome<Server> {
         let mut command = self.command(&["serve", "--config", &place.config.to_string_lossy()]);
+        command.envs(settings.iter().copied());
         let mut child = command.spawn().during("starting pintle serve")?;
         let (line, lines) = channel();
         if let Some(log) = child.stderr.take() {
@@ -168,12 +189,13 @@ pub struct Place {
     form: String,
 }
 
-/// Writes a configuration for a data folder, beside which it lies.
+/// Writes a configuration for a data folder, beside which it lies. Its retention is longer than
+/// anything is old that is sent, so that all must stay when what has expired is taken out.
 fn configuration(data: &Path, top: &Path) -> Outcome<PathBuf> {
     let config = top.join("pintle.toml");
     let settings = format!(
         "[data]\nfolder = {data:?}\n[server]\nlisten = \"127.0.0.1:0\"\nhealth_listen = \"127.0.0.1:0\"\n\
-         public_url = \"http://localhost:8080\"\n[quota]\nenabled = false\n[log]\nformat = \"json\"\n"
+         public_url = \"http://localhost:8080\"\n[quota]\nenabled = false\n[retention]\nsightings = \"36500d\"\n[log]\nformat = \"json\"\n"
     );
     std::fs::write(&config, settings).during("writing the configuration")?;
     Ok(config)

@@ -3,6 +3,7 @@
 
 pub mod alerts;
 pub mod backup;
+pub mod batches;
 pub mod check;
 pub mod client;
 pub mod config;
@@ -15,9 +16,11 @@ mod long;
 pub mod machines;
 mod opening;
 mod place;
+pub mod purge;
 pub mod rebuild;
 pub mod rejects;
 pub mod restore;
+pub mod retention;
 pub mod search;
 pub mod serve;
 pub mod settings;
@@ -34,8 +37,8 @@ pub(crate) use failure::{json, print};
 pub use listing::Listing;
 pub use place::{Folder, Place};
 
-const AFTER_HELP: &str = "Start with `pintle dev`. While a server owns a data folder, commands go through the server; \
-only `rebuild` needs it stopped.";
+const AFTER_HELP: &str =
+    "Start with `pintle dev`. While a server owns a data folder, commands go through the server.";
 
 /// For commands that do not list their own.
 const EXIT_CODES: &str = "Exit codes:
@@ -101,6 +104,9 @@ enum Command {
     Alerts(alerts::Args),
     Machines(machines::Args),
     Rejects(rejects::Args),
+    Batches(batches::Args),
+    Purge(purge::Args),
+    Retention(retention::Args),
     Client(client::Args),
     Check(check::Args),
     Backup(backup::Args),
@@ -123,6 +129,9 @@ pub fn main() -> ExitCode {
         Command::Alerts(args) => run(alerts::run(args)),
         Command::Machines(args) => run(machines::run(args)),
         Command::Rejects(args) => run(rejects::run(args)),
+        Command::Batches(args) => run(batches::run(args)),
+        Command::Purge(args) => run(purge::run(args)),
+        Command::Retention(args) => run(retention::run(args)),
         Command::Client(args) => run(client::run(args)),
         Command::Check(args) => run(check::run(args)),
         Command::Backup(args) => run(backup::run(args)),
@@ -162,11 +171,16 @@ mod tests {
     }
 
     #[test]
-    fn only_rebuild_asks_for_a_stopped_server() {
+    fn no_command_asks_for_a_stopped_server() {
+        fn check(command: &mut clap::Command) {
+            let help = command.render_long_help().to_string();
+            let asks = ["stop it first", "server stopped", "stop the server"];
+            assert!(!asks.iter().any(|words| help.contains(words)), "{}: {help}", command.get_name());
+            command.get_subcommands_mut().for_each(check);
+        }
         let mut line = command_line();
-        let rebuild = line.find_subcommand_mut("rebuild").unwrap().render_long_help().to_string();
-        assert!(rebuild.contains("stop it first") && !rebuild.contains("While a server owns"), "{rebuild}");
         assert!(line.render_long_help().to_string().contains("commands go through the server"));
+        check(&mut line);
     }
 
     #[test]

@@ -19,7 +19,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use pintle_model::TenantId;
-use pintle_store::{ArchiveCaps, Retention};
+use pintle_store::{ArchiveCaps, Memory, Retention};
 
 pub use load::{Loaded, Origin, Problem, Sources};
 pub use value::{AccessLog, Audience, Level, LogFormat, Network, Profile, PublicUrl, Size};
@@ -43,6 +43,8 @@ pub struct Config {
     pub retention: Retention,
     /// When closed parts of the archive are dropped.
     pub archive: Archive,
+    /// How much the store holds in memory.
+    pub store: Store,
     /// What the server says about itself.
     pub log: Log,
     /// Settings of single tenants, by their name or GUID as written in the file.
@@ -148,6 +150,15 @@ pub struct Archive {
     pub max_bytes: Option<Size>,
 }
 
+/// How much the store holds in memory before it writes it to the base.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Store {
+    /// About how many bytes.
+    pub memory: Size,
+    /// How many records.
+    pub fold_after_records: NonZeroUsize,
+}
+
 /// What the server says about itself.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Log {
@@ -190,6 +201,17 @@ impl Default for Limits {
             drain_timeout: Duration::from_secs(30),
             max_connections: NonZeroUsize::MIN.saturating_add(4095),
             max_connections_per_address: NonZeroUsize::MIN.saturating_add(255),
+        }
+    }
+}
+
+impl Default for Store {
+    fn default() -> Store {
+        let Memory { bytes, records } = Memory::default();
+        let records = usize::try_from(records).ok().and_then(NonZeroUsize::new);
+        Store {
+            memory: Size::from_bytes(bytes as u64),
+            fold_after_records: records.unwrap_or(NonZeroUsize::MAX),
         }
     }
 }
@@ -237,6 +259,13 @@ impl Archive {
     }
 }
 
+impl Store {
+    /// The same in the store's terms.
+    pub fn limits(&self) -> Memory {
+        Memory { bytes: self.memory.as_usize(), records: self.fold_after_records.get() as u64 }
+    }
+}
+
 impl Config {
     /// The data folder: the configured one, else `/var/lib/pintle` for root, else `pintle` in the
     /// user's state folder. `None` when there is no home folder to put it in.
@@ -251,6 +280,15 @@ impl Config {
             .find(|(key, _)| key.parse().is_ok_and(|id: TenantId| id == tenant))
             .or_else(|| self.tenants.get_key_value(name))
             .map_or(self.retention, |(_, settings)| settings.retention)
+    }
+
+    /// Whether anything is ever forgotten.
+    pub fn forgets(&self) -> bool {
+        let caps = self.archive.caps();
+        let any = |retention: &Retention| *retention != Retention::default();
+        any(&self.retention)
+            || self.tenants.values().any(|tenant| any(&tenant.retention))
+            || caps != ArchiveCaps::default()
     }
 
     /// What stops `serve` from running with these settings, each with its remedy. Empty: nothing.

@@ -15,6 +15,7 @@ use crate::config::{Audience, Config};
 use crate::metrics::Metrics;
 use crate::pace::Pace;
 use crate::quota::Quotas;
+use crate::retention::Job;
 use crate::slots::Slots;
 
 /// Why a data folder could not be opened.
@@ -36,7 +37,7 @@ pub fn store_options(config: &Config, control: &Control, clock: Clock) -> Option
         retention: config.retention,
         tenant_retention: control.tenants().into_iter().map(retention).collect(),
         archive: config.archive.caps(),
-        ..Options::default()
+        memory: config.store.limits(),
     }
 }
 
@@ -59,6 +60,8 @@ pub struct Instance {
     pub tokens: Verifier,
     /// How often each application has called.
     pub quotas: Quotas,
+    /// When what has expired is taken out.
+    pub retention: Job,
     /// Where refusals, tokens and telemetry are counted.
     pub metrics: Metrics,
     /// The settings.
@@ -104,12 +107,17 @@ impl Instance {
         if let Some(problem) = problem {
             tracing::warn!(error = %problem, "the quota counts cannot be read, so counting starts anew");
         }
+        let (retention, problem) = Job::open(folder, Arc::clone(&clock));
+        if let Some(problem) = problem {
+            tracing::warn!(error = %problem, "nobody knows how the clock stood last, so nothing is forgotten for a day");
+        }
         Ok(Instance {
             store,
             control,
             issuer,
             tokens,
             quotas,
+            retention,
             metrics: Metrics::new(),
             config,
             clock,

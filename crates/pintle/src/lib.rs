@@ -17,5 +17,6 @@ pub mod metrics;
 pub mod pace;
 mod private_file;
 pub mod quota;
+pub mod retention;
 pub mod slots;
 pub mod socket;

@@ -5,6 +5,8 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use pintle_model::Time;
+use pintle_store::Expired;
 use prometheus_client::encoding::{EncodeLabelSet, EncodeLabelValue, LabelValueEncoder, text};
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
@@ -29,6 +31,9 @@ struct Inner {
     ingest_rejects: Family<FormatLabels, Counter>,
     quota_refusals: Family<WindowLabels, Counter>,
     tokens: Family<OutcomeLabels, Counter>,
+    retention_paused: Gauge,
+    retention_last_run: Gauge,
+    retention_expired: Family<ThingLabels, Counter>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -61,6 +66,11 @@ struct WindowLabels {
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct OutcomeLabels {
     outcome: TokenOutcome,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct ThingLabels {
+    thing: &'static str,
 }
 
 macro_rules! label {
@@ -139,6 +149,9 @@ impl Metrics {
             ingest_rejects: Family::default(),
             quota_refusals: Family::default(),
             tokens: Family::default(),
+            retention_paused: Gauge::default(),
+            retention_last_run: Gauge::default(),
+            retention_expired: Family::default(),
         };
         registry.register("http_requests", "Requests answered", inner.requests.clone());
         registry.register_with_unit(
@@ -164,6 +177,22 @@ impl Metrics {
         registry.register("ingest_rejects", "Records kept aside", inner.ingest_rejects.clone());
         registry.register("quota_refusals", "Requests answered with 429", inner.quota_refusals.clone());
         registry.register("token_requests", "Requests for a token", inner.tokens.clone());
+        registry.register(
+            "retention_paused",
+            "1 while nothing is forgotten because the clock jumped",
+            inner.retention_paused.clone(),
+        );
+        registry.register_with_unit(
+            "retention_last_run_timestamp",
+            "When what had expired was last taken out, since 1970",
+            Unit::Seconds,
+            inner.retention_last_run.clone(),
+        );
+        registry.register(
+            "retention_expired",
+            "What was taken out because it had expired",
+            inner.retention_expired.clone(),
+        );
         registry.register("build", "This program", Info::new(vec![("version", env!("CARGO_PKG_VERSION"))]));
         inner.registry = registry;
         Metrics(Arc::new(inner))
@@ -218,6 +247,26 @@ impl Metrics {
     /// Counts a request answered with 429.
     pub fn quota_refused(&self, window: Window) {
         self.0.quota_refusals.get_or_create(&WindowLabels { window }).inc();
+    }
+
+    /// Shows whether the clock keeps anything from being forgotten.
+    pub fn retention_paused(&self, is_paused: bool) {
+        self.0.retention_paused.set(is_paused.into());
+    }
+
+    /// Shows when what had expired was last taken out.
+    pub fn retention_ran(&self, at: Time) {
+        self.0.retention_last_run.set(at.unix_seconds());
+    }
+
+    /// Counts what was taken out because it had expired.
+    pub fn expired(&self, expired: Expired) {
+        let Expired { alerts, machines, sightings, files } = expired;
+        for (thing, number) in
+            [("alert", alerts), ("machine", machines), ("sighting", sightings), ("file", files)]
+        {
+            self.0.retention_expired.get_or_create(&ThingLabels { thing }).inc_by(number);
+        }
     }
 
     /// Counts a request for a token.

@@ -7,7 +7,9 @@ use std::time::{Duration, Instant};
 use super::{Round, look, write_until};
 use crate::batches;
 use crate::chance::Chance;
+use crate::product::Ran;
 use crate::report::{Outcome, While};
+use crate::server::Server;
 
 /// A kind of work to kill.
 pub struct Disturbance {
@@ -21,10 +23,15 @@ pub struct Disturbance {
 
 /// All kinds.
 pub const DISTURBANCES: &[Disturbance] = &[
-    Disturbance { name: "ingest", weight: 12, make: ingest },
+    Disturbance { name: "ingest", weight: 8, make: ingest },
+    Disturbance { name: "folds", weight: 4, make: folds },
     Disturbance { name: "start", weight: 4, make: start },
     Disturbance { name: "the ingest command", weight: 2, make: command },
     Disturbance { name: "rebuild", weight: 1, make: rebuild },
+    Disturbance { name: "rebuild by a server", weight: 1, make: rebuild_by_server },
+    Disturbance { name: "purge", weight: 1, make: purge },
+    Disturbance { name: "purge by a server", weight: 2, make: purge_by_server },
+    Disturbance { name: "retention", weight: 2, make: retention },
     Disturbance { name: "the making of a folder", weight: 1, make: new_folder },
 ];
 
@@ -46,18 +53,97 @@ fn ingest(round: &mut Round) -> Outcome<()> {
     let mut server = round.product.serve(round.place)?;
     let address = server.must_be_ready()?;
     round.usual.start = started.elapsed();
-    let token = look(&address, round.place, round.batches, round.wrong)?;
+    send_until_killed(round, server, &address, |_| Ok(None)).map(drop)
+}
+
+/// The same while what is in memory is written to the base all the time.
+fn folds(round: &mut Round) -> Outcome<()> {
+    let mut server = round.product.serve_folding(round.place)?;
+    let address = server.must_be_ready()?;
+    send_until_killed(round, server, &address, |_| Ok(None)).map(drop)
+}
+
+/// Looks for all that earlier rounds sent, lets clients send and a command run, and kills both. Gives
+/// how the command ended if it came to its end before.
+fn send_until_killed(
+    round: &mut Round,
+    server: Server,
+    address: &str,
+    begin: impl FnOnce(&mut Round) -> Outcome<Option<Command>>,
+) -> Outcome<Option<Ran>> {
+    let token = look(address, round.place, round.batches, round.wrong)?;
+    let command = begin(round)?;
     let delay = round.chance.delay();
     let wrong = &mut *round.wrong;
-    let (said, refusals) = write_until(round.batches, &address, &token, || {
+    let ((said, ran), refusals) = write_until(round.batches, address, &token, || {
+        let child = command.map(|mut command| command.spawn().during("starting a command")).transpose()?;
         std::thread::sleep(delay);
-        server.kill(wrong)
+        let Some(mut child) = child else { return Ok((server.kill(wrong)?, None)) };
+        let has_ended = child.try_wait().during("waiting for a command")?.is_some();
+        let said = server.kill(wrong)?;
+        // Without a server it would take the folder itself. It may have ended.
+        let _ = child.kill();
+        let ran = Ran::from(child.wait_with_output().during("waiting for a command")?);
+        Ok((said, has_ended.then_some(ran)))
     })?;
     for refusal in refusals {
         round.wrong.add("batch refused", refusal);
     }
     for line in said.iter().filter(|line| line.contains("\"ERROR\"")) {
         round.wrong.add("error in the log", line);
+    }
+    Ok(ran)
+}
+
+/// A command runs on a server that takes what clients send. Whether it came to its end.
+fn by_server(
+    round: &mut Round,
+    what: &'static str,
+    begin: impl FnOnce(&mut Round) -> Outcome<Option<Command>>,
+) -> Outcome<bool> {
+    let mut server = round.product.serve(round.place)?;
+    let address = server.must_be_ready()?;
+    let Some(ran) = send_until_killed(round, server, &address, begin)? else { return Ok(false) };
+    if ran.code != Some(0) {
+        round.wrong.add(what, ran.said);
+        return Ok(false);
+    }
+    Ok(true)
+}
+
+/// `pintle rebuild` of a served folder.
+fn rebuild_by_server(round: &mut Round) -> Outcome<()> {
+    let begin = |round: &mut Round| Ok(Some(round.product.on(&round.place.data, &["rebuild"])));
+    by_server(round, "rebuild failed", begin).map(drop)
+}
+
+/// `pintle retention run` of a served folder, in which nothing has expired.
+fn retention(round: &mut Round) -> Outcome<()> {
+    let begin = |round: &mut Round| Ok(Some(round.product.forget_expired(&round.place.data)));
+    by_server(round, "retention failed", begin).map(drop)
+}
+
+/// `pintle purge` of a batch of a served folder.
+fn purge_by_server(round: &mut Round) -> Outcome<()> {
+    let mut purged = None;
+    let is_done = by_server(round, "purge failed", |round| {
+        purged = round.batches.give_up(round.chance);
+        Ok(purged.map(|batch| round.product.purge(&round.place.data, &batches::machine(batch))))
+    })?;
+    if let (true, Some(batch)) = (is_done, purged) {
+        round.batches.purged(batch);
+    }
+    Ok(())
+}
+
+/// `pintle purge`, which owns the folder itself.
+fn purge(round: &mut Round) -> Outcome<()> {
+    let Some(batch) = round.batches.give_up(round.chance) else { return Ok(()) };
+    let mut command = round.product.purge(&round.place.data, &batches::machine(batch));
+    match killed(&mut command, &mut round.usual.purge, round.chance)? {
+        Some(0) => round.batches.purged(batch),
+        Some(code) => round.wrong.add("purge failed", format!("exit code {code}")),
+        None => {}
     }
     Ok(())
 }

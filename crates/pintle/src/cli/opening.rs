@@ -7,6 +7,7 @@ use pintle_store::Folder;
 use super::serve::{OpenError, Opened, Opening};
 use crate::http::routes;
 use crate::instance::Instance;
+use crate::retention;
 use crate::socket;
 
 /// Opens the data folder.
@@ -23,9 +24,11 @@ pub(super) fn open(opening: Opening) -> Result<Opened, OpenError> {
     }
     let listening = socket::listen(Arc::clone(&instance))?;
     let keeping = tokio::spawn(Arc::clone(&instance).keep_quotas());
+    let forgetting = tokio::spawn(retention::keep(Arc::clone(&instance)));
     let router = routes::router(Arc::clone(&instance));
     let finish = move || {
         keeping.abort();
+        forgetting.abort();
         if let Err(error) = instance.quotas.save(instance.now()) {
             tracing::error!(%error, "the quota counts cannot be written: a restart will forget them");
         }

@@ -7,7 +7,7 @@ use crate::config::{Config, Loaded, Sources};
 use crate::socket::{Session, wire};
 
 /// The tenant of whoever names none.
-const DEFAULT_TENANT: &str = "default";
+pub(super) const DEFAULT_TENANT: &str = "default";
 
 /// Which data a command is about
 #[derive(Clone, Debug, clap::Args)]
@@ -32,6 +32,12 @@ pub struct Folder {
 }
 
 impl Folder {
+    /// The folder, which must be there already.
+    pub async fn find(&self) -> Result<Session, Failure> {
+        let (config, folder) = self.resolve()?;
+        Ok(Session::with_existing(&folder, &config).await?)
+    }
+
     /// The settings and the folder.
     pub fn resolve(&self) -> Result<(Config, PathBuf), Failure> {
         let sources = Sources::gather(self.config.as_deref(), Vec::new())?;
@@ -51,8 +57,7 @@ impl Folder {
 impl Place {
     /// The folder, which must be there already.
     pub async fn find(&self) -> Result<Session, Failure> {
-        let (config, folder) = self.folder.resolve()?;
-        Ok(Session::with_existing(&folder, &config).await?)
+        self.folder.find().await
     }
 
     /// The folder, made if it is not there.

@@ -1,23 +1,30 @@
 //! `pintle rebuild`: makes the base again from the archive.
 
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use indicatif::{ProgressBar, ProgressStyle};
-use pintle_store::{Replayed, Store};
+use axum::http::Method;
+use pintle_store::{Progress, Replayed, Store};
+use serde_json::Value;
 
+use super::long::{self, Bar};
 use super::terminal::count;
 use super::{Failure, Folder};
 use crate::auth::control::Control;
+use crate::config::Config;
 use crate::instance;
-use crate::socket::Client;
+use crate::socket::wire::Remade;
+use crate::socket::{Client, ClientError};
 
-/// Make the base again from the archive, with the server stopped; answers are the same afterwards
+/// Make the base again from the archive; answers are the same afterwards
 #[derive(Debug, clap::Args)]
 #[command(
     after_long_help = "The base is what answers are read from. It is derived from the archive of accepted \
-batches, so it can be made again whenever it is damaged or a newer pintle wants another form. This is \
-the one command that does not go through a running server: stop it first.
+batches, so it can be made again whenever it is damaged or a newer pintle wants another form. A running \
+server goes on answering and taking telemetry meanwhile; where the base is so damaged that no server \
+starts, the command does it by itself. It needs the whole archive: what archive.max_age and \
+archive.max_bytes have dropped cannot be made again, so then it refuses.
 
 Example:
   pintle rebuild --data /var/lib/pintle"
@@ -36,14 +43,30 @@ pub async fn run(args: Args) -> Result<ExitCode, Failure> {
             folder.display()
         )));
     }
-    if Client::connect(&folder).await.is_ok() {
-        return Err(Failure::Failed(format!("a server is running on {}: stop it first", folder.display())));
-    }
-    let bar = ProgressBar::new(0);
-    let style = ProgressStyle::with_template("{bar:30}  {msg}  {bytes}/{total_bytes}  {eta} left");
-    bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
-    let shown = bar.clone();
-    let rebuilt = tokio::task::spawn_blocking(move || {
+    let bar = Bar::new("applied again");
+    let rebuilt = match Client::connect(&folder).await {
+        Ok(owner) => by_owner(&owner, &bar).await,
+        Err(ClientError::Nobody(_)) => by_itself(config, folder, bar.clone()).await,
+        Err(error) => Err(error.into()),
+    };
+    bar.clear();
+    let (records, batches) = rebuilt?;
+    super::print(&format!("{} records in {} batches were applied again\n", count(records), count(batches)))?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Records and batches.
+type Applied = (u64, u64);
+
+async fn by_owner(owner: &Client, bar: &Bar) -> Result<Applied, Failure> {
+    let mut come = |come| bar.show(come);
+    let remade: Remade = owner.long(Method::POST, "/rebuild", &Value::Null, &mut come).await?;
+    Ok((remade.records_left, remade.batches_left))
+}
+
+/// Where nobody owns the folder. Opening it first would only make it take longer, or fail.
+async fn by_itself(config: Config, folder: PathBuf, bar: Bar) -> Result<Applied, Failure> {
+    long::blocking(move || {
         let said = |error: &dyn std::fmt::Display| Failure::Failed(error.to_string());
         let folder = pintle_store::Folder::lock(&folder).map_err(|error| said(&error))?;
         let control = Control::open(folder.path()).map_err(|error| said(&error))?;
@@ -51,23 +74,11 @@ pub async fn run(args: Args) -> Result<ExitCode, Failure> {
         let options = instance::store_options(&config, &control, clock);
         let mut last = Replayed::default();
         let mut progress = |rebuilt: Replayed| {
-            shown.set_length(rebuilt.bytes_total);
-            shown.set_position(rebuilt.bytes);
-            shown.set_message(format!("{} records", count(rebuilt.records)));
+            bar.show(Progress { bytes: rebuilt.bytes, bytes_total: rebuilt.bytes_total });
             last = rebuilt;
         };
         let rebuilt = Store::rebuild(folder, options, &mut progress);
-        rebuilt.map(|_| last).map_err(|error| said(&error))
-    });
-    let rebuilt = match rebuilt.await {
-        Ok(rebuilt) => rebuilt?,
-        Err(panicked) => std::panic::resume_unwind(panicked.into_panic()),
-    };
-    bar.finish_and_clear();
-    super::print(&format!(
-        "{} records in {} batches were applied again\n",
-        count(rebuilt.records),
-        count(rebuilt.batches)
-    ))?;
-    Ok(ExitCode::SUCCESS)
+        rebuilt.map(|_| (last.records, last.batches)).map_err(|error| said(&error))
+    })
+    .await
 }

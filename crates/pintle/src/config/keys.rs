@@ -181,6 +181,14 @@ pub static KEYS: &[Key] = &[
     key!("archive.max_bytes", Option<Size>, archive.max_bytes, Some("archive-max-bytes"), "SIZE", None,
         "Drop the oldest parts of the archive while it is larger, at the same cost."),
 
+    key!("store.memory", Size, store.memory, Some("store-memory"), "SIZE", None,
+        "About how much new telemetry is held in memory, where repeats are folded together, before \
+         it is written to the base. While that is under way, it is twice as much."),
+    key!("store.fold_after_records", NonZeroUsize, store.fold_after_records, Some("store-fold-after-records"),
+        "NUMBER", None,
+        "It is written to the base after so many records as well, since what is not must be read \
+         from the archive again after a crash."),
+
     key!("log.format", LogFormat, log.format, Some("log-format"), "auto|text|json", None,
         "Text for people or one JSON object a line. auto: text when standard error is a terminal."),
     key!("log.level", Level, log.level, Some("log-level"), "LEVEL", None,

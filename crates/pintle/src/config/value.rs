@@ -14,7 +14,7 @@ use std::str::FromStr;
 use toml::de::DeValue;
 
 pub use address::{Audience, Network, PublicUrl};
-pub use amount::Size;
+pub use amount::{Size, duration_text};
 pub use choice::{AccessLog, Level, LogFormat, Profile};
 
 /// A value that can stand in a TOML file, an environment variable or a flag.

@@ -1,6 +1,10 @@
 //! The side of whoever owns the data folder. One screen of routes, then their handlers, each a
 //! thin layer over the store or the control file.
 
+mod batches;
+mod remake;
+mod retention;
+
 use std::io;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
@@ -8,10 +12,12 @@ use std::str::FromStr;
 use std::sync::Arc;
 
 use axum::body::{Body, Bytes};
+use axum::extract::connect_info::Connected;
 use axum::extract::{Path as PathOf, Query, Request, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{delete, get, post};
+use axum::serve::IncomingStream;
 use axum::{Json, Router};
 use futures_util::TryStreamExt;
 use pintle_model::FileHash;
@@ -74,6 +80,7 @@ pub fn listen(instance: Arc<Instance>) -> Result<Listening, ListenError> {
             // The sender's end means the same as its word.
             let _ = stopped.await;
         };
+        let router = router.into_make_service_with_connect_info::<Peer>();
         axum::serve(listener, router).with_graceful_shutdown(stopped).await
     });
     Ok(Listening { path, stop, served })
@@ -99,6 +106,13 @@ fn routes() -> Router<Arc<Instance>> {
         .route("/machines", get(machines))
         .route("/rejects", get(rejects))
         .route("/conflicts", get(conflicts))
+        .route("/batches", get(batches::list))
+        .route("/purge", post(remake::purge))
+        .route("/purge/plan", post(remake::plan))
+        .route("/rebuild", post(remake::rebuild))
+        .route("/retention", get(retention::show))
+        .route("/retention/run", post(retention::run))
+        .route("/retention/resume", post(retention::resume))
         .route("/totals", get(totals))
         .route("/check", get(check))
         .route("/backup", post(backup))
@@ -116,6 +130,20 @@ fn routes() -> Router<Arc<Instance>> {
 }
 
 type Owner = State<Arc<Instance>>;
+
+/// The process on the other side, as the system knows it.
+#[derive(Clone, Copy, Debug, Default)]
+struct Peer {
+    uid: Option<u32>,
+    pid: Option<i32>,
+}
+
+impl Connected<IncomingStream<'_, UnixListener>> for Peer {
+    fn connect_info(stream: IncomingStream<'_, UnixListener>) -> Peer {
+        let known = stream.io().peer_cred().ok();
+        Peer { uid: known.map(|known| known.uid()), pid: known.and_then(|known| known.pid()) }
+    }
+}
 
 /// Why a request was not carried out, in words for the terminal.
 struct Refused(StatusCode, String);
@@ -347,7 +375,7 @@ async fn check(State(instance): Owner) -> Response {
     long(move |come| {
         let mut checked = instance.store.check(come)?;
         keep::check(instance.store.folder(), &mut checked);
-        Ok(checked)
+        Ok::<_, pintle_store::Error>(checked)
     })
 }
 
@@ -357,8 +385,8 @@ async fn backup(State(instance): Owner, Json(asked): Json<wire::Backup>) -> Resp
 
 /// Does what takes long on a thread that may block, and answers how far it has come, a line each. It
 /// goes on to its end if the command goes away.
-fn long<T: serde::Serialize>(
-    work: impl FnOnce(&mut dyn FnMut(Progress)) -> Result<T, pintle_store::Error> + Send + 'static,
+fn long<T: serde::Serialize, E: ToString>(
+    work: impl FnOnce(&mut dyn FnMut(Progress)) -> Result<T, E> + Send + 'static,
 ) -> Response {
     let (lines, answer) = mpsc::channel::<Result<Bytes, io::Error>>(16);
     tokio::task::spawn_blocking(move || {

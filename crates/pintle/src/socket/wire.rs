@@ -218,3 +218,126 @@ pub(crate) struct Permission {
     pub(crate) value: String,
     pub(crate) display_name: String,
 }
+
+/// Which batches to list: those of a tenant, from a time on, of sources whose name holds a text.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct BatchesAsked {
+    pub(crate) tenant: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) since: Option<String>,
+    #[serde(default)]
+    pub(crate) source: String,
+    pub(crate) top: usize,
+    pub(crate) skip: usize,
+}
+
+/// A batch that came in.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct Batch {
+    /// When it was taken in.
+    pub(crate) time: String,
+    /// 64 hex digits.
+    pub(crate) id: String,
+    pub(crate) source: String,
+    pub(crate) records: u64,
+    pub(crate) kept_aside: u64,
+}
+
+/// What to purge, as it was named.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct PurgeAsked {
+    pub(crate) tenant: String,
+    pub(crate) what: ToPurge,
+}
+
+/// A kind and how one of it was named.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum ToPurge {
+    /// An id or the first digits of one.
+    Batch(String),
+    Source(String),
+    /// An id or a name.
+    Machine(String),
+    User(String),
+    Before(String),
+    Tenant,
+}
+
+/// What a purge would take out, before anything is done.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct PurgePlan {
+    /// What to send back to have it done.
+    pub(crate) purge: pintle_store::Purge,
+    /// The tenant's name.
+    pub(crate) tenant: String,
+    /// What is meant, in words.
+    pub(crate) meant: String,
+    /// How much, where that is known without reading the archive.
+    pub(crate) size: Option<PurgeSize>,
+}
+
+/// How much a purge would take out.
+#[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
+pub(crate) struct PurgeSize {
+    pub(crate) batches: u64,
+    pub(crate) records: u64,
+    pub(crate) kept_aside: u64,
+}
+
+/// What came of making the base anew, with or without a purge.
+#[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
+pub(crate) struct Remade {
+    /// Records taken out.
+    pub(crate) records: u64,
+    /// Records kept aside that were taken out.
+    pub(crate) kept_aside: u64,
+    /// Batches of which nothing is left.
+    pub(crate) batches: u64,
+    /// Records that stay.
+    pub(crate) records_left: u64,
+    /// Batches that stay.
+    pub(crate) batches_left: u64,
+    pub(crate) seconds: f64,
+}
+
+/// What is forgotten by age, and how the job stands that does it.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct Retention {
+    /// A tenant each.
+    pub(crate) windows: Vec<Windows>,
+    /// The archive's caps.
+    pub(crate) archive_max_age: Option<String>,
+    pub(crate) archive_max_bytes: Option<String>,
+    /// When it is to run next. `None`: nothing is configured to be forgotten.
+    pub(crate) next_run: Option<String>,
+    pub(crate) last_run: Option<RetentionRun>,
+    pub(crate) paused: Option<Paused>,
+}
+
+/// A run of the job.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct RetentionRun {
+    pub(crate) at: String,
+    pub(crate) seconds: f64,
+    /// What went.
+    #[serde(flatten)]
+    pub(crate) expired: pintle_store::Expired,
+}
+
+/// Why the job stands still: the clock is not where it should be.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct Paused {
+    pub(crate) since: String,
+    pub(crate) expected: String,
+    pub(crate) found: String,
+}
+
+/// How long a tenant's things stay; `None` is for ever.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct Windows {
+    pub(crate) tenant: String,
+    pub(crate) alerts: Option<String>,
+    pub(crate) machines: Option<String>,
+    pub(crate) sightings: Option<String>,
+}

@@ -8,6 +8,7 @@ mod command;
 mod commands;
 mod dev;
 mod folder;
+mod forgetting;
 mod generate;
 mod ingest;
 mod keep;

@@ -47,7 +47,8 @@ fn parse_duration(text: &str) -> Option<Duration> {
     (1..=LONGEST).contains(&seconds).then(|| Duration::from_secs(seconds))
 }
 
-fn duration_text(duration: Duration) -> String {
+/// As it is written in settings: `1h30m`.
+pub fn duration_text(duration: Duration) -> String {
     if duration.subsec_millis() != 0 {
         return format!("{}ms", duration.as_millis());
     }

@@ -1,0 +1,77 @@
+//! How what is forgotten by age stands, and a run of it at once.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Json;
+use axum::extract::{ConnectInfo, State};
+use axum::http::StatusCode;
+
+use super::{Owner, Peer, Refused, unusable, wire};
+use crate::config::value::duration_text;
+use crate::instance::Instance;
+use crate::retention::{self, Pause, Run, RunError, Standing};
+
+pub(super) async fn show(State(instance): Owner) -> Result<Json<wire::Retention>, Refused> {
+    blocking(move || Ok(Json(shown(&instance, instance.retention.look())))).await
+}
+
+pub(super) async fn run(State(instance): Owner) -> Result<Json<wire::RetentionRun>, Refused> {
+    blocking(move || match retention::run(&instance) {
+        Ok(run) => Ok(Json(ran(&run))),
+        Err(RunError::Store(error)) => Err(error.into()),
+        Err(error) => Err(unusable(error)),
+    })
+    .await
+}
+
+pub(super) async fn resume(
+    State(instance): Owner,
+    ConnectInfo(peer): ConnectInfo<Peer>,
+) -> Result<Json<wire::Retention>, Refused> {
+    blocking(move || {
+        let standing = instance.retention.resume();
+        retention::show(&instance.metrics, &standing);
+        let clock = standing.clock;
+        tracing::warn!(uid = peer.uid, pid = peer.pid, %clock, "the clock is believed again, so what has expired is taken out");
+        Ok(Json(shown(&instance, standing)))
+    })
+    .await
+}
+
+async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, Refused> + Send + 'static,
+) -> Result<T, Refused> {
+    let done = tokio::task::spawn_blocking(work).await;
+    done.unwrap_or_else(|error| Err(Refused(StatusCode::INTERNAL_SERVER_ERROR, error.to_string())))
+}
+
+fn shown(instance: &Arc<Instance>, standing: Standing) -> wire::Retention {
+    let config = &instance.config;
+    let text = |window: Option<Duration>| window.map(duration_text);
+    let windows = instance.control.tenants().into_iter().map(|tenant| {
+        let windows = config.retention_of(tenant.id, &tenant.name);
+        wire::Windows {
+            tenant: tenant.name,
+            alerts: text(windows.alerts),
+            machines: text(windows.machines),
+            sightings: text(windows.sightings),
+        }
+    });
+    wire::Retention {
+        windows: windows.collect(),
+        archive_max_age: text(config.archive.max_age),
+        archive_max_bytes: config.archive.max_bytes.map(|size| size.to_string()),
+        next_run: (config.forgets() && standing.paused.is_none()).then(|| standing.due.to_string()),
+        last_run: standing.last.as_ref().map(ran),
+        paused: standing.paused.map(|Pause { since, expected, found }| wire::Paused {
+            since: since.to_string(),
+            expected: expected.to_string(),
+            found: found.to_string(),
+        }),
+    }
+}
+
+fn ran(run: &Run) -> wire::RetentionRun {
+    wire::RetentionRun { at: run.at.to_string(), seconds: run.seconds, expired: run.expired }
+}
