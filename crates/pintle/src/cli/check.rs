@@ -49,8 +49,8 @@ pub async fn run(args: Args) -> Result<ExitCode, Failure> {
     if !folder.exists() {
         return Err(SessionError::NoData(folder).into());
     }
-    let mut bar = Bar::new("checked");
-    let checked = checked(&folder, &mut bar).await?;
+    let bar = Bar::new("checked");
+    let checked = checked(&folder, &bar).await?;
     bar.clear();
     if args.json {
         super::print(&super::json(&checked)?)?;
@@ -76,7 +76,7 @@ pub async fn run(args: Args) -> Result<ExitCode, Failure> {
 }
 
 /// Asks the folder's owner, or reads it as nobody's. Opening would change what is to be checked.
-async fn checked(folder: &Path, bar: &mut Bar) -> Result<Checked, Failure> {
+async fn checked(folder: &Path, bar: &Bar) -> Result<Checked, Failure> {
     let patience = tokio::time::Instant::now() + PATIENCE;
     loop {
         match Client::connect(folder).await {
