@@ -7,6 +7,7 @@
 //! acknowledged; it is moved aside when the archive is opened.
 
 mod check;
+mod durable;
 mod frame;
 mod link;
 
@@ -23,6 +24,8 @@ use crate::purge::Left;
 use crate::{Batch, Error};
 
 pub(crate) use check::{check, is_from_the_first};
+use durable::Durable;
+pub(crate) use durable::durable;
 pub(crate) use frame::{ArchivedBatch, BatchId, Encoded, Frame};
 pub(crate) use link::link;
 
@@ -71,8 +74,7 @@ pub(crate) struct Archive {
     caps: ArchiveCaps,
     /// Whether the last segment ends where it should.
     is_sound: bool,
-    /// How many bytes of the last segment are durable.
-    synced: u64,
+    durable: Durable,
 }
 
 impl Archive {
@@ -86,7 +88,8 @@ impl Archive {
             }
             None => (create(folder, 1)?, Position::START),
         };
-        Ok(Archive { folder: folder.to_owned(), file, end, caps, is_sound: true, synced: end.offset })
+        let durable = Durable::open(folder)?;
+        Ok(Archive { folder: folder.to_owned(), file, end, caps, is_sound: true, durable })
     }
 
     /// Where the next batch goes.
@@ -105,7 +108,7 @@ impl Archive {
         if self.end.offset > SEGMENT_BYTES {
             self.roll()?;
         }
-        if let Err(error) = frame.write(self.synced, &mut self.file) {
+        if let Err(error) = frame.write(&mut self.file) {
             self.is_sound = self.file.set_len(self.end.offset).is_ok();
             let name = path(&self.folder, self.end.segment);
             return Err(Error::io(format!("writing {}", name.display()))(error));
@@ -119,7 +122,7 @@ impl Archive {
         self.syncer()?.sync()?;
         let next = self.end.segment + 1;
         self.file = create(&self.folder, next)?;
-        (self.end, self.synced) = (Position::start_of(next), HEADER_BYTES);
+        self.end = Position::start_of(next);
         Ok(next)
     }
 
@@ -136,7 +139,7 @@ impl Archive {
         let cut = file.set_len(to.offset).and_then(|()| file.sync_all());
         cut.map_err(Error::io(format!("cutting off the end of {}", name.display())))?;
         sync_folder(&self.folder)?;
-        (self.file, self.end, self.is_sound, self.synced) = (file, to, true, to.offset);
+        (self.file, self.end, self.is_sound) = (file, to, true);
         Ok(())
     }
 
@@ -149,11 +152,21 @@ impl Archive {
         Ok(Syncer { file, name, end: self.end })
     }
 
+    /// Notes that everything there is is durable, and makes the note durable too.
+    pub(crate) fn begin(&self) -> Result<(), Error> {
+        self.durable.note(self.end);
+        self.durable.sync()
+    }
+
     /// Notes that everything before this position is durable.
-    pub(crate) fn note_synced(&mut self, end: Position) {
-        if end.segment == self.end.segment {
-            self.synced = self.synced.max(end.offset);
-        }
+    pub(crate) fn note_durable(&self, end: Position) {
+        self.durable.note(end);
+    }
+
+    /// Goes on in a new segment behind this position, since what was before it is not all there.
+    pub(crate) fn go_on_behind(&mut self, position: Position) -> Result<(), Error> {
+        self.end.segment = self.end.segment.max(position.segment);
+        self.roll().map(|_| ())
     }
 
     /// Drops closed segments beyond the caps, oldest first, but none that the base still needs.
@@ -194,16 +207,18 @@ impl Syncer {
     }
 }
 
-/// Whether everything that the base has applied is still there, so that a rebuild misses nothing:
-/// every segment from the first to the one last applied, and that one as long as it was.
-pub(crate) fn is_complete(folder: &Path, applied: Position) -> Result<bool, Error> {
+/// The first segment that does not hold all that the base has applied from it, if there is one: a
+/// rebuild would miss that. Every segment from the first to the one last applied must be there, and
+/// that one be as long as it was.
+pub(crate) fn incomplete(folder: &Path, applied: Position) -> Result<Option<PathBuf>, Error> {
     if applied == Position::START {
-        return Ok(true);
+        return Ok(None);
     }
     let there = segments(folder)?;
+    let missing = (1..=applied.segment).find(|segment| !there.contains(segment));
     let last = path(folder, applied.segment);
-    let length = last.metadata().map_or(0, |about| about.len());
-    Ok((1..=applied.segment).all(|segment| there.contains(&segment)) && length >= applied.offset)
+    let is_cut_short = || last.metadata().map_or(0, |about| about.len()) < applied.offset;
+    Ok(missing.map(|segment| path(folder, segment)).or_else(|| is_cut_short().then_some(last.clone())))
 }
 
 /// Makes durable what a process that was killed had written and not synced: what is read back from
@@ -301,38 +316,31 @@ fn replay_segment(
             // Its checksum is right, so it was written whole.
             Err(frame::Problem::Strange(reason)) => (reason, false),
         };
-        let next = next_frame(&name, offset + 1, length).map_err(reading())?;
-        if may_be_torn && next.is_none_or(|(_, synced)| synced <= offset) {
+        if may_be_torn {
             return set_torn_end_aside(folder, segment, offset, reason).map(Some);
         }
         damaged(Error::Damaged { file: name.clone(), offset, reason: reason.into() })?;
-        let Some((next, _)) = next else { return Ok(None) };
+        let next = next_frame(&name, offset + 1, length).map_err(reading())?;
+        let Some(next) = next else { return Ok(None) };
         reader.seek(SeekFrom::Start(next)).map_err(reading())?;
         offset = next;
     }
     Ok(None)
 }
 
-/// Where the next frame begins from `offset` on, by its header, and how many bytes of the segment the
-/// last of those that follow says were durable.
-fn next_frame(name: &Path, offset: u64, length: u64) -> std::io::Result<Option<(u64, u64)>> {
+/// Where the next frame begins from `offset` on, by its header.
+fn next_frame(name: &Path, offset: u64, length: u64) -> std::io::Result<Option<u64>> {
     let mut bytes = Vec::new();
     let mut file = File::open(name)?;
     file.seek(SeekFrom::Start(offset))?;
     file.take(length.saturating_sub(offset)).read_to_end(&mut bytes)?;
-    let (mut first, mut synced, mut at) = (None, 0, 0);
-    while let Some(header) = bytes.get(at..).and_then(<[u8]>::first_chunk) {
-        let left = (bytes.len() - at) as u64;
-        match frame::Header::read(header).filter(|header| header.frame_bytes() <= left) {
-            Some(header) => {
-                first.get_or_insert(offset + at as u64);
-                synced = synced.max(header.synced);
-                at += usize::try_from(header.frame_bytes()).unwrap_or(usize::MAX);
-            }
-            None => at += 1,
-        }
-    }
-    Ok(first.map(|first| (first, synced)))
+    let is_frame = |window: &[u8], left: usize| {
+        let header = window.first_chunk().and_then(frame::Header::read);
+        header.is_some_and(|header| header.frame_bytes() <= left as u64)
+    };
+    let mut windows = bytes.windows(frame::HEADER_BYTES).enumerate();
+    let found = windows.find(|(at, window)| is_frame(window, bytes.len() - at));
+    Ok(found.map(|(at, _)| offset + at as u64))
 }
 
 /// Keeps the bytes of a batch that was being written when the process or the machine stopped. It
@@ -357,7 +365,8 @@ fn set_torn_end_aside(folder: &Path, segment: u32, offset: u64, reason: &str) ->
     Ok(aside)
 }
 
-fn path(folder: &Path, segment: u32) -> PathBuf {
+/// The file of a segment.
+pub(crate) fn path(folder: &Path, segment: u32) -> PathBuf {
     folder.join(format!("{segment:08}.seg"))
 }
 
@@ -403,8 +412,11 @@ fn open_at_end(folder: &Path, segment: u32) -> Result<(File, u64), Error> {
         fs::remove_file(&name).map_err(Error::io(what()))?;
         return Ok((create(folder, segment)?, HEADER_BYTES));
     }
-    check_header(&mut file, &name)?;
-    Ok((file, length))
+    // One whose header is damaged can be written to as any other; reading it names the damage.
+    match check_header(&mut file, &name) {
+        Ok(()) | Err(Error::Damaged { .. }) => Ok((file, length)),
+        Err(newer) => Err(newer),
+    }
 }
 
 fn check_header(file: &mut File, name: &Path) -> Result<(), Error> {
@@ -454,7 +466,7 @@ pub(crate) fn rewrite(
                 if let Some(ArchivedBatch { tenant, source, records, rejects, received, .. }) = left.batch {
                     let batch = Batch { tenant, source, records, rejects };
                     let frame = Frame::of(&ArchivedBatch::new(batch, received)?.1);
-                    frame.write(0, &mut file).map_err(Error::io(format!("writing {}", new.display())))?;
+                    frame.write(&mut file).map_err(Error::io(format!("writing {}", new.display())))?;
                 }
                 read += bytes;
                 progress(read);

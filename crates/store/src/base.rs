@@ -34,7 +34,7 @@ use crate::entity::{Entity, most};
 use crate::folders::make_private;
 use crate::observe::Observed;
 use crate::{Error, Memory, Receipt, Reject, Totals};
-use key::Table;
+use key::{Mark, Marks, Table};
 use manifest::Manifest;
 use run::{BlockCache, ByLength, Run};
 use value::{Arrival, decode};
@@ -77,8 +77,9 @@ struct State {
 }
 
 impl Base {
-    /// Opens the base in a folder, making an empty one if there is none.
-    pub(crate) fn open(folder: &Path, limits: Memory) -> Result<Base, Error> {
+    /// Opens the base in a folder, making an empty one if there is none: with these marks, if it is
+    /// made anew from what another was made of.
+    pub(crate) fn open(folder: &Path, limits: Memory, marks: Option<Marks>) -> Result<Base, Error> {
         make_private(folder)?;
         let manifest = match Manifest::read(folder)? {
             Some(manifest) => manifest,
@@ -87,7 +88,7 @@ impl Base {
                 return Err(Error::Damaged { file, offset: 0, reason });
             }
             None => {
-                let manifest = Manifest::empty();
+                let manifest = Manifest::empty(marks.unwrap_or_else(Marks::new));
                 manifest.write(folder)?;
                 manifest
             }
@@ -97,7 +98,8 @@ impl Base {
         let runs = manifest.runs.iter().map(open).collect::<Result<Vec<_>, _>>()?;
         let active = Delta::new(manifest.tenants.clone(), manifest.applied);
         let cache = Arc::new(BlockCache::with_weighter(8_192, CACHE_BYTES, ByLength));
-        let view = View { active: Arc::new(RwLock::new(active)), frozen: None, runs, cache };
+        let view =
+            View { active: Arc::new(RwLock::new(active)), frozen: None, runs, cache, marks: manifest.marks };
         Ok(Base {
             folder: folder.to_owned(),
             limits,
@@ -111,13 +113,18 @@ impl Base {
     }
 
     /// How much of the archive the base in a folder had in its runs, also if it is damaged:
-    /// [`Position::START`] where that is not known.
-    pub(crate) fn reached(folder: &Path) -> Result<Position, Error> {
+    /// [`Position::START`] where that is not known. And how it marked hashes, if that is.
+    pub(crate) fn reached(folder: &Path) -> Result<(Position, Option<Marks>), Error> {
         match Manifest::read(folder) {
-            Ok(manifest) => Ok(manifest.map_or(Position::START, |manifest| manifest.applied)),
-            Err(Error::Damaged { .. }) => Ok(Position::START),
+            Ok(Some(manifest)) => Ok((manifest.applied, Some(manifest.marks))),
+            Ok(None) | Err(Error::Damaged { .. }) => Ok((Position::START, None)),
             Err(error) => Err(error),
         }
+    }
+
+    /// How it marks hashes.
+    pub(crate) fn marks(&self) -> Marks {
+        self.view().marks
     }
 
     fn view(&self) -> Arc<View> {
@@ -232,7 +239,11 @@ impl Base {
             let mut delta = write();
             let held = delta.tenants.entry(tenant).or_default();
             held.machines.extend(changed);
-            observed.files.into_iter().map(|(hashes, entity)| held.note_file(hashes, entity)).collect()
+            observed
+                .files
+                .into_iter()
+                .map(|(hashes, entity)| held.note_file(&view.marks, hashes, entity))
+                .collect()
         };
         let of = |numbers: &[u32], place: u32| numbers.get(usize::try_from(place).ok()?).copied();
         let mut pairs = observed.pairs.iter().peekable();
@@ -349,25 +360,26 @@ impl Base {
 pub(crate) struct Files {
     view: Arc<View>,
     pub(crate) of: TenantId,
-    /// What was found under the prefixes that were asked for already.
-    known: HashMap<Vec<u8>, Arc<Vec<FoundFile>>>,
+    /// The files that lead with a hash of a mark, for those that were asked for already.
+    known: HashMap<Mark, Arc<Vec<FoundFile>>>,
 }
 
 impl Files {
     /// The files that hold this hash, up to `most`, as (where they were found, place there).
     pub(crate) fn with(&mut self, hash: &FileHash, most: usize) -> Result<Vec<Found>, Error> {
         let mut found = Vec::new();
-        let mut prefixes = vec![key::led_by(self.of, hash)];
+        let mark = self.view.marks.of(hash);
+        let mut leads = vec![mark];
         // No file is led by another hash than its SHA-1 when it has one.
         if !matches!(hash, FileHash::Sha1(_)) {
-            prefixes.extend(self.view.linked(self.of, hash, most)?);
+            leads.extend(self.view.linked(self.of, mark, most)?);
         }
-        for prefix in prefixes {
-            let there = match self.known.get(&prefix) {
+        for lead in leads {
+            let there = match self.known.get(&lead) {
                 Some(there) => Arc::clone(there),
                 None => {
-                    let there = Arc::new(self.view.led_by(self.of, &prefix, most)?);
-                    self.known.insert(prefix, Arc::clone(&there));
+                    let there = Arc::new(self.view.led_by(self.of, lead, most)?);
+                    self.known.insert(lead, Arc::clone(&there));
                     there
                 }
             };
@@ -392,26 +404,24 @@ impl Files {
         let mut led = Grouped::of(view.scan(self.of, Table::Files)?)?;
         let mut linked = Grouped::of(view.scan(self.of, Table::Links)?)?;
         loop {
-            let least = [&led, &linked].into_iter().filter_map(Grouped::beginning).min();
-            let Some(beginning) = least else { return Ok(()) };
+            let least = [&led, &linked].into_iter().filter_map(Grouped::mark).min();
+            let Some(mark) = least else { return Ok(()) };
             let mut sets: Vec<Hashes> =
-                led.take(&beginning, most)?.iter().filter_map(|key| key::read_file(key)).collect();
-            let targets = linked.take(&beginning, most)?;
+                led.take(mark, most)?.iter().filter_map(|key| key::read_file(key)).collect();
+            let targets = linked.take(mark, most)?;
             if sets.len() + targets.len() < 2 {
                 continue;
             }
             for target in targets.iter().filter_map(|link| key::target(link)) {
-                let there = view.led_by(self.of, &target, most)?;
+                let there = view.led_by(self.of, target, most)?;
                 sets.extend(there.iter().map(|file| file.hashes));
             }
             sets.sort_unstable();
             sets.dedup();
             let mut by_hash: BTreeMap<FileHash, Vec<Hashes>> = BTreeMap::new();
             for set in &sets {
-                for hash in set.iter().filter(|hash| hash.bytes().starts_with(&beginning.1)) {
-                    if hash.kind() == beginning.0 {
-                        by_hash.entry(hash).or_default().push(*set);
-                    }
+                for hash in set.iter().filter(|hash| view.marks.of(hash) == mark) {
+                    by_hash.entry(hash).or_default().push(*set);
                 }
             }
             for (hash, sets) in by_hash.iter().filter(|(_, sets)| sets.len() > 1) {
@@ -448,9 +458,7 @@ impl Found {
     }
 }
 
-type Beginning = (pintle_model::HashKind, [u8; 8]);
-
-/// Keys of one table, those with the same beginning of a hash together.
+/// Keys of one table, those with the same mark together.
 struct Grouped<'v> {
     keys: merge::Merge<'v>,
     next: Option<Vec<u8>>,
@@ -462,14 +470,14 @@ impl<'v> Grouped<'v> {
         Ok(Grouped { keys, next })
     }
 
-    fn beginning(&self) -> Option<Beginning> {
-        key::beginning(self.next.as_deref()?)
+    fn mark(&self) -> Option<Mark> {
+        key::mark(self.next.as_deref()?)
     }
 
-    /// The keys that begin so, up to `most` of them.
-    fn take(&mut self, beginning: &Beginning, most: usize) -> Result<Vec<Vec<u8>>, Error> {
+    /// The keys with this mark, up to `most` of them.
+    fn take(&mut self, mark: Mark, most: usize) -> Result<Vec<Vec<u8>>, Error> {
         let mut taken = Vec::new();
-        while self.beginning().as_ref() == Some(beginning) {
+        while self.mark() == Some(mark) {
             let key = std::mem::replace(&mut self.next, self.keys.next_group()?.map(|(key, _)| key));
             if taken.len() < most {
                 taken.extend(key);

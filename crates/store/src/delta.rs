@@ -3,11 +3,11 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use pintle_model::{AlertId, FileHash, HashKind, Hashes, MachineId, TenantId, Time};
+use pintle_model::{AlertId, Hashes, MachineId, TenantId, Time};
 
 use crate::archive::{BatchId, Position};
 use crate::base::Entry;
-use crate::base::key::{self, Table};
+use crate::base::key::{self, Mark, Marks, Table};
 use crate::base::manifest::Counts;
 use crate::base::value::{self, Arrival, encode};
 use crate::entity::{Entity, most};
@@ -50,8 +50,8 @@ impl Delta {
 pub(crate) struct TenantDelta {
     files: Vec<HeldFile>,
     by_hashes: HashMap<Hashes, u32>,
-    /// The last file that holds a hash which begins like this; the others hang on it.
-    by_beginning: HashMap<u64, u32>,
+    /// The last file that holds a hash of this mark; the others hang on it.
+    by_mark: HashMap<Mark, u32>,
     pairs: Vec<HeldPair>,
     pair_places: HashMap<(u32, u32), u32>,
     /// Ordinals of machines that changed; the directory has what they are.
@@ -75,8 +75,9 @@ struct HeldFile {
     hashes: Hashes,
     entity: Entity,
     last_pair: u32,
-    /// The file before that holds a hash which begins like this one's, for each of its hashes.
+    /// The file before that holds a hash of the same mark, for each of its hashes.
     before: [u32; 3],
+    marks: [Mark; 3],
 }
 
 struct HeldPair {
@@ -92,7 +93,7 @@ impl TenantDelta {
     }
 
     /// Takes in what is said of a file. Returns its number here.
-    pub(crate) fn note_file(&mut self, hashes: Hashes, change: Entity) -> u32 {
+    pub(crate) fn note_file(&mut self, marks: &Marks, hashes: Hashes, change: Entity) -> u32 {
         if let Some(number) = self.number_of(&hashes) {
             if let Some(file) = self.files.get_mut(at(number)) {
                 file.entity.merge(change, most::PATHS);
@@ -100,13 +101,14 @@ impl TenantDelta {
             return number;
         }
         let number = u32::try_from(self.files.len()).unwrap_or(NONE);
-        let mut before = [NONE; 3];
-        for (hash, before) in hashes.iter().zip(&mut before) {
-            *before = self.by_beginning.insert(beginning(&hash), number).unwrap_or(NONE);
+        let (mut before, mut marked) = ([NONE; 3], [Mark::default(); 3]);
+        for ((hash, before), mark) in hashes.iter().zip(&mut before).zip(&mut marked) {
+            *mark = marks.of(&hash);
+            *before = self.by_mark.insert(*mark, number).unwrap_or(NONE);
         }
         self.by_hashes.insert(hashes, number);
         self.bytes += FILE_BYTES + change.parts.keys().map(|name| name.len()).sum::<usize>();
-        self.files.push(HeldFile { hashes, entity: change, last_pair: NONE, before });
+        self.files.push(HeldFile { hashes, entity: change, last_pair: NONE, before, marks: marked });
         number
     }
 
@@ -143,30 +145,15 @@ impl TenantDelta {
         self.rejects.insert(digest, reject.clone());
     }
 
-    /// The files that hold a hash which begins like this one.
-    pub(crate) fn holding<'d>(
-        &'d self,
-        hash: &FileHash,
-    ) -> impl Iterator<Item = (u32, &'d Hashes)> + use<'d> {
-        self.chained(beginning(hash))
-    }
-
-    /// The files whose leading hash begins as the prefix of a key says ([`key::led_by`]).
-    pub(crate) fn led_by<'d>(&'d self, prefix: &[u8]) -> impl Iterator<Item = (u32, &'d Hashes)> + use<'d> {
-        let wanted = key::beginning(prefix).map(|(kind, bytes)| mixed(bytes, kind));
-        wanted.into_iter().flat_map(|wanted| self.chained(wanted)).filter(move |(_, hashes)| {
-            hashes.iter().next().is_some_and(|lead| Some(beginning(&lead)) == wanted)
-        })
-    }
-
-    fn chained<'d>(&'d self, wanted: u64) -> impl Iterator<Item = (u32, &'d Hashes)> + use<'d> {
-        let mut next = self.by_beginning.get(&wanted).copied();
+    /// The files that hold a hash of this mark, by number; whether it is the one that leads.
+    pub(crate) fn marked(&self, mark: Mark) -> impl Iterator<Item = (u32, &Hashes, bool)> {
+        let mut next = self.by_mark.get(&mark).copied();
         std::iter::from_fn(move || {
             let number = next?;
             let file = self.files.get(at(number))?;
-            let place = file.hashes.iter().position(|hash| beginning(&hash) == wanted)?;
+            let place = file.marks.iter().position(|of| *of == mark)?;
             next = file.before.get(place).copied().filter(|before| *before != NONE);
-            Some((number, &file.hashes))
+            Some((number, &file.hashes, place == 0))
         })
     }
 
@@ -191,6 +178,7 @@ impl TenantDelta {
     /// id and value by its ordinal.
     pub(crate) fn entries(
         &self,
+        marks: &Marks,
         of: TenantId,
         table: Table,
         machine: MachineOf<'_>,
@@ -207,11 +195,11 @@ impl TenantDelta {
             Table::Files => {
                 for (number, file) in (0..).zip(&self.files) {
                     let value = value::file(&file.entity, &self.pairs(number));
-                    entries.push((key::file(of, &file.hashes), value));
+                    entries.push((key::file(marks, of, &file.hashes), value));
                 }
             }
             Table::Links => {
-                let links = self.files.iter().flat_map(|file| key::links(of, &file.hashes));
+                let links = self.files.iter().flat_map(|file| key::links(marks, of, &file.hashes));
                 entries.extend(links.map(|link| (link, Vec::new())));
             }
             Table::Alerts => {
@@ -236,7 +224,7 @@ impl TenantDelta {
             }
         }
         entries.sort_unstable();
-        // Two files may share the beginnings of two hashes.
+        // Two files may share two hashes.
         entries.dedup_by(|one, other| one.0 == other.0);
         Ok(entries)
     }
@@ -244,13 +232,4 @@ impl TenantDelta {
 
 fn at(number: u32) -> usize {
     usize::try_from(number).unwrap_or(usize::MAX)
-}
-
-/// The beginning of a hash, as keys have it, with its kind mixed in.
-fn beginning(hash: &FileHash) -> u64 {
-    mixed(hash.bytes().first_chunk().copied().unwrap_or_default(), hash.kind())
-}
-
-fn mixed(bytes: [u8; 8], kind: HashKind) -> u64 {
-    u64::from_le_bytes(bytes).wrapping_add(kind as u64)
 }

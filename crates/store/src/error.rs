@@ -32,7 +32,7 @@ pub enum Error {
         reason: String,
     },
     /// Parts of the archive are gone: keep the base.
-    #[error("the archive {} no longer holds all that the base has (its caps dropped the oldest part, or files are missing), so a rebuild would forget it; the base stays as it is", .0.display())]
+    #[error("the archive no longer holds all that the base has: {} is missing (its caps drop the oldest part) or cut short, so a rebuild would forget what it held; the base stays as it is", .0.display())]
     ArchiveIncomplete(PathBuf),
     /// A write or a sync failed before, so nothing is accepted any more: see to the disk, restart.
     #[error("the store accepts no more writes since an earlier one failed: {0}")]

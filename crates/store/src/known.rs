@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 
 use crate::archive::{self, ArchivedBatch, Position, Until};
+use crate::base::key::Marks;
 use crate::base::{Base, Duty};
 use crate::directory::Directories;
 use crate::observe::Observed;
@@ -18,9 +19,9 @@ pub(crate) struct Known {
 }
 
 impl Known {
-    /// Opens the base in a folder, making an empty one if there is none.
-    pub(crate) fn open(folder: &Path, limits: Memory) -> Result<Known, Error> {
-        let base = Base::open(folder, limits)?;
+    /// Opens the base in a folder, making an empty one if there is none ([`Base::open`]).
+    pub(crate) fn open(folder: &Path, limits: Memory, marks: Option<Marks>) -> Result<Known, Error> {
+        let base = Base::open(folder, limits, marks)?;
         let directories = Directories::new(base.directories()?);
         Ok(Known { base, directories })
     }

@@ -83,8 +83,8 @@ impl Store {
     ) -> Result<Remade, Error> {
         let _one_at_a_time = hold(&self.maintenance);
         let folder = self.owned_folder();
-        if !archive::is_complete(&folder.archive(), self.committed())? {
-            return Err(Error::ArchiveIncomplete(folder.archive()));
+        if let Some(lacking) = archive::incomplete(&folder.archive(), self.committed())? {
+            return Err(Error::ArchiveIncomplete(lacking));
         }
         let journal = |stage| Journal { purges: purges.to_vec(), stage };
         write(folder, &journal(Stage::Begun))?;
@@ -113,7 +113,7 @@ impl Store {
             }
             write(folder, &journal(Stage::Ready))?;
             finish(folder)?;
-            Known::open(&folder.base(), self.memory())
+            Known::open(&folder.base(), self.memory(), None)
         })?;
         Ok(remade)
     }
@@ -142,7 +142,8 @@ impl Store {
             })?;
             folder.remade_archive()
         };
-        let known = Known::open(&folder.start_rebuild()?, self.memory())?;
+        let marks = self.known().base.marks();
+        let known = Known::open(&folder.start_rebuild()?, self.memory(), Some(marks))?;
         let before = archive::size_from(&source, Position::START)?;
         let (bytes, bytes_total) = if purges.is_empty() { (0, before) } else { (before, before * 2) };
         let mut so_far = Replayed { bytes, bytes_total, ..Replayed::default() };

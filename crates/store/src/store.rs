@@ -107,7 +107,7 @@ impl Store {
     ) -> Result<Store, Error> {
         let unfinished = remake::recover(&folder)?;
         backup::remove_staging(&folder)?;
-        let known = Known::open(&folder.base(), options.memory)?;
+        let known = Known::open(&folder.base(), options.memory, None)?;
         let archived = folder.archive();
         folders::make_private(&archived)?;
         // What is synced in the archive is only as durable as the archive's own name.
@@ -122,9 +122,18 @@ impl Store {
             damages.push(damage.to_string());
             Ok(())
         };
-        let until = Until::End { whole: applied };
+        let whole = applied.max(archive::durable(&archived));
+        let until = Until::End { whole };
         let set_aside = known.catch_up(&archived, until, &mut caught_up, progress, &mut pass_over)?;
-        let archive = Archive::open(&archived, options.archive)?;
+        let mut archive = Archive::open(&archived, options.archive)?;
+        if archive.end() < whole {
+            let file = archive::path(&archived, archive.end().segment);
+            let reason = "it is cut short: there was more of it".to_owned();
+            damages.push(Error::Damaged { file, offset: archive.end().offset, reason }.to_string());
+            archive.go_on_behind(whole)?;
+        }
+        // It was synced before it was read.
+        archive.begin()?;
         archive.enforce_caps(known.base.folded(), (options.clock)())?;
         let committed = Committed { next_ticket: 0, outcomes: HashMap::new(), after: archive.end() };
         let queue = Queue { archive, waiting: Vec::new(), ids: HashMap::new(), next_ticket: 0, failed: None };
@@ -155,14 +164,15 @@ impl Store {
     ) -> Result<Store, Error> {
         let unfinished = remake::recover(&folder)?;
         let archived = folder.archive();
-        let applied = Base::reached(&folder.base())?;
-        if !archive::is_complete(&archived, applied)? {
-            return Err(Error::ArchiveIncomplete(archived));
+        let (applied, marks) = Base::reached(&folder.base())?;
+        if let Some(lacking) = archive::incomplete(&archived, applied)? {
+            return Err(Error::ArchiveIncomplete(lacking));
         }
-        let known = Known::open(&folder.start_rebuild()?, options.memory)?;
+        let known = Known::open(&folder.start_rebuild()?, options.memory, marks)?;
         let mut rebuilt =
             Replayed { bytes_total: archive::size_from(&archived, Position::START)?, ..Replayed::default() };
-        known.catch_up(&archived, Until::End { whole: applied }, &mut rebuilt, progress, &mut Err)?;
+        let whole = applied.max(archive::durable(&archived));
+        known.catch_up(&archived, Until::End { whole }, &mut rebuilt, progress, &mut Err)?;
         known.fold()?;
         drop(known);
         folder.finish_rebuild()?;
@@ -368,7 +378,7 @@ impl Store {
         };
         match syncer.sync() {
             Ok(()) => {
-                hold(&self.queue).archive.note_synced(syncer.end);
+                hold(&self.queue).archive.note_durable(syncer.end);
                 self.apply_or_close(committed, waiting)
             }
             Err(error) => self.close_if_failed(self.take_back(committed, waiting, &error)),

@@ -262,12 +262,14 @@ fn damage_to_what_was_not_applied_yet_is_no_torn_end_and_the_rest_is_read() {
     drop(store);
     without_base(folder.path());
     let sound = fs::read(segment(folder.path())).unwrap();
+    let note = folder.path().join("archive/DURABLE");
+    let durable = fs::read(&note).unwrap();
     let frame = (sound.len() - 12) / 20;
-    // The last batch is the only one of which nothing later says that it was durable.
-    for place in (12..sound.len() - frame * 2).step_by(frame / 3) {
+    for place in (12..sound.len()).step_by(frame / 3) {
         let mut bytes = sound.clone();
         bytes[place] ^= 0x10;
         fs::write(segment(folder.path()), &bytes).unwrap();
+        fs::write(&note, &durable).unwrap();
         let store = open(folder.path());
         let found = machine_ids(&store, &whole(), SHA1_A).unwrap();
         assert_eq!((found.len(), store.set_aside()), (19, None), "{place}: {found:?}");

@@ -176,6 +176,59 @@ fn folding_and_merging_while_it_is_asked_changes_no_answer() {
 }
 
 #[test]
+fn hashes_that_all_begin_the_same_are_told_apart() {
+    let folder = tempfile::tempdir().unwrap();
+    let memory = Memory { records: 500, ..Memory::default() };
+    let store = Store::open(folder.path(), Options { memory, ..support::options() }).unwrap();
+    // As telemetry may claim them; more than are looked at for one hash.
+    let alike = |nth: usize, length: usize| format!("{}{nth:08x}", "ab".repeat(length / 2 - 4));
+    for part in 0..3 {
+        let seen = |nth: usize| {
+            let (sha1, sha256) = (alike(nth, 40), alike(nth, 64));
+            file_seen(&format!("m{nth:04}"), "2026-01-01T00:00:00Z", &sha1, &sha256, &alike(nth, 32))
+        };
+        append(&store, (part * 500..part * 500 + 500).map(seen).collect());
+    }
+    for nth in (0..1_500).step_by(83) {
+        for length in [40, 64, 32] {
+            let ids = machine_ids(&store, &whole(), &alike(nth, length));
+            assert_eq!(ids, Some(vec![format!("m{nth:04}")]), "{nth} {length}");
+        }
+    }
+    assert_eq!(store.conflicts(&whole()).unwrap(), []);
+}
+
+#[test]
+fn an_archive_that_lost_its_end_is_named_and_goes_on_behind_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = open(folder.path());
+    for n in 0..10 {
+        append(&store, vec![file_seen(&format!("m{n}"), "2026-01-01T00:00:00Z", SHA1_A, "", "")]);
+    }
+    drop(store);
+    let segment = folder.path().join("archive/00000001.seg");
+    let bytes = std::fs::read(&segment).unwrap();
+    std::fs::write(&segment, &bytes[..bytes.len() / 2]).unwrap();
+    let store = open(folder.path());
+    let troubles = store.troubles();
+    assert!(troubles.len() == 1 && troubles[0].contains("00000001.seg"), "{troubles:?}");
+    append(&store, vec![file_seen("later", "2026-01-01T00:00:00Z", SHA1_A, "", "")]);
+    assert_eq!(machine_ids(&store, &whole(), SHA1_A).unwrap().len(), 11, "the base has what was lost");
+    // As a kill leaves it: nothing more was folded.
+    let killed = tempfile::tempdir().unwrap();
+    for part in ["archive", "base"] {
+        std::fs::create_dir(killed.path().join(part)).unwrap();
+        for entry in std::fs::read_dir(folder.path().join(part)).unwrap() {
+            let entry = entry.unwrap();
+            std::fs::copy(entry.path(), killed.path().join(part).join(entry.file_name())).unwrap();
+        }
+    }
+    assert_eq!(machine_ids(&open(killed.path()), &whole(), SHA1_A).unwrap().len(), 11);
+    let rebuilt = Store::rebuild(Folder::lock(killed.path()).unwrap(), support::options(), &mut |_| {});
+    assert!(rebuilt.is_err_and(|error| error.to_string().contains("00000001.seg")));
+}
+
+#[test]
 fn the_same_batch_is_kept_once() {
     let folder = tempfile::tempdir().unwrap();
     let store = open(folder.path());

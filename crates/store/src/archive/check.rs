@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use super::{HEADER_BYTES, Position, next_frame, path, replay_segment, segments};
+use super::{HEADER_BYTES, Position, durable, path, replay_segment, segments};
 use crate::Error;
 
 /// What a walk through the archive came by.
@@ -33,6 +33,10 @@ pub(crate) fn check(
     let mut walked = Walked { first: there.first().copied(), ..Walked::default() };
     let needed = (applied != Position::START).then_some(applied.segment);
     let last = there.last().copied().max(needed);
+    let whole = applied.max(durable(folder));
+    if let Err(Error::Damaged { file, offset, reason }) = super::durable::check(folder) {
+        damaged(file.clone(), Error::Damaged { file, offset, reason });
+    }
     for segment in walked.first.or(needed).into_iter().flat_map(|first| first..=last.unwrap_or(first)) {
         let name = path(folder, segment);
         let flaw = |offset, reason: &str| {
@@ -52,15 +56,15 @@ pub(crate) fn check(
             break;
         }
         // What opening would set aside.
-        let torn_after = if end.is_none() && there.last() == Some(&segment) { applied } else { NEVER };
+        let torn_after = if end.is_none() && there.last() == Some(&segment) { whole } else { NEVER };
         if length < HEADER_BYTES && torn_after.segment <= segment {
             if length > 0 {
                 walked.torn = Some((name, 0));
             }
             continue;
         }
-        if Some(segment) == needed && length < applied.offset {
-            let (name, error) = flaw(length, "it is cut short: the base holds more of it");
+        if segment == whole.segment && length < whole.offset {
+            let (name, error) = flaw(length, "it is cut short: there was more of it");
             damaged(name, error);
             continue;
         }
@@ -74,7 +78,6 @@ pub(crate) fn check(
             if let Error::Damaged { offset, .. } = error
                 && offset >= HEADER_BYTES
                 && (Position { segment, offset }) >= torn_after
-                && is_torn(&name, offset, length)?
             {
                 torn = Some(offset);
                 return Err(error);
@@ -92,13 +95,6 @@ pub(crate) fn check(
         }
     }
     Ok(walked)
-}
-
-/// Whether no later frame says that this one was durable.
-fn is_torn(name: &Path, offset: u64, length: u64) -> Result<bool, Error> {
-    let next = next_frame(name, offset + 1, length);
-    let next = next.map_err(Error::io(format!("reading {}", name.display())))?;
-    Ok(next.is_none_or(|(_, synced)| synced <= offset))
 }
 
 /// Whether the archive goes back to the first batch, or there is none.

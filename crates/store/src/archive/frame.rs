@@ -1,9 +1,7 @@
 //! One batch in the archive.
 //!
-//! `[compressed length u32][plain length u32][block crc32 u32][synced u64][header crc32 u32][LZ4
-//! block]`, little-endian. `synced` is how many bytes of the segment were known to be durable when
-//! the frame was written: a frame before them that does not read any more is damage and no torn
-//! write. Unpacked, the block is, one after another:
+//! `[compressed length u32][plain length u32][block crc32 u32][header crc32 u32][LZ4 block]`,
+//! little-endian. Unpacked, the block is, one after another:
 //!
 //! - its source and when it was received, as postcard writes a text and a number of ticks;
 //! - the tenant's 16 bytes;
@@ -24,7 +22,7 @@ use crate::{Batch, Error, Reject};
 /// A batch is refused beyond this many bytes; a frame that claims more is damaged.
 const MAX_PLAIN_BYTES: usize = 1 << 30;
 /// Bytes of a frame before its block.
-pub(super) const HEADER_BYTES: usize = 24;
+pub(super) const HEADER_BYTES: usize = 16;
 
 /// Tells batches apart: the same tenant, records and rejects are the same batch.
 pub(crate) type BatchId = [u8; 32];
@@ -103,13 +101,12 @@ impl Frame {
         (HEADER_BYTES + self.block.len()) as u64
     }
 
-    /// Writes it into a segment of which so many bytes are durable.
-    pub(super) fn write(&self, synced: u64, out: &mut impl Write) -> io::Result<()> {
+    /// Writes it.
+    pub(super) fn write(&self, out: &mut impl Write) -> io::Result<()> {
         let mut header = Vec::with_capacity(HEADER_BYTES);
         header.extend_from_slice(&length(self.block.len()));
         header.extend_from_slice(&length(self.plain_bytes));
         header.extend_from_slice(&self.block_crc.to_le_bytes());
-        header.extend_from_slice(&synced.to_le_bytes());
         header.extend_from_slice(&crc32fast::hash(&header).to_le_bytes());
         out.write_all(&header)?;
         out.write_all(&self.block)
@@ -122,8 +119,6 @@ pub(super) struct Header {
     block_bytes: u32,
     plain_bytes: u32,
     block_crc: u32,
-    /// See the module.
-    pub(super) synced: u64,
 }
 
 impl Header {
@@ -133,13 +128,11 @@ impl Header {
         if crc32fast::hash(fields) != u32::from_le_bytes(*crc) {
             return None;
         }
-        let (numbers, synced) = fields.split_at_checked(12)?;
-        let ([block, plain, block_crc], _) = numbers.as_chunks::<4>() else { return None };
+        let ([block, plain, block_crc], _) = fields.as_chunks::<4>() else { return None };
         Some(Header {
             block_bytes: u32::from_le_bytes(*block),
             plain_bytes: u32::from_le_bytes(*plain),
             block_crc: u32::from_le_bytes(*block_crc),
-            synced: u64::from_le_bytes(*synced.first_chunk()?),
         })
     }
 

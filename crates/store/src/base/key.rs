@@ -2,9 +2,15 @@
 //!
 //! A *file* here is one distinct set of hashes as records gave it. Its key leads with the hash
 //! that it is asked by most, SHA-1, else SHA-256, else MD5, so that a prefix finds every set
-//! with that leading hash; the other hashes lead to it through [`Table::Links`].
+//! with that leading hash; the other hashes lead to it through [`Table::Links`]. Hashes are looked
+//! for by their marks, eight bytes that nobody outside can make alike: telemetry may claim any
+//! hashes, also ones that all begin the same.
+
+use std::hash::{BuildHasher, Hasher, RandomState};
 
 use pintle_model::{FileHash, HashKind, Hashes, MachineId, Md5, Sha1, Sha256, TenantId, Time};
+use serde::{Deserialize, Serialize};
+use siphasher::sip::SipHasher13;
 
 /// The kinds of thing that the base holds. The order is that of the keys of a tenant.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -13,7 +19,7 @@ pub(crate) enum Table {
     Machines,
     /// By set of hashes: entity and postings.
     Files,
-    /// From the beginning of a hash that leads no key to the beginning of one that does.
+    /// From the mark of a hash that leads no key to the mark of one that does.
     Links,
     /// By id: the entity; its evidence are the parts.
     Alerts,
@@ -52,10 +58,30 @@ impl Table {
 
 /// Bytes of tenant and table.
 const HEAD: usize = 17;
-/// The bytes of a hash by which it is looked for. What is found is compared whole.
-const HASH_BEGINNING: usize = 8;
-/// Tenant, table, kind and beginning of a hash.
-const HASH_PREFIX: usize = HEAD + 1 + HASH_BEGINNING;
+/// Tenant, table and the mark of a hash.
+const MARKED: usize = HEAD + 8;
+
+/// Eight bytes by which a hash is looked for. What is found is compared whole.
+pub(crate) type Mark = [u8; 8];
+
+/// Makes marks, by a secret of the base.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Marks([u8; 16]);
+
+impl Marks {
+    /// With a new secret.
+    pub(crate) fn new() -> Marks {
+        // Seeded by the operating system.
+        let random = || RandomState::new().build_hasher().finish();
+        Marks(((u128::from(random()) << 64) | u128::from(random())).to_le_bytes())
+    }
+
+    pub(crate) fn of(&self, hash: &FileHash) -> Mark {
+        let mut hasher = SipHasher13::new_with_key(&self.0);
+        hasher.write(hash.bytes());
+        hasher.finish().to_le_bytes()
+    }
+}
 
 /// The first bytes of every key of a table.
 pub(crate) fn table(of: TenantId, table: Table) -> Vec<u8> {
@@ -112,60 +138,49 @@ pub(crate) fn split(key: &[u8]) -> Option<(TenantId, Table, &[u8])> {
 /// The part of a key that everyone who looks for it knows: what filters remember.
 pub(crate) fn probe(key: &[u8]) -> &[u8] {
     let by_hash = matches!(key.get(HEAD - 1), Some(b'2' | b'3'));
-    key.get(..HASH_PREFIX).filter(|_| by_hash).unwrap_or(key)
+    key.get(..MARKED).filter(|_| by_hash).unwrap_or(key)
 }
 
-/// Prefix of the files that lead with the hash, and perhaps of a few others.
-pub(crate) fn led_by(tenant: TenantId, hash: &FileHash) -> Vec<u8> {
-    prefix(tenant, Table::Files, hash)
+/// Prefix of the files that lead with the hash of this mark.
+pub(crate) fn led_by(tenant: TenantId, mark: Mark) -> Vec<u8> {
+    of(tenant, Table::Files, &mark)
 }
 
-/// Prefix of the links from the hash, and perhaps from a few others.
-pub(crate) fn links_from(tenant: TenantId, hash: &FileHash) -> Vec<u8> {
-    prefix(tenant, Table::Links, hash)
+/// Prefix of the links from the hash of this mark.
+pub(crate) fn links_from(tenant: TenantId, mark: Mark) -> Vec<u8> {
+    of(tenant, Table::Links, &mark)
 }
 
-fn prefix(tenant: TenantId, within: Table, hash: &FileHash) -> Vec<u8> {
-    let mut key = table(tenant, within);
-    push_beginning(&mut key, hash);
-    key
-}
-
-fn push_beginning(key: &mut Vec<u8>, hash: &FileHash) {
-    key.push(kind_byte(hash.kind()));
-    key.extend(hash.bytes().iter().take(HASH_BEGINNING));
-}
-
-/// Key of a file: its leading hash, then which others follow, then those.
-pub(crate) fn file(tenant: TenantId, hashes: &Hashes) -> Vec<u8> {
+/// Key of a file: its leading hash's mark, then that hash, which others follow, then those.
+pub(crate) fn file(marks: &Marks, tenant: TenantId, hashes: &Hashes) -> Vec<u8> {
     let mut key = table(tenant, Table::Files);
+    if let Some(lead) = hashes.iter().next() {
+        key.extend_from_slice(&marks.of(&lead));
+    }
     push_file(&mut key, hashes);
     key
 }
 
 /// Keys that lead from a file's other hashes to it.
-pub(crate) fn links(tenant: TenantId, hashes: &Hashes) -> impl Iterator<Item = Vec<u8>> + '_ {
-    let lead = hashes.iter().next();
-    hashes.iter().skip(1).map(move |other| {
-        let mut key = links_from(tenant, &other);
-        if let Some(lead) = &lead {
-            push_beginning(&mut key, lead);
-        }
+pub(crate) fn links(marks: &Marks, tenant: TenantId, hashes: &Hashes) -> impl Iterator<Item = Vec<u8>> {
+    let mut all = hashes.iter().map(|hash| marks.of(&hash));
+    let lead = all.next().unwrap_or_default();
+    let others: Vec<Mark> = all.collect();
+    others.into_iter().map(move |other| {
+        let mut key = links_from(tenant, other);
+        key.extend_from_slice(&lead);
         key
     })
 }
 
-/// The prefix of files to which a link leads.
-pub(crate) fn target(link: &[u8]) -> Option<Vec<u8>> {
-    let (tenant, _, _) = split(link)?;
-    Some(of(tenant, Table::Files, link.get(HASH_PREFIX..)?))
+/// The mark of the leading hash to which a link leads.
+pub(crate) fn target(link: &[u8]) -> Option<Mark> {
+    link.get(MARKED..)?.try_into().ok()
 }
 
-/// The kind and the beginning of the hash that a key of [`Table::Files`] or [`Table::Links`] begins with.
-pub(crate) fn beginning(key: &[u8]) -> Option<(HashKind, [u8; HASH_BEGINNING])> {
-    let (byte, rest) = key.get(HEAD..)?.split_first()?;
-    let kind = HashKind::ALL.into_iter().find(|kind| kind_byte(*kind) == *byte)?;
-    Some((kind, *rest.first_chunk()?))
+/// The mark with which a key of [`Table::Files`] or [`Table::Links`] begins.
+pub(crate) fn mark(key: &[u8]) -> Option<Mark> {
+    key.get(HEAD..)?.first_chunk().copied()
 }
 
 fn push_file(key: &mut Vec<u8>, hashes: &Hashes) {
@@ -181,7 +196,7 @@ fn push_file(key: &mut Vec<u8>, hashes: &Hashes) {
 
 /// Reads a file back from its key.
 pub(crate) fn read_file(key: &[u8]) -> Option<Hashes> {
-    let (lead, rest) = key.get(HEAD..)?.split_first()?;
+    let (lead, rest) = key.get(MARKED..)?.split_first()?;
     let mut hashes = Hashes::default();
     let rest = take_hash(&mut hashes, *lead, rest)?;
     let (mask, mut rest) = rest.split_first()?;
@@ -235,15 +250,16 @@ mod tests {
                 sha256: sha256.filter(|_| which & 2 != 0),
                 md5: md5.filter(|_| which & 4 != 0),
             };
-            let key = file(TENANT, &hashes);
+            let marks = Marks([7; 16]);
+            let lead = marks.of(&hashes.iter().next().unwrap());
+            let key = file(&marks, TENANT, &hashes);
             assert_eq!(read_file(&key), Some(hashes));
             assert_eq!(split(&key).unwrap().1, Table::Files);
-            assert!(key.starts_with(&led_by(TENANT, &hashes.iter().next().unwrap())));
-            assert_eq!(probe(&key), led_by(TENANT, &hashes.iter().next().unwrap()));
-            let links: Vec<_> = links(TENANT, &hashes).collect();
+            assert_eq!((probe(&key), mark(&key)), (led_by(TENANT, lead).as_slice(), Some(lead)));
+            let links: Vec<_> = links(&marks, TENANT, &hashes).collect();
             for (link, other) in links.iter().zip(hashes.iter().skip(1)) {
-                assert_eq!(probe(link), links_from(TENANT, &other));
-                assert!(key.starts_with(&target(link).unwrap()));
+                assert_eq!(probe(link), links_from(TENANT, marks.of(&other)));
+                assert_eq!(target(link), Some(lead));
             }
             assert_eq!(links.len(), hashes.iter().count() - 1);
         }

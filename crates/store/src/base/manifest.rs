@@ -13,6 +13,7 @@ use std::path::{Path, PathBuf};
 use pintle_model::TenantId;
 use serde::{Deserialize, Serialize};
 
+use super::key::Marks;
 use super::value::{decode, encode};
 use crate::archive::Position;
 use crate::folders::sync_folder;
@@ -34,6 +35,8 @@ pub(crate) struct Manifest {
     pub(crate) next_run: u64,
     /// The numbers of the runs there are, ascending.
     pub(crate) runs: Vec<u64>,
+    /// How hashes are marked in the runs.
+    pub(crate) marks: Marks,
     /// What is counted of each tenant.
     pub(crate) tenants: BTreeMap<TenantId, Counts>,
 }
@@ -48,8 +51,8 @@ pub(crate) struct Counts {
 
 impl Manifest {
     /// Of a base that holds nothing.
-    pub(crate) fn empty() -> Manifest {
-        Manifest { applied: Position::START, next_run: 1, runs: Vec::new(), tenants: BTreeMap::new() }
+    pub(crate) fn empty(marks: Marks) -> Manifest {
+        Manifest { applied: Position::START, next_run: 1, runs: Vec::new(), marks, tenants: BTreeMap::new() }
     }
 
     /// Reads the manifest of a base. `None`: there is none.
@@ -138,13 +141,13 @@ pub(crate) fn path(folder: &Path) -> PathBuf {
 mod tests {
     use super::*;
 
-    fn manifest() -> Manifest {
+    fn of(marks: Marks) -> Manifest {
         let counts = Counts { next_ordinal: 9, ..Counts::default() };
         Manifest {
             runs: (3..900).collect(),
             next_run: 900,
             tenants: [(TenantId::from_bytes([1; 16]), counts)].into(),
-            ..Manifest::empty()
+            ..Manifest::empty(marks)
         }
     }
 
@@ -152,7 +155,8 @@ mod tests {
     fn a_manifest_outlives_any_one_page() {
         let folder = tempfile::tempdir().unwrap();
         assert_eq!(Manifest::read(folder.path()).unwrap(), None);
-        manifest().write(folder.path()).unwrap();
+        let manifest = of(Marks::new());
+        manifest.write(folder.path()).unwrap();
         Manifest::check(folder.path()).unwrap();
         let name = path(folder.path());
         let sound = fs::read(&name).unwrap();
@@ -160,14 +164,14 @@ mod tests {
             let mut bytes = sound.clone();
             bytes[page * PAGE_BYTES..][..PAGE_BYTES].fill(0);
             fs::write(&name, &bytes).unwrap();
-            assert_eq!(Manifest::read(folder.path()).unwrap(), Some(manifest()), "{page}");
+            assert_eq!(Manifest::read(folder.path()).unwrap(), Some(manifest.clone()), "{page}");
             assert!(Manifest::check(folder.path()).is_err(), "{page}");
         }
         for place in (0..sound.len()).step_by(37) {
             let mut bytes = sound.clone();
             bytes[place] ^= 4;
             fs::write(&name, &bytes).unwrap();
-            assert_eq!(Manifest::read(folder.path()).unwrap(), Some(manifest()), "{place}");
+            assert_eq!(Manifest::read(folder.path()).unwrap(), Some(manifest.clone()), "{place}");
             assert!(Manifest::check(folder.path()).is_err(), "{place}");
         }
         for length in [0, 1, 19, 100] {
@@ -179,7 +183,8 @@ mod tests {
     #[test]
     fn a_newer_one_says_so() {
         let folder = tempfile::tempdir().unwrap();
-        manifest().write(folder.path()).unwrap();
+        let manifest = of(Marks::new());
+        manifest.write(folder.path()).unwrap();
         let name = path(folder.path());
         let mut bytes = fs::read(&name).unwrap();
         bytes[8] = 2;

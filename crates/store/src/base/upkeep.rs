@@ -60,6 +60,7 @@ impl Base {
             frozen: Some(Arc::clone(&view.active)),
             runs: view.runs.clone(),
             cache: Arc::clone(&view.cache),
+            marks: view.marks,
         });
         true
     }
@@ -134,6 +135,7 @@ impl Base {
             frozen: None,
             runs: view.runs.iter().cloned().chain([Arc::new(run)]).collect(),
             cache: Arc::clone(&view.cache),
+            marks: view.marks,
         });
         Ok(true)
     }
@@ -142,6 +144,7 @@ impl Base {
         // A file has its own key and up to two links; all else is few beside them.
         let keys = delta.bytes() as u64 / 300;
         let mut writer = RunWriter::create(&self.folder, number, keys)?;
+        let marks = self.marks();
         for (tenant, held) in &delta.tenants {
             let directory = directories.of(*tenant);
             let machine = |ordinal: u32| {
@@ -150,7 +153,7 @@ impl Base {
                 Ok(Some((machine.id.clone(), machine.entity().to_bytes())))
             };
             for table in Table::ALL {
-                for (key, value) in held.entries(*tenant, table, &machine)? {
+                for (key, value) in held.entries(&marks, *tenant, table, &machine)? {
                     writer.push(&key, &value)?;
                 }
             }
@@ -209,6 +212,7 @@ impl Base {
             frozen: view.frozen.clone(),
             runs: view.runs.iter().filter(|run| !is_old(run.number)).cloned().chain([new]).collect(),
             cache: Arc::clone(&view.cache),
+            marks: view.marks,
         });
         for run in old {
             // Who reads it still has it open. What cannot be removed now is, at the next opening.

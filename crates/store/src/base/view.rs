@@ -5,9 +5,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
 
-use pintle_model::{FileHash, Hashes, TenantId};
+use pintle_model::{Hashes, TenantId};
 
-use super::key::{self, Table};
+use super::key::{self, Mark, Marks, Table};
 use super::merge::{Merge, Source};
 use super::run::{BlockCache, Run};
 use super::value;
@@ -31,6 +31,7 @@ pub(crate) struct View {
     pub(crate) frozen: Option<SharedDelta>,
     pub(crate) runs: Vec<Arc<Run>>,
     pub(crate) cache: Arc<BlockCache>,
+    pub(crate) marks: Marks,
 }
 
 /// A set of hashes, and where it is spoken of.
@@ -87,14 +88,14 @@ impl View {
         self.frozen.iter().chain([&self.active])
     }
 
-    /// The files whose leading hash begins as `prefix` says ([`key::led_by`]); at most about
-    /// `most`, those with the smallest keys.
-    pub(crate) fn led_by(&self, of: TenantId, prefix: &[u8], most: usize) -> Result<Vec<FoundFile>, Error> {
+    /// The files that lead with a hash of this mark; at most about `most`, those with the smallest keys.
+    pub(crate) fn led_by(&self, of: TenantId, mark: Mark, most: usize) -> Result<Vec<FoundFile>, Error> {
+        let prefix = key::led_by(of, mark);
         let mut found: BTreeMap<Hashes, Vec<Part>> = BTreeMap::new();
-        for run in self.runs.iter().filter(|run| run.may_hold(prefix)) {
+        for run in self.runs.iter().filter(|run| run.may_hold(&prefix)) {
             let mut taken = 0;
-            let mut cursor = run.from(prefix, Some(&self.cache))?;
-            while taken < most && cursor.is_at_entry() && cursor.key().starts_with(prefix) {
+            let mut cursor = run.from(&prefix, Some(&self.cache))?;
+            while taken < most && cursor.is_at_entry() && cursor.key().starts_with(&prefix) {
                 if let Some(hashes) = key::read_file(cursor.key()) {
                     let (block, place) = cursor.place();
                     found.entry(hashes).or_default().push(Part::Stored(block, place));
@@ -106,22 +107,17 @@ impl View {
         for delta in self.deltas() {
             let held = read_delta(delta);
             let Some(tenant) = held.tenant(of) else { continue };
-            for (number, hashes) in tenant.led_by(prefix) {
+            for (number, hashes, _) in tenant.marked(mark).filter(|(.., leads)| *leads) {
                 found.entry(*hashes).or_default().push(Part::Held(Arc::clone(delta), number));
             }
         }
         Ok(found.into_iter().take(most).map(|(hashes, parts)| FoundFile { hashes, parts }).collect())
     }
 
-    /// Prefixes of the files that hold this hash besides their leading one, and perhaps of a few
-    /// others; at most about `most`, the smallest.
-    pub(crate) fn linked(
-        &self,
-        of: TenantId,
-        hash: &FileHash,
-        most: usize,
-    ) -> Result<BTreeSet<Vec<u8>>, Error> {
-        let prefix = key::links_from(of, hash);
+    /// The marks of the leading hashes of files that hold a hash of this mark besides; at most `most`,
+    /// the smallest.
+    pub(crate) fn linked(&self, of: TenantId, mark: Mark, most: usize) -> Result<BTreeSet<Mark>, Error> {
+        let prefix = key::links_from(of, mark);
         let mut targets = BTreeSet::new();
         for run in self.runs.iter().filter(|run| run.may_hold(&prefix)) {
             let mut cursor = run.from(&prefix, Some(&self.cache))?;
@@ -135,10 +131,9 @@ impl View {
         for delta in self.deltas() {
             let held = read_delta(delta);
             let Some(tenant) = held.tenant(of) else { continue };
-            let holding = tenant.holding(hash).filter(|(_, hashes)| hashes.get(hash.kind()) == Some(*hash));
-            for lead in holding.filter_map(|(_, hashes)| hashes.iter().next()).filter(|lead| lead != hash) {
-                targets.insert(key::led_by(of, &lead));
-            }
+            let others = tenant.marked(mark).filter(|(.., leads)| !leads);
+            let leads = others.filter_map(|(_, hashes, _)| hashes.iter().next());
+            targets.extend(leads.map(|lead| self.marks.of(&lead)));
         }
         while targets.len() > most {
             targets.pop_last();
@@ -151,7 +146,7 @@ impl View {
         let held = |delta: &SharedDelta| {
             read_delta(delta).tenant(of).is_some_and(|tenant| tenant.number_of(hashes).is_some())
         };
-        Ok(self.deltas().any(held) || self.stores(&key::file(of, hashes))?)
+        Ok(self.deltas().any(held) || self.stores(&key::file(&self.marks, of, hashes))?)
     }
 
     /// Whether any run has this key.
@@ -186,7 +181,7 @@ impl View {
         }
         for delta in self.deltas() {
             if let Some(tenant) = read_delta(delta).tenant(of) {
-                sources.push(Source::held(tenant.entries(of, table, &|_| Ok(None))?));
+                sources.push(Source::held(tenant.entries(&self.marks, of, table, &|_| Ok(None))?));
             }
         }
         Ok(Merge::of(sources, prefix))
