@@ -98,7 +98,7 @@ async fn checked(folder: &Path, bar: &mut Bar) -> Result<Checked, Failure> {
 }
 
 async fn alone(folder: PathBuf, bar: &Bar) -> Result<Checked, Error> {
-    let mut bar = bar.clone();
+    let bar = bar.clone();
     blocking(move || {
         let locked = pintle_store::Folder::lock(&folder)?;
         let mut checked = check(&folder, &mut |progress| bar.show(progress))?;
