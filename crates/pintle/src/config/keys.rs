@@ -171,13 +171,14 @@ pub static KEYS: &[Key] = &[
          180d. Each key here can be set for one tenant under [tenants.NAME.retention], where NAME \
          is the tenant's name or GUID."),
     key!("retention.machines", Option<Duration>, retention.machines, Some("retention-machines"), "TIME", None,
-        "Machines last seen longer ago leave the lists; the machines of a file still name them."),
+        "Machines last seen longer ago leave the lists. The machines of a file name them until a \
+         server takes them out, once a day."),
     key!("retention.sightings", Option<Duration>, retention.sightings, Some("retention-sightings"), "TIME", None,
         "A file last seen on a machine longer ago is no longer reported for it."),
 
     key!("archive.max_age", Option<Duration>, archive.max_age, Some("archive-max-age"), "TIME", None,
         "Drop parts of the archive that are older. No answer is lost by it, but `pintle rebuild` \
-         and undoing an ingest are lost for what is dropped."),
+         and `pintle purge` need all of it and refuse from then on."),
     key!("archive.max_bytes", Option<Size>, archive.max_bytes, Some("archive-max-bytes"), "SIZE", None,
         "Drop the oldest parts of the archive while it is larger, at the same cost."),
 
