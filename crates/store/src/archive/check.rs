@@ -34,7 +34,7 @@ pub(crate) fn check(
     let needed = (applied != Position::START).then_some(applied.segment);
     let last = there.last().copied().max(needed);
     let whole = applied.max(durable(folder));
-    if let Err(Error::Damaged { file, offset, reason }) = super::durable::check(folder) {
+    if let Err(Error::Damaged { file, offset, reason }) = durable::check(folder) {
         damaged(file.clone(), Error::Damaged { file, offset, reason });
     }
     for segment in walked.first.or(needed).into_iter().flat_map(|first| first..=last.unwrap_or(first)) {
