@@ -71,11 +71,13 @@ fn batches_say_what_came_in_when_and_from_where() {
 
     let table = run_on(&data, &["batches"]).out;
     let line = table.lines().nth(1).unwrap();
-    assert!(line.contains(&all[0]["id"].as_str().unwrap()[..12]) && line.ends_with(&first), "{table}");
+    assert!(
+        line.contains(all[0]["id"].as_str().unwrap().get(..12).unwrap()) && line.ends_with(&first),
+        "{table}"
+    );
     let listed = |arguments: &[&str]| {
         let ran = run_on(&data, &[&["batches", "--json"], arguments].concat());
-        let ids = ran.json().as_array().unwrap().iter().map(|batch| batch["id"].clone()).collect::<Vec<_>>();
-        ids
+        ran.json().as_array().unwrap().iter().map(|batch| batch["id"].clone()).collect::<Vec<_>>()
     };
     assert_eq!(listed(&["--source", "second"]), [all[1]["id"].clone()]);
     assert_eq!(listed(&["--since", all[1]["time"].as_str().unwrap()]), [all[1]["id"].clone()]);
@@ -108,7 +110,7 @@ fn each_kind_of_purge_takes_out_what_it_names_and_nothing_else() {
         let [_, second] = fill(&data, top.path());
         let id = batches(&data)[0]["id"].as_str().unwrap().to_owned();
         let value = match option {
-            "--batch" => &id[..8],
+            "--batch" => id.get(..8).unwrap(),
             "--source" => &second,
             _ => value,
         };
@@ -152,7 +154,7 @@ fn a_purge_says_what_it_means_and_begins_only_when_told_to() {
     refused(&["--yes"], 2, "say what is to go");
     refused(&["--source", &first, "--user", "kim", "--yes"], 2, "cannot be used with");
 
-    refused(&["--batch", &id[..7], "--yes"], 1, "the first 8 of its digits");
+    refused(&["--batch", id.get(..7).unwrap(), "--yes"], 1, "the first 8 of its digits");
     refused(&["--batch", "0000000000", "--yes"], 1, "no batch begins with 0000000000");
     refused(&["--source", "first", "--yes"], 1, "nothing came from a source `first`");
     refused(&["--machine", "ws-03", "--yes"], 1, "no machine `ws-03`");
