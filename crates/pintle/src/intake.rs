@@ -1,19 +1,18 @@
 //! Telemetry on its way in, whoever brings it: an input is read batch by batch, each batch is
 //! appended while the next is read, and what came of it is counted.
 
-use std::cell::Cell;
-use std::collections::VecDeque;
 use std::io::Read;
-use std::sync::mpsc::{self, Receiver, Sender};
+use std::panic::resume_unwind;
+use std::sync::mpsc::{self, Receiver};
 use std::thread;
 
 use pintle_ingest::{Format, Summary};
 use pintle_model::TenantId;
 use pintle_store::{Batch, Receipt, Store};
 
-/// Batches that wait between reading and appending, besides the one that is in the making and the
-/// one that is being appended.
-const WAITING: usize = 1;
+/// What waits between reading and appending, besides the batch that is in the making and the one that
+/// is being appended: a batch, and how far reading has come with it.
+const WAITING: usize = 2;
 
 use crate::instance::Instance;
 
@@ -59,31 +58,48 @@ pub(crate) struct Taken {
     pub(crate) stopped: Option<pintle_ingest::Error>,
 }
 
+/// What reading hands on, in order.
+enum Handed {
+    Batch(Batch),
+    /// How far reading has come with the batches before.
+    Reached(Summary),
+}
+
 /// Takes an input in. Calls `progress` with what is durable after every batch.
 pub(crate) fn take(
     instance: &Instance,
     input: Input<'_>,
-    bytes: impl Read,
+    bytes: impl Read + Send,
     progress: &mut dyn FnMut(&Summary),
 ) -> Taken {
     let Input { tenant, source, format, limit } = input;
-    let taken = thread::scope(|scope| {
-        let (batches, to_append) = mpsc::sync_channel(WAITING);
-        let (appended, receipts) = mpsc::channel();
-        scope.spawn(move || append(&instance.store, to_append, &appended));
-        let mut progress = Progress { receipts, read: VecDeque::new(), taken: Taken::default(), progress };
-        let delivered = Cell::new(0);
-        let mut deliver = |records, rejects| {
-            let batch = Batch { tenant, source: source.to_owned(), records, rejects };
-            delivered.set(delivered.get() + 1);
-            // Why it stopped stands in the last receipt.
-            batches.send(batch).map_err(|_| "appending has stopped".into())
-        };
-        let mut read = |summary: &Summary| progress.read(delivered.get(), summary);
-        let ended = pintle_ingest::read(bytes, source, format, limit, &mut deliver, &mut read);
-        drop(batches);
-        progress.finish(ended)
+    let mut taken = Taken::default();
+    let ended = thread::scope(|scope| {
+        let (hand, handed) = mpsc::sync_channel(WAITING);
+        let reading = scope.spawn(move || {
+            let stopped = |_| "appending has stopped".into();
+            let mut deliver = |records, rejects| {
+                let batch = Batch { tenant, source: source.to_owned(), records, rejects };
+                hand.send(Handed::Batch(batch)).map_err(stopped)
+            };
+            let mut reached = |summary: &Summary| {
+                // Who reads on although appending has stopped is told so at the next batch.
+                let _ = hand.send(Handed::Reached(summary.clone()));
+            };
+            pintle_ingest::read(bytes, source, format, limit, &mut deliver, &mut reached)
+        });
+        let refused = append(&instance.store, handed, &mut taken, progress);
+        let ended = reading.join().unwrap_or_else(|panic| resume_unwind(panic));
+        // That a batch was not taken also ended reading, for a reason that says less.
+        match refused {
+            Some(error) => Err(pintle_ingest::Error::Deliver(error.into())),
+            None => ended,
+        }
     });
+    match ended {
+        Ok(summary) => taken.summary = summary,
+        Err(error) => taken.stopped = Some(error),
+    }
     if let Some(format) = taken.summary.format {
         let Summary { records, bytes, .. } = taken.summary;
         instance.metrics.ingested(format, records, bytes, taken.summary.rejects());
@@ -92,67 +108,29 @@ pub(crate) fn take(
 }
 
 /// Appends batches in their order, until there are no more or one is not taken.
-fn append(store: &Store, batches: Receiver<Batch>, appended: &Sender<Result<Receipt, pintle_store::Error>>) {
-    for batch in batches {
-        let receipt = store.append(batch);
-        let stops = receipt.is_err();
-        if appended.send(receipt).is_err() || stops {
-            return;
-        }
-    }
-}
-
-/// Reading is ahead of appending; what is told is how far the latter has come.
-struct Progress<'p> {
-    receipts: Receiver<Result<Receipt, pintle_store::Error>>,
-    /// What was read when so many batches were delivered, and is not durable yet.
-    read: VecDeque<(u64, Summary)>,
-    /// What is.
-    taken: Taken,
-    progress: &'p mut dyn FnMut(&Summary),
-}
-
-impl Progress<'_> {
-    /// Notes how far reading has come, and what was appended meanwhile.
-    fn read(&mut self, delivered: u64, summary: &Summary) {
-        self.read.push_back((delivered, summary.clone()));
-        while let Ok(receipt) = self.receipts.try_recv() {
-            self.note(receipt);
-        }
-        self.tell();
-    }
-
-    fn note(&mut self, receipt: Result<Receipt, pintle_store::Error>) {
-        match receipt {
-            Ok(receipt) => {
-                self.taken.batches += 1;
-                self.taken.repeated_batches += u64::from(receipt.repeated);
-                self.taken.receipt += receipt;
-                self.tell();
+fn append(
+    store: &Store,
+    handed: Receiver<Handed>,
+    taken: &mut Taken,
+    progress: &mut dyn FnMut(&Summary),
+) -> Option<pintle_store::Error> {
+    for handed in handed {
+        match handed {
+            Handed::Batch(batch) => match store.append(batch) {
+                Ok(receipt) => {
+                    taken.batches += 1;
+                    taken.repeated_batches += u64::from(receipt.repeated);
+                    taken.receipt += receipt;
+                }
+                Err(error) => return Some(error),
+            },
+            Handed::Reached(summary) => {
+                progress(&summary);
+                taken.summary = summary;
             }
-            Err(error) => self.taken.stopped = Some(pintle_ingest::Error::Deliver(error.into())),
         }
     }
-
-    /// Tells what has become durable.
-    fn tell(&mut self) {
-        while let Some((_, summary)) = self.read.pop_front_if(|(batches, _)| *batches <= self.taken.batches) {
-            (self.progress)(&summary);
-            self.taken.summary = summary;
-        }
-    }
-
-    /// Waits for what was read and is not appended yet.
-    fn finish(mut self, ended: Result<Summary, pintle_ingest::Error>) -> Taken {
-        while let Ok(receipt) = self.receipts.recv() {
-            self.note(receipt);
-        }
-        // That a batch was not taken also ended reading, for a reason that says less.
-        if self.taken.stopped.is_none() {
-            self.taken.stopped = ended.err();
-        }
-        self.taken
-    }
+    None
 }
 
 #[cfg(test)]
@@ -172,7 +150,7 @@ mod tests {
         (0..count).map(row).collect::<Vec<_>>().join("\n")
     }
 
-    fn take_within(instance: &Instance, limit: u64, bytes: impl Read) -> Taken {
+    fn take_within(instance: &Instance, limit: u64, bytes: impl Read + Send) -> Taken {
         let tenant = instance.control.tenant("default").unwrap().id;
         take(instance, Input { tenant, source: "rows", format: None, limit }, bytes, &mut |_| {})
     }

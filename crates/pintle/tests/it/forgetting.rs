@@ -77,8 +77,7 @@ fn batches_say_what_came_in_when_and_from_where() {
     );
     let listed = |arguments: &[&str]| {
         let ran = run_on(&data, &[&["batches", "--json"], arguments].concat());
-        let batches = ran.json();
-        batches.as_array().unwrap().iter().map(|batch| batch["id"].clone()).collect::<Vec<_>>()
+        ran.json().as_array().unwrap().iter().map(|batch| batch["id"].clone()).collect::<Vec<_>>()
     };
     assert_eq!(listed(&["--source", "second"]), [all[1]["id"].clone()]);
     assert_eq!(listed(&["--since", all[1]["time"].as_str().unwrap()]), [all[1]["id"].clone()]);
