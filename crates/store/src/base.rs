@@ -33,6 +33,7 @@ use crate::directory::{Directories, Directory};
 use crate::entity::{Entity, most};
 use crate::folders::make_private;
 use crate::observe::Observed;
+use crate::pair::Pair;
 use crate::{Error, Memory, Receipt, Reject, Totals};
 use key::{Mark, Marks, Table};
 use manifest::Manifest;
@@ -49,8 +50,8 @@ use view::FoundFile;
 
 /// Unpacked blocks kept in memory.
 const CACHE_BYTES: u64 = 32 << 20;
-/// Pairs noted before readers are let in again.
-const PAIRS_AT_ONCE: usize = 1_000;
+/// Files noted, with where they were seen, before readers are let in again.
+const FILES_AT_ONCE: usize = 500;
 
 /// The derived half of the store.
 pub(crate) struct Base {
@@ -235,24 +236,21 @@ impl Base {
         };
 
         let write = || view.active.write().unwrap_or_else(PoisonError::into_inner);
-        let numbers: Vec<u32> = {
+        write().tenants.entry(tenant).or_default().machines.extend(changed);
+        let mut pairs: Vec<((u32, u32), Pair)> = observed.pairs.into_iter().collect();
+        pairs.sort_unstable_by_key(|((file, _), _)| *file);
+        let mut pairs = pairs.into_iter().peekable();
+        let mut files = (0u32..).zip(observed.files).peekable();
+        while files.peek().is_some() {
             let mut delta = write();
             let held = delta.tenants.entry(tenant).or_default();
-            held.machines.extend(changed);
-            observed
-                .files
-                .into_iter()
-                .map(|(hashes, entity)| held.note_file(&view.marks, hashes, entity))
-                .collect()
-        };
-        let of = |numbers: &[u32], place: u32| numbers.get(usize::try_from(place).ok()?).copied();
-        let mut pairs = observed.pairs.iter().peekable();
-        while pairs.peek().is_some() {
-            let mut delta = write();
-            let held = delta.tenants.entry(tenant).or_default();
-            for ((file, machine), pair) in pairs.by_ref().take(PAIRS_AT_ONCE) {
-                if let (Some(file), Some(machine)) = (of(&numbers, *file), of(&ordinals, *machine)) {
-                    held.note_pair(file, machine, pair);
+            for (place, (hashes, entity)) in files.by_ref().take(FILES_AT_ONCE) {
+                let file = held.note_file(&view.marks, hashes, entity);
+                while let Some(((_, machine), pair)) = pairs.next_if(|((of, _), _)| *of <= place) {
+                    let ordinal = usize::try_from(machine).ok().and_then(|machine| ordinals.get(machine));
+                    if let Some(ordinal) = ordinal {
+                        held.note_pair(file, *ordinal, &pair);
+                    }
                 }
             }
         }
@@ -448,7 +446,7 @@ impl Found {
     }
 
     /// Where it was seen, ascending by ordinal.
-    pub(crate) fn pairs(&self, of: TenantId) -> Result<Vec<(u32, crate::pair::Pair)>, Error> {
+    pub(crate) fn pairs(&self, of: TenantId) -> Result<Vec<(u32, Pair)>, Error> {
         self.file().map_or(Ok(Vec::new()), |file| file.pairs(of))
     }
 

@@ -9,7 +9,8 @@ use pintle_model::{TenantId, Time};
 /// Where the store takes the time from; a test passes its own.
 pub type Clock = Arc<dyn Fn() -> Time + Send + Sync>;
 
-/// How long things stay in answers; `None` is for ever. They are hidden, not deleted.
+/// How long things stay in answers; `None` is for ever. They are hidden at once, and taken out by
+/// [`Store::expire`](crate::Store::expire).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Retention {
     /// Alerts, by their last update.

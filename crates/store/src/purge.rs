@@ -23,7 +23,7 @@ pub struct Purge {
 #[serde(rename_all = "lowercase")]
 pub enum Purged {
     /// One batch, by its id.
-    Batch(BatchId),
+    Batch(#[serde(with = "digits")] BatchId),
     /// All that came from a source of this name.
     Source(String),
     /// All that is about a machine, by its id, and what was kept aside and names it.
@@ -37,6 +37,23 @@ pub enum Purged {
     Before(Time),
     /// Everything.
     Tenant,
+}
+
+/// A batch's id as people know it.
+mod digits {
+    use pintle_model::Sha256;
+    use serde::{Deserialize, Deserializer, Serializer, de};
+
+    use crate::archive::BatchId;
+
+    pub(super) fn serialize<S: Serializer>(id: &BatchId, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(&Sha256(*id))
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<BatchId, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        text.parse::<Sha256>().map(|id| id.0).map_err(de::Error::custom)
+    }
 }
 
 /// What purges leave of a batch.
@@ -195,6 +212,22 @@ mod tests {
         assert!(is_user("corp\\alex", "Alex", Some("CORP")));
         assert!(!is_user("corp\\alex", "alex", Some("other")) && !is_user("corp\\alex", "alex", None));
         assert!(!is_user("alex", "alexandra", None));
+    }
+
+    #[test]
+    fn a_purge_reads_back_as_it_was_noted() {
+        let what = [
+            Purged::Batch([0xab; 32]),
+            Purged::Machine("m1".parse().unwrap()),
+            Purged::Before(Time::from_ticks(7)),
+            Purged::Tenant,
+        ];
+        for what in what {
+            let purge = Purge { tenant: TenantId::from_bytes([1; 16]), what };
+            let text = serde_json::to_string(&purge).unwrap();
+            assert_eq!(serde_json::from_str::<Purge>(&text).unwrap(), purge);
+            assert!(!matches!(purge.what, Purged::Batch(_)) || text.contains(&"ab".repeat(32)), "{text}");
+        }
     }
 
     #[test]

@@ -10,7 +10,9 @@ use pintle_model::{Record, TenantId, Time, shapes};
 use crate::archive::{self, Archive, ArchivedBatch, BatchId, Encoded, Frame, Position, Until};
 use crate::base::Base;
 use crate::known::{Known, Upkeep};
-use crate::{Batch, Error, Folder, Memory, Options, Receipt, Retention, backup, folders, remake};
+use crate::{
+    ArchiveCaps, Batch, Error, Folder, Memory, Options, Receipt, Retention, backup, folders, remake,
+};
 
 /// How far applying the archive again has come, at opening or in a rebuild.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -134,6 +136,10 @@ impl Store {
         }
         // It was synced before it was read.
         archive.begin()?;
+        if caught_up.batches > 0 && options.archive != ArchiveCaps::default() {
+            // Before the caps may drop what was applied just now.
+            known.fold()?;
+        }
         archive.enforce_caps(known.base.folded(), (options.clock)())?;
         let committed = Committed { next_ticket: 0, outcomes: HashMap::new(), after: archive.end() };
         let queue = Queue { archive, waiting: Vec::new(), ids: HashMap::new(), next_ticket: 0, failed: None };

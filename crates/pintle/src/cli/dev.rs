@@ -175,6 +175,8 @@ pub async fn run(args: Args) -> Result<ExitCode, Failure> {
     keeping.abort();
     if let Place::Kept(_) = &place {
         instance.quotas.save(instance.now())?;
+        tokio::task::block_in_place(|| instance.store.close())
+            .map_err(|error| failed("cannot close the data folder", error))?;
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -32,6 +32,9 @@ pub(super) fn open(opening: Opening) -> Result<Opened, OpenError> {
         if let Err(error) = instance.quotas.save(instance.now()) {
             tracing::error!(%error, "the quota counts cannot be written: a restart will forget them");
         }
+        if let Err(error) = instance.store.close() {
+            tracing::warn!(%error, "what came in could not be written to the base: the next start reads it again");
+        }
     };
     Ok(Opened { router, drain: Box::pin(listening.close()), finish: Box::new(finish) })
 }

@@ -185,10 +185,13 @@ fn an_interrupted_ingest_says_how_far_it_came_and_keeps_that() {
     }
     stdin.flush().unwrap();
     let patience = Instant::now() + Duration::from_secs(120);
-    while run_on(&place.data, &["search", &format!("{:040x}", 19_999)]).code != 0 {
+    while run_on(&place.data, &["batches", "--json"]).json().as_array().is_none_or(Vec::is_empty) {
         assert!(Instant::now() < patience, "the first batch does not come in");
         std::thread::sleep(Duration::from_millis(100));
     }
+    // It is listed before the command is told of it, by a message to a process that waits for one.
+    std::thread::sleep(Duration::from_secs(1));
+    assert_eq!(run_on(&place.data, &["search", &format!("{:040x}", 19_999)]).code, 0);
     signal(&child, rustix::process::Signal::INT);
     let ran = Ran::of(child.wait_with_output().unwrap());
     drop(stdin);
