@@ -130,6 +130,10 @@ fn examine(
     match guarded(about, wrong, || Store::open(data, options())) {
         Some(Ok(store)) => {
             let forgot = store.set_aside().is_some();
+            // What the archive lost before the base had it is missing, and opening says so.
+            let told = store.troubles().iter().any(|trouble| names(trouble));
+            found.noticed |= told;
+            let is_told = told && damage.is_some_and(|damage| damage.part == Part::Archive);
             if let Some(answers) = guarded(about, wrong, || of(&store, sound.tenant, &sound.questions)) {
                 let errors: Vec<&String> =
                     answers.values().filter_map(|answer| answer.as_ref().err()).collect();
@@ -139,7 +143,9 @@ fn examine(
                     wrong.add("question refused without the file's name", format!("{about}: {error}"));
                 }
                 let kind = if forgot { "acknowledged batches taken for a torn end" } else { "wrong answer" };
-                judge(&answers, sound, kind, about, wrong);
+                if !is_told {
+                    judge(&answers, sound, kind, about, wrong);
+                }
             }
         }
         Some(Err(error)) => {

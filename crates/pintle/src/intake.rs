@@ -69,10 +69,12 @@ enum Handed {
 pub(crate) fn take(
     instance: &Instance,
     input: Input<'_>,
-    bytes: impl Read + Send,
+    mut bytes: impl Read + Send,
     progress: &mut dyn FnMut(&Summary),
 ) -> Taken {
     let Input { tenant, source, format, limit } = input;
+    // It is let go of here, where a body that has more to come can still be drained.
+    let bytes = &mut bytes;
     let mut taken = Taken::default();
     let ended = thread::scope(|scope| {
         let (hand, handed) = mpsc::sync_channel(WAITING);

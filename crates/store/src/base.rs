@@ -166,30 +166,25 @@ impl Base {
         Ok(view.deltas().any(held) || view.stores(&key::of(of, Table::BatchIds, batch))?)
     }
 
-    /// All tenants' machines.
-    pub(crate) fn directories(&self) -> Result<HashMap<TenantId, Directory>, Error> {
+    /// All tenants' machines, and the damage for which some could not be read.
+    pub(crate) fn directories(&self) -> Result<(HashMap<TenantId, Directory>, Option<Error>), Error> {
         let view = self.view();
         let tenants: Vec<(TenantId, u32)> = {
             let delta = read_delta(&view.active);
             delta.counts.iter().map(|(tenant, counts)| (*tenant, counts.next_ordinal)).collect()
         };
-        let mut directories = HashMap::new();
+        let (mut directories, mut lost) = (HashMap::new(), None);
         for (tenant, next_ordinal) in tenants {
             let mut directory = Directory::default();
-            let mut machines = view.scan(tenant, Table::Machines)?;
-            while let Some((key, value)) = machines.next_merged()? {
-                // Of a machine that was forgotten and seen again, the later one counts.
-                if let Some((id, ordinal)) = key::read_machine(&key) {
-                    if let Some(forgotten) = directory.ordinal(&id) {
-                        directory.forget(forgotten);
-                    }
-                    directory.put(ordinal, id, Entity::from_bytes(&value)?);
-                }
+            match read_machines(&view, tenant, &mut directory) {
+                Ok(()) => {}
+                Err(damage @ Error::Damaged { .. }) => lost = Some(damage),
+                Err(error) => return Err(error),
             }
             directory.start_at(next_ordinal);
             directories.insert(tenant, directory);
         }
-        Ok(directories)
+        Ok((directories, lost))
     }
 
     /// Applies what was observed in one batch, to the directory first. The caller is the only one who
@@ -352,6 +347,20 @@ impl Base {
         }
         Ok(())
     }
+}
+
+fn read_machines(view: &View, of: TenantId, directory: &mut Directory) -> Result<(), Error> {
+    let mut machines = view.scan(of, Table::Machines)?;
+    while let Some((key, value)) = machines.next_merged()? {
+        // Of a machine that was forgotten and seen again, the later one counts.
+        if let Some((id, ordinal)) = key::read_machine(&key) {
+            if let Some(forgotten) = directory.ordinal(&id) {
+                directory.forget(forgotten);
+            }
+            directory.put(ordinal, id, Entity::from_bytes(&value)?);
+        }
+    }
+    Ok(())
 }
 
 /// A question about files: see [`Base::files`].

@@ -90,6 +90,9 @@ impl Error {
     pub(crate) fn again(&self) -> Error {
         match self {
             Error::Full(what) => Error::Full(what.clone()),
+            Error::Damaged { file, offset, reason } => {
+                Error::Damaged { file: file.clone(), offset: *offset, reason: reason.clone() }
+            }
             other => Error::ReadOnly(other.to_string()),
         }
     }

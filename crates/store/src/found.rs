@@ -39,6 +39,11 @@ pub struct FileMachines {
     pub ask_instead: Vec<FileHash>,
     /// The hash stands beside more others than are looked at (1,000), so machines may be missing.
     pub cut_short: bool,
+    /// A part of the archive was damaged before the base had it ([`Store::troubles`] names the file),
+    /// so machines may be missing.
+    ///
+    /// [`Store::troubles`]: crate::Store::troubles
+    pub damaged: bool,
 }
 
 /// A machine on which a file was seen.

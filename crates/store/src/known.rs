@@ -5,10 +5,12 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::thread::JoinHandle;
 
+use pintle_model::TenantId;
+
 use crate::archive::{self, ArchivedBatch, Position, Until};
 use crate::base::key::Marks;
 use crate::base::{Base, Duty};
-use crate::directory::Directories;
+use crate::directory::{Directories, SharedDirectory};
 use crate::observe::Observed;
 use crate::{Error, Memory, Receipt, Replayed};
 
@@ -16,14 +18,37 @@ use crate::{Error, Memory, Receipt, Replayed};
 pub(crate) struct Known {
     pub(crate) base: Base,
     pub(crate) directories: Directories,
+    /// Why the machines could not all be read, if so.
+    lost_machines: Option<Error>,
 }
 
 impl Known {
     /// Opens the base in a folder, making an empty one if there is none ([`Base::open`]).
     pub(crate) fn open(folder: &Path, limits: Memory, marks: Option<Marks>) -> Result<Known, Error> {
         let base = Base::open(folder, limits, marks)?;
-        let directories = Directories::new(base.directories()?);
-        Ok(Known { base, directories })
+        let (directories, lost_machines) = base.directories()?;
+        Ok(Known { base, directories: Directories::new(directories), lost_machines })
+    }
+
+    /// A tenant's machines. Fails if some are lost: none is answered for then.
+    pub(crate) fn directory(&self, of: TenantId) -> Result<SharedDirectory, Error> {
+        match &self.lost_machines {
+            Some(error) => Err(error.again()),
+            None => Ok(self.directories.of(of)),
+        }
+    }
+
+    /// Whether more can be taken in.
+    pub(crate) fn admit(&self) -> Result<(), Error> {
+        match &self.lost_machines {
+            Some(error) => Err(error.again()),
+            None => self.base.admit(),
+        }
+    }
+
+    /// What is wrong with what is on the disk, and has been noticed.
+    pub(crate) fn troubles(&self) -> Vec<String> {
+        self.lost_machines.iter().map(ToString::to_string).chain(self.base.troubles()).collect()
     }
 
     /// Applies a batch that ends at this position of the archive. Only one may do so at a time.

@@ -39,8 +39,8 @@ impl Store {
         Window { now: self.now(), length: self.retention(scope.tenant()).machines }
     }
 
-    fn directory(&self, scope: &Scope) -> SharedDirectory {
-        self.known().directories.of(scope.tenant())
+    fn directory(&self, scope: &Scope) -> Result<SharedDirectory, Error> {
+        self.known().directory(scope.tenant())
     }
 
     /// What a hash stands for and where it was seen, within the retention of sightings.
@@ -80,12 +80,13 @@ impl Store {
         page: Page,
     ) -> Result<Option<(MachineList, FileMachines)>, Error> {
         let Some(Seen { resolved, pairs }) = self.seen(scope, hash)? else { return Ok(None) };
-        let directory = self.directory(scope);
+        let directory = self.directory(scope)?;
         let ordinals = read_lock(&directory).some(scope, ordinals_of(&pairs), page);
         let found = FileMachines {
             written: ordinals.len(),
             ask_instead: resolved.ask_instead,
             cut_short: resolved.cut_short,
+            damaged: self.lacks_some(),
         };
         Ok(Some((MachineList::new(directory, ordinals, self.now()), found)))
     }
@@ -97,7 +98,7 @@ impl Store {
         hash: &FileHash,
     ) -> Result<Option<(Vec<Sighting>, FileMachines)>, Error> {
         let Some(Seen { resolved, pairs }) = self.seen(scope, hash)? else { return Ok(None) };
-        let directory = self.directory(scope);
+        let directory = self.directory(scope)?;
         let directory = read_lock(&directory);
         let sighting = |ordinal: u32| {
             let place = pairs.binary_search_by_key(&ordinal, |(ordinal, _)| *ordinal).ok()?;
@@ -115,6 +116,7 @@ impl Store {
             written: sightings.len(),
             ask_instead: resolved.ask_instead,
             cut_short: resolved.cut_short,
+            damaged: self.lacks_some(),
         };
         Ok(Some((sightings, found)))
     }
@@ -133,7 +135,10 @@ impl Store {
 
     fn visible_alert(&self, scope: &Scope, id: &AlertId) -> Result<Option<Entity>, Error> {
         let alert = self.known().base.alert(scope.tenant(), id)?;
-        Ok(alert.filter(|alert| self.cutoffs(scope).keeps_alert(alert) && self.is_visible(scope, alert)))
+        let Some(alert) = alert.filter(|alert| self.cutoffs(scope).keeps_alert(alert)) else {
+            return Ok(None);
+        };
+        Ok(self.is_visible(scope, &alert)?.then_some(alert))
     }
 
     /// What has not expired now.
@@ -143,15 +148,15 @@ impl Store {
 
     /// Whether the caller may see the machine that the alert is on. An alert on none is only
     /// there for those who see all.
-    fn is_visible(&self, scope: &Scope, alert: &Entity) -> bool {
+    fn is_visible(&self, scope: &Scope, alert: &Entity) -> Result<bool, Error> {
         if scope.sees_all() {
-            return true;
+            return Ok(true);
         }
-        let directory = self.directory(scope);
+        let directory = self.directory(scope)?;
         let directory = read_lock(&directory);
         let id = alert.facts.text(shapes::alert::MACHINE_ID);
         let machine = id.and_then(|id| directory.ordinal(&id.parse().ok()?));
-        machine.is_some_and(|ordinal| directory.is_visible(scope, ordinal))
+        Ok(machine.is_some_and(|ordinal| directory.is_visible(scope, ordinal)))
     }
 
     /// Alerts, ascending by id, as `{…},{…}`, `evidence` empty. Returns how many were written.
@@ -163,7 +168,7 @@ impl Store {
         }
         let cutoffs = self.cutoffs(scope);
         self.known().base.alerts(scope.tenant(), &mut |id, alert| {
-            if cutoffs.keeps_alert(&alert) && self.is_visible(scope, &alert) {
+            if cutoffs.keeps_alert(&alert) && self.is_visible(scope, &alert)? {
                 if to_skip > 0 {
                     to_skip -= 1;
                 } else {
@@ -202,7 +207,7 @@ impl Store {
     /// A machine by id, else by name without regard to case: the members of one `machine` object.
     pub fn machine(&self, scope: &Scope, id_or_name: &str) -> Result<Option<String>, Error> {
         let window = self.machine_window(scope);
-        let directory = self.directory(scope);
+        let directory = self.directory(scope)?;
         let machine =
             read_lock(&directory).find(scope, window, id_or_name).map(|machine| machine.members(window.now));
         Ok(machine)
@@ -210,18 +215,18 @@ impl Store {
 
     /// Machines, ascending by id, as `{…},{…}`. Returns how many were written.
     pub fn machines(&self, scope: &Scope, page: Page, out: &mut Vec<u8>) -> Result<usize, Error> {
-        let mut machines = self.list_machines(scope, page);
+        let mut machines = self.list_machines(scope, page)?;
         let written = machines.left();
         machines.write(out);
         Ok(written)
     }
 
     /// The same, to be written piece by piece.
-    pub fn list_machines(&self, scope: &Scope, page: Page) -> MachineList {
+    pub fn list_machines(&self, scope: &Scope, page: Page) -> Result<MachineList, Error> {
         let window = self.machine_window(scope);
-        let directory = self.directory(scope);
+        let directory = self.directory(scope)?;
         let ordinals = read_lock(&directory).all(scope, window, page);
-        MachineList::new(directory, ordinals, window.now)
+        Ok(MachineList::new(directory, ordinals, window.now))
     }
 
     /// Files whose hashes do not belong together one to one, ascending.

@@ -126,6 +126,10 @@ impl Store {
         };
         let whole = applied.max(archive::durable(&archived));
         let until = Until::End { whole };
+        if caught_up.bytes_total > 0 {
+            // Machines that are not known would be taken for new ones.
+            known.admit()?;
+        }
         let set_aside = known.catch_up(&archived, until, &mut caught_up, progress, &mut pass_over)?;
         let mut archive = Archive::open(&archived, options.archive)?;
         if archive.end() < whole {
@@ -297,7 +301,12 @@ impl Store {
     /// What is wrong with what is on the disk, and has been noticed: damaged files, a fold that fails
     /// for want of space. Nothing of it keeps the rest from being read.
     pub fn troubles(&self) -> Vec<String> {
-        self.damages.iter().cloned().chain(self.known().base.troubles()).collect()
+        self.damages.iter().cloned().chain(self.known().troubles()).collect()
+    }
+
+    /// Whether something that was acknowledged is missing.
+    pub(crate) fn lacks_some(&self) -> bool {
+        !self.damages.is_empty()
     }
 
     /// Takes a batch. Returns when it is durable and can be read.
@@ -312,7 +321,7 @@ impl Store {
                 limit: Batch::MAX_RECORDS,
             });
         }
-        self.known().base.admit()?;
+        self.known().admit()?;
         let (batch, encoded) = ArchivedBatch::new(batch, (self.options.clock)())?;
         let (tenant, id) = (batch.tenant, batch.id);
         let outside = self.alerts_outside_retention(&batch);

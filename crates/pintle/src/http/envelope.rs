@@ -18,7 +18,7 @@ use crate::http::origin::Origin;
 const JSON: &str = "application/json; odata.metadata=minimal; odata.streaming=true; charset=utf-8";
 const ODATA_VERSION: HeaderName = HeaderName::from_static("odata-version");
 
-/// Ours: why an answer may lack rows: `conflict`, or `too many partners`.
+/// Ours: why an answer may lack rows: `conflict`, `damage`, or `too many partners`.
 const INCOMPLETE: HeaderName = HeaderName::from_static("pintle-incomplete");
 /// Ours: the hashes to ask about instead, as `sha256:…`, separated by commas.
 const ASK_INSTEAD: HeaderName = HeaderName::from_static("pintle-ask-instead");
@@ -46,7 +46,9 @@ impl Collection {
     pub fn tell_gaps(&mut self, found: &FileMachines) {
         let hashes = &found.ask_instead;
         if hashes.is_empty() {
-            if found.cut_short {
+            if found.damaged {
+                self.headers.insert(INCOMPLETE, HeaderValue::from_static("damage"));
+            } else if found.cut_short {
                 self.headers.insert(INCOMPLETE, HeaderValue::from_static("too many partners"));
             }
             return;
