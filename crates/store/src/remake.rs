@@ -24,7 +24,7 @@ use crate::folders::sync_folder;
 use crate::known::Known;
 use crate::purge::{self, Purge};
 use crate::store::{Store, hold};
-use crate::{Error, Folder, Replayed};
+use crate::{Error, Folder, Memory, Replayed};
 
 /// What came of making the base anew.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -143,7 +143,9 @@ impl Store {
             folder.remade_archive()
         };
         let marks = self.known().base.marks();
-        let known = Known::open(&folder.start_rebuild()?, self.memory(), Some(marks))?;
+        // Nothing of it is read again after a crash, so only memory bounds what is folded at once.
+        let memory = Memory { records: u64::MAX, bytes: self.memory().bytes.max(Memory::default().bytes) };
+        let known = Known::open(&folder.start_rebuild()?, memory, Some(marks))?;
         let before = archive::size_from(&source, Position::START)?;
         let (bytes, bytes_total) = if purges.is_empty() { (0, before) } else { (before, before * 2) };
         let mut so_far = Replayed { bytes, bytes_total, ..Replayed::default() };

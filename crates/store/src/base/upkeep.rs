@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use pintle_model::TenantId;
 
-use super::key::Table;
+use super::key::{Marks, Table};
 use super::manifest::Manifest;
 use super::merge::{Merge, Source};
 use super::run::{self, Run, RunWriter};
@@ -115,14 +115,15 @@ impl Base {
     /// Folds the frozen delta, if there is one. Returns whether there was.
     pub(crate) fn fold(&self, directories: &Directories) -> Result<bool, Error> {
         let _only_one = hold(&self.folding);
-        let Some(frozen) = self.view().frozen.clone() else { return Ok(false) };
+        let view = self.view();
+        let Some(frozen) = &view.frozen else { return Ok(false) };
         let number = self.next_run();
         let run = {
-            let delta = read_delta(&frozen);
-            self.write_run(number, &delta, directories)?
+            let delta = read_delta(frozen);
+            self.write_run(number, &view.marks, &delta, directories)?
         };
         let (applied, tenants) = {
-            let delta = read_delta(&frozen);
+            let delta = read_delta(frozen);
             (delta.after, delta.counts.clone())
         };
         self.change(|manifest| {
@@ -140,11 +141,16 @@ impl Base {
         Ok(true)
     }
 
-    fn write_run(&self, number: u64, delta: &Delta, directories: &Directories) -> Result<Run, Error> {
+    fn write_run(
+        &self,
+        number: u64,
+        marks: &Marks,
+        delta: &Delta,
+        directories: &Directories,
+    ) -> Result<Run, Error> {
         // A file has its own key and up to two links; all else is few beside them.
         let keys = delta.bytes() as u64 / 300;
         let mut writer = RunWriter::create(&self.folder, number, keys)?;
-        let marks = self.marks();
         for (tenant, held) in &delta.tenants {
             let directory = directories.of(*tenant);
             let machine = |ordinal: u32| {
@@ -153,7 +159,7 @@ impl Base {
                 Ok(Some((machine.id.clone(), machine.entity().to_bytes())))
             };
             for table in Table::ALL {
-                for (key, value) in held.entries(&marks, *tenant, table, &machine)? {
+                for (key, value) in held.entries(marks, *tenant, table, &machine)? {
                     writer.push(&key, &value)?;
                 }
             }
@@ -205,7 +211,9 @@ impl Base {
                 }
             }
         })?;
-        self.count_gone(gone);
+        if !gone.is_empty() {
+            self.count_gone(gone);
+        }
         let new = Arc::new(new);
         self.change_view(|view| View {
             active: Arc::clone(&view.active),

@@ -1,5 +1,6 @@
 //! What can be read at one moment: the deltas and the runs. A view stays as it is for as long as
-//! somebody holds it; folding and merging put another one in its place.
+//! somebody holds it; folding and merging put another one in its place. Who holds a delta's lock asks
+//! for no view: to put another in its place may need both, the view's first.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
