@@ -14,8 +14,10 @@ use std::fmt::Write as _;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use pintle_store::{Batch, Folder, Memory, Options, Page, Reject, Store};
-use support::{answers, assorted_records, batch, options, whole};
+use pintle_store::{Batch, Folder, Memory, Options, Page, Reject, Span, Store};
+use support::{
+    MD5_A, MD5_B, SHA1_A, SHA1_B, SHA256_A, SHA256_B, assorted_records, batch, hash, options, whole,
+};
 
 fn fixture() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixture/v1")
@@ -34,12 +36,35 @@ fn copy(from: &Path, to: &Path) {
     }
 }
 
-/// What is asked, as text that shows in a difference.
+/// What is asked, as text that shows in a difference and names nothing of this version's types.
 fn told(store: &Store) -> String {
-    let mut told = answers(store, &[]).join("\n");
+    let mut told = String::new();
+    for text in [SHA1_A, SHA1_B, SHA256_A, SHA256_B, MD5_A, MD5_B] {
+        let ids = support::machine_ids(store, &whole(), text);
+        writeln!(told, "{text} {ids:?}\n{:?}", store.file(&whole(), &hash(text)).unwrap()).unwrap();
+        let (sightings, found) = store.file_sightings(&whole(), &hash(text)).unwrap().unwrap();
+        writeln!(told, "{:?} {}", found.ask_instead, found.cut_short).unwrap();
+        for sighting in sightings {
+            let span = |span: Option<Span>| span.map(|span| format!("{} {}", span.first, span.last));
+            let (target, any) = (span(sighting.as_target), span(sighting.any_role));
+            writeln!(told, "{} {:?} {target:?} {any:?}", sighting.machine, sighting.name).unwrap();
+        }
+    }
+    for conflict in store.conflicts(&whole()).unwrap() {
+        writeln!(told, "{:?} {:?}", conflict.hash, conflict.partners).unwrap();
+    }
+    let mut lists = Vec::new();
+    store.machines(&whole(), Page::ALL, &mut lists).unwrap();
+    for id in ["a1", "a2"] {
+        writeln!(told, "{:?}", store.alert(&whole(), &id.parse().unwrap()).unwrap()).unwrap();
+        store.alert_files(&whole(), &id.parse().unwrap(), Page::ALL, &mut lists).unwrap();
+    }
+    told += &String::from_utf8(lists).unwrap();
     let totals = store.totals(&whole()).unwrap();
-    let rejects = store.rejects(&whole(), 10).unwrap();
-    write!(told, "\n{totals:?}\n{rejects:?}\n").unwrap();
+    writeln!(told, "\n{} {} {}", totals.machines, totals.files, totals.alerts).unwrap();
+    for reject in store.rejects(&whole(), 10).unwrap() {
+        writeln!(told, "{} {} {} {:?}", reject.source, reject.offset, reject.reason, reject.bytes).unwrap();
+    }
     for info in store.batches(&whole(), None, "", Page::ALL).unwrap() {
         writeln!(told, "{} {} {} {}", info.received, info.source, info.records, info.rejects).unwrap();
     }
