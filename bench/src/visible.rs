@@ -38,7 +38,8 @@ struct Server {
 
 impl Drop for Server {
     fn drop(&mut self) {
-        // `pintle dev` takes its folder away when it is asked to end.
+        // `pintle dev` takes its folder away when it is asked to end. One that has ended already cannot
+        // be asked, and has been waited for.
         if let Some(id) = rustix::process::Pid::from_raw(self.child.id().cast_signed()) {
             let _ = rustix::process::kill_process(id, rustix::process::Signal::TERM);
         }
@@ -69,8 +70,8 @@ impl Server {
         let path = format!("/{}/oauth2/v2.0/token", text("tenant_id")?);
         let (status, body) =
             server.send("POST", &path, "application/x-www-form-urlencoded", form.as_bytes())?;
-        let token = serde_json::from_slice::<Value>(&body).ok();
-        let token = token.as_ref().and_then(|token| token.get("access_token")?.as_str());
+        let answer: Value = serde_json::from_slice(&body)?;
+        let token = answer.get("access_token").and_then(Value::as_str);
         server.token = token.ok_or_else(|| format!("no token: {status}"))?.to_owned();
         Ok(server)
     }

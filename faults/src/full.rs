@@ -208,6 +208,7 @@ impl SmallDisk {
 
 impl Drop for SmallDisk {
     fn drop(&mut self) {
+        // The figures are told by then and stand; what cannot be unmounted is left to the machine's owner.
         let _ = command("umount", &["-l", &self.folder.to_string_lossy()]);
     }
 }

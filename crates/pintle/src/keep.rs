@@ -21,6 +21,7 @@ const QUOTAS: &str = "quota.json";
 /// Adds what is wrong with those that are there. Makes none.
 pub(crate) fn check(folder: &Path, checked: &mut Checked) {
     let names = [CONTROL, auth::PEPPER, ISSUER_KEY, QUOTAS];
+    // One that is not there is made when it is needed; one that cannot be read is named below.
     let there = |name: &str| folder.join(name).metadata().ok();
     for about in names.iter().filter_map(|name| there(name)) {
         checked.files += 1;

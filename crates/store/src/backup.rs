@@ -117,13 +117,9 @@ impl Store {
             made => made.map_err(Error::io(format!("making {}", folder.display())))?,
         }
         let mut staged = Staged { folder, files: Vec::new(), until: self.now() };
-        let known = self.known();
         // The more of it is in runs, the sooner what is restored is ready. What cannot be folded (for
         // want of space, say) is in the archive.
-        let _ = known.base.fold(&known.directories).and_then(|_| {
-            self.without_writers(|_| Ok(known.base.freeze()))?;
-            known.base.fold(&known.directories)
-        });
+        let _ = self.fold_now();
         let manifest = self.without_writers(|committed| {
             staged.until = self.now();
             let owned = self.owned_folder();

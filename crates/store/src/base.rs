@@ -71,8 +71,12 @@ pub(crate) struct Base {
 /// How folding goes.
 #[derive(Default)]
 struct State {
-    /// Why the last fold or merge failed; none: it did not.
-    trouble: Option<String>,
+    /// Why the last fold failed; none: it did not.
+    fold_trouble: Option<Error>,
+    /// Why the last merge failed. It holds nobody up: there are more runs to look into, that is all.
+    merge_trouble: Option<Error>,
+    /// Runs with damage that a merge came upon, by number; they are left as they are.
+    damaged: BTreeMap<u64, Error>,
     /// No more upkeep: the store is being closed.
     closing: bool,
 }
@@ -154,7 +158,9 @@ impl Base {
     pub(crate) fn troubles(&self) -> Vec<String> {
         let view = self.view();
         let damage = view.runs.iter().filter_map(|run| run.damage()).map(|error| error.to_string());
-        damage.chain(hold(&self.state).trouble.clone()).collect()
+        let state = hold(&self.state);
+        let upkeep = [&state.fold_trouble, &state.merge_trouble].into_iter().flatten();
+        damage.chain(upkeep.chain(state.damaged.values()).map(ToString::to_string)).collect()
     }
 
     /// Whether a batch of this id was applied.

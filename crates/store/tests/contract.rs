@@ -229,6 +229,40 @@ fn an_archive_that_lost_its_end_is_named_and_goes_on_behind_it() {
 }
 
 #[test]
+fn a_damaged_run_is_left_out_of_merges_and_holds_up_nobody() {
+    let folder = tempfile::tempdir().unwrap();
+    let options = || Options { memory: Memory { records: 1, ..Memory::default() }, ..support::options() };
+    let many = |nth: usize| {
+        file_seen("m", "2026-01-01T00:00:00Z", &format!("{nth:040x}"), &format!("{nth:064x}"), "")
+    };
+    append(&Store::open(folder.path(), options()).unwrap(), (0..2_000).map(many).collect());
+    // Past the block with the machine.
+    let run = folder.path().join("base/00000001.run");
+    let mut bytes = std::fs::read(&run).unwrap();
+    let middle = bytes.len() / 2;
+    bytes[middle] ^= 1;
+    std::fs::write(&run, &bytes).unwrap();
+
+    let store = Store::open(folder.path(), options()).unwrap();
+    for n in 0..40 {
+        append(&store, vec![file_seen("m", "2026-01-02T00:00:00Z", SHA1_A, "", &format!("{n:032x}"))]);
+    }
+    let patience = std::time::Instant::now() + Duration::from_secs(60);
+    let runs = || std::fs::read_dir(folder.path().join("base")).unwrap().count() - 1;
+    while runs() > 12 || store.troubles().is_empty() {
+        assert!(std::time::Instant::now() < patience, "{} runs, {:?}", runs(), store.troubles());
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    assert!(
+        store.troubles().iter().all(|trouble| trouble.contains("00000001.run")),
+        "{:?}",
+        store.troubles()
+    );
+    assert!(run.exists(), "what reads of it is still read");
+    assert_eq!(machine_ids(&store, &whole(), SHA1_A), Some(vec!["m".into()]));
+}
+
+#[test]
 fn the_same_batch_is_kept_once() {
     let folder = tempfile::tempdir().unwrap();
     let store = open(folder.path());

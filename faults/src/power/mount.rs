@@ -105,6 +105,7 @@ fn insist(program: &str, arguments: &[&str]) -> Outcome<()> {
 impl Drop for Mount {
     fn drop(&mut self) {
         if self.unmount().is_err() {
+            // The last resort of a run that fails anyway, and says why: the README says what may stay.
             let _ = command("umount", &["-l", &self.folder.to_string_lossy()]);
             let _ = self.nbdfuse.kill();
             let _ = self.nbdfuse.wait();

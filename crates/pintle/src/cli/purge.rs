@@ -106,6 +106,7 @@ pub async fn run(args: Args) -> Result<ExitCode, Failure> {
     let (asked, consent) = asked(args.kind.named(), args.tenant, args.yes, args.confirm.as_deref())?;
     let session = args.folder.find().await?;
     let plan: PurgePlan = session.client.call(Method::POST, "/purge/plan", &asked).await?;
+    // Standard error may be closed; then there is no terminal to answer on either, and only --yes goes on.
     let _ = write!(io::stderr(), "{}", described(&plan));
     if let Some(confirmed) = &args.confirm
         && *confirmed != plan.tenant

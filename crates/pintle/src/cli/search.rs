@@ -118,8 +118,7 @@ fn hashes(given: &[String]) -> Result<Asked, Failure> {
                     Ok(hash) => hashes.push(hash),
                     Err(error) => {
                         malformed = true;
-                        // Standard error may be closed.
-                        // Without a standard error there is nobody to tell.
+                        // Standard error may be closed; then there is nobody to tell.
                         let _ = writeln!(io::stderr(), "warning: standard input, line {number}: {error}");
                     }
                 }

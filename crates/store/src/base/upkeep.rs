@@ -74,7 +74,7 @@ impl Base {
                 self.progress.notify_all();
                 return;
             }
-            if state.trouble.is_some() || state.closing {
+            if state.fold_trouble.is_some() || state.closing {
                 return;
             }
             drop(self.progress.wait_timeout(state, AGAIN_AFTER));
@@ -83,9 +83,9 @@ impl Base {
 
     /// Whether there is room in memory. There is none while folding fails and two deltas are full.
     pub(crate) fn admit(&self) -> Result<(), Error> {
-        let trouble = hold(&self.state).trouble.clone();
+        let trouble = hold(&self.state).fold_trouble.as_ref().map(Error::again);
         match trouble {
-            Some(trouble) if self.is_full() && self.view().frozen.is_some() => Err(Error::Full(trouble)),
+            Some(trouble) if self.is_full() && self.view().frozen.is_some() => Err(trouble),
             _ => Ok(()),
         }
     }
@@ -94,7 +94,8 @@ impl Base {
     pub(crate) fn make_room_here(&self, directories: &Directories) -> Result<(), Error> {
         if self.is_full() {
             self.fold_all(directories)?;
-            while self.merge_due()? {}
+            // One that fails is tried again, and told, by the thread that merges.
+            while matches!(self.merge_due(), Ok(true)) {}
         }
         Ok(())
     }
@@ -171,13 +172,28 @@ impl Base {
     pub(crate) fn merge_due(&self) -> Result<bool, Error> {
         let _only_one = hold(&self.merging);
         let view = self.view();
-        let due = due(&view.runs);
+        let due = due(&view.runs, &hold(&self.state).damaged);
         if due.is_empty() {
             return Ok(false);
         }
+        match self.merge(&due) {
+            Err(damage @ Error::Damaged { .. }) => {
+                let file = |number| run::path(&self.folder, number);
+                let is_it = |run: &&Arc<Run>| matches!(&damage, Error::Damaged { file: damaged, .. } if *damaged == file(run.number));
+                let Some(number) = due.iter().find(is_it).map(|run| run.number) else { return Err(damage) };
+                hold(&self.state).damaged.insert(number, damage);
+                // Without it there may be others to merge.
+                Ok(true)
+            }
+            merged => merged,
+        }
+    }
+
+    /// Makes some runs one. Returns whether it came to its end.
+    fn merge(&self, due: &[Arc<Run>]) -> Result<bool, Error> {
         let number = self.next_run();
         let mut sources = Vec::with_capacity(due.len());
-        for run in &due {
+        for run in due {
             sources.push(Source::Run(run.from(b"", None)?));
         }
         let entries = due.iter().map(|run| run.entries).sum();
@@ -190,7 +206,7 @@ impl Base {
             writer.push(&key, &value)?;
         }
         let run = self.finish_run(writer)?;
-        self.replace(&due, run, &BTreeMap::new())?;
+        self.replace(due, run, &BTreeMap::new())?;
         Ok(true)
     }
 
@@ -265,9 +281,13 @@ impl Base {
                 Duty::Merge => self.merge_due(),
             };
             let mut state = hold(&self.state);
+            let trouble = match duty {
+                Duty::Fold => &mut state.fold_trouble,
+                Duty::Merge => &mut state.merge_trouble,
+            };
             match done {
                 Ok(true) => {
-                    state.trouble = None;
+                    *trouble = None;
                     self.progress.notify_all();
                     if state.closing {
                         return;
@@ -276,7 +296,7 @@ impl Base {
                 }
                 Ok(false) => {}
                 Err(error) => {
-                    state.trouble = Some(error.to_string());
+                    *trouble = Some(error);
                     self.progress.notify_all();
                 }
             }
@@ -295,10 +315,10 @@ impl Base {
 }
 
 /// The runs to be merged: all up to the smallest size of which there are enough.
-fn due(runs: &[Arc<Run>]) -> Vec<Arc<Run>> {
+fn due(runs: &[Arc<Run>], damaged: &BTreeMap<u64, Error>) -> Vec<Arc<Run>> {
     let size = |run: &Run| (run.length / SMALLEST_BYTES).checked_ilog(4).map_or(0, |size| size + 1);
-    // A run that lost blocks is left as it is: a rebuild makes it anew.
-    let sound = || runs.iter().filter(|run| run.damage().is_none());
+    // A damaged run is left as it is: a rebuild makes it anew.
+    let sound = || runs.iter().filter(|run| run.damage().is_none() && !damaged.contains_key(&run.number));
     let largest = sound().map(|run| size(run)).max().unwrap_or(0);
     let enough = (0..=largest).find(|of| sound().filter(|run| size(run) == *of).count() >= RUNS_A_SIZE);
     let Some(enough) = enough else { return Vec::new() };
