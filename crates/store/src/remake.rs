@@ -84,6 +84,8 @@ impl Store {
         let _one_at_a_time = hold(&self.maintenance);
         let folder = self.owned_folder();
         if let Some(lacking) = archive::incomplete(&folder.archive(), self.committed())? {
+            // Nor would it be done at the next opening, if this is one that was stopped.
+            discard(folder)?;
             return Err(Error::ArchiveIncomplete(lacking));
         }
         let journal = |stage| Journal { purges: purges.to_vec(), stage };
@@ -183,8 +185,7 @@ pub(crate) fn recover(folder: &Folder) -> Result<Option<Vec<Purge>>, Error> {
     let text = match fs::read(&name) {
         Ok(text) => text,
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-            folder.remove_remade_archive()?;
-            folder.recover_interrupted_rebuild()?;
+            remove_what_was_made(folder)?;
             return Ok(None);
         }
         Err(error) => return Err(Error::io(format!("reading {}", name.display()))(error)),
@@ -199,9 +200,14 @@ pub(crate) fn recover(folder: &Folder) -> Result<Option<Vec<Purge>>, Error> {
             finish(folder)?;
             Ok(None)
         }
-        Stage::Begun => {
+        Stage::Begun if journal.purges.is_empty() => {
             discard(folder)?;
-            Ok(Some(journal.purges).filter(|purges| !purges.is_empty()))
+            Ok(None)
+        }
+        Stage::Begun => {
+            // The journal stays until the purge is done: opening may be stopped before that too.
+            remove_what_was_made(folder)?;
+            Ok(Some(journal.purges))
         }
     }
 }
@@ -216,15 +222,23 @@ fn finish(folder: &Folder) -> Result<(), Error> {
 }
 
 fn discard(folder: &Folder) -> Result<(), Error> {
-    folder.remove_remade_archive()?;
-    folder.recover_interrupted_rebuild()?;
+    remove_what_was_made(folder)?;
     forget_journal(folder)
+}
+
+fn remove_what_was_made(folder: &Folder) -> Result<(), Error> {
+    folder.remove_remade_archive()?;
+    folder.recover_interrupted_rebuild()
 }
 
 fn forget_journal(folder: &Folder) -> Result<(), Error> {
     let name = path(folder);
-    fs::remove_file(&name).map_err(Error::io(format!("removing {}", name.display())))?;
-    sync_folder(folder.path())
+    match fs::remove_file(&name) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+            Err(Error::io(format!("removing {}", name.display()))(error))
+        }
+        _ => sync_folder(folder.path()),
+    }
 }
 
 /// Notes a purge for good. Stopped right after it, the purge is done again and noted again.

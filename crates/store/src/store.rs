@@ -172,7 +172,8 @@ impl Store {
         options: Options,
         progress: &mut dyn FnMut(Replayed),
     ) -> Result<Store, Error> {
-        let unfinished = remake::recover(&folder)?;
+        // A purge that was stopped is done again when the new base is opened.
+        remake::recover(&folder)?;
         let archived = folder.archive();
         let (applied, marks) = Base::reached(&folder.base())?;
         if let Some(lacking) = archive::incomplete(&archived, applied)? {
@@ -186,11 +187,7 @@ impl Store {
         known.fold()?;
         drop(known);
         folder.finish_rebuild()?;
-        let store = Store::open_in(folder, options, &mut |_| {})?;
-        if let Some(purges) = unfinished {
-            store.remake(&purges, progress)?;
-        }
-        Ok(store)
+        Store::open_in(folder, options, progress)
     }
 
     /// The folder, for what is done to all of it.

@@ -238,6 +238,16 @@ fn one_that_was_stopped_is_brought_to_its_end_at_the_next_opening() {
     assert_eq!(everything(&open(folder.path())), expected);
     assert!(!folder.path().join("remake.json").exists() && !folder.path().join("archive.remade").exists());
 
+    // At an opening that does not come to its end, before the purge is done again.
+    let folder = tempfile::tempdir().unwrap();
+    filled(folder.path());
+    fs::write(folder.path().join("remake.json"), journal("begun")).unwrap();
+    fs::write(folder.path().join("base/MANIFEST"), b"no manifest").unwrap();
+    assert!(Store::open(folder.path(), options()).is_err());
+    let rebuilt = Store::rebuild(Folder::lock(folder.path()).unwrap(), options(), &mut |_| {}).unwrap();
+    assert_eq!(everything(&rebuilt), expected);
+    assert!(!folder.path().join("remake.json").exists());
+
     // In the middle of putting the new in the place of the old: the new is what the purge made.
     let done = tempfile::tempdir().unwrap();
     filled(done.path());
