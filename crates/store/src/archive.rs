@@ -2,8 +2,8 @@
 //! base can always be made again from it.
 //!
 //! A segment begins with a header that names the format's version; after it stands one frame a
-//! batch: lengths, a checksum over all of it, the LZ4-compressed batch. Nothing is ever changed
-//! in place. A torn end of the last segment belongs to batches that were never
+//! batch: lengths, a checksum over all of it, the LZ4-compressed batch. One that is closed ends with
+//! a mark, so that it cannot lose its end unnoticed. Nothing is ever changed in place. A torn end of the last segment belongs to batches that were never
 //! acknowledged; it is moved aside when the archive is opened.
 
 mod check;
@@ -108,6 +108,10 @@ impl Archive {
         if self.end.offset > SEGMENT_BYTES {
             self.roll()?;
         }
+        self.write(frame)
+    }
+
+    fn write(&mut self, frame: &Frame) -> Result<(), Error> {
         if let Err(error) = frame.write(&mut self.file) {
             self.is_sound = self.file.set_len(self.end.offset).is_ok();
             let name = path(&self.folder, self.end.segment);
@@ -119,7 +123,12 @@ impl Archive {
 
     /// Closes the last segment, so that all before it stay as they are. Returns the number of the new one.
     pub(crate) fn roll(&mut self) -> Result<u32, Error> {
+        self.write(&Frame::end_mark())?;
         self.syncer()?.sync()?;
+        self.begin_segment()
+    }
+
+    fn begin_segment(&mut self) -> Result<u32, Error> {
         let next = self.end.segment + 1;
         self.file = create(&self.folder, next)?;
         self.end = Position::start_of(next);
@@ -163,10 +172,11 @@ impl Archive {
         self.durable.note(end);
     }
 
-    /// Goes on in a new segment behind this position, since what was before it is not all there.
+    /// Goes on in a new segment behind this position, since what was before it is not all there. The
+    /// last one gets no end mark: that it lacks its end is to be seen.
     pub(crate) fn go_on_behind(&mut self, position: Position) -> Result<(), Error> {
         self.end.segment = self.end.segment.max(position.segment);
-        self.roll().map(|_| ())
+        self.begin_segment().map(|_| ())
     }
 
     /// Drops closed segments beyond the caps, oldest first, but none that the base still needs.
@@ -269,7 +279,15 @@ pub(crate) fn replay(
             Until::Position(end) => (NEVER, end),
         };
         if start < end {
-            torn = replay_segment(folder, start, torn_after, end, each, damaged)?;
+            let mut is_sound = true;
+            let mut unsound = |error| {
+                is_sound = false;
+                damaged(error)
+            };
+            torn = replay_segment(folder, start, torn_after, end, each, &mut unsound)?;
+            if is_sound && Some(segment) != last && segment != end.segment {
+                check_end(&path(folder, segment)).or_else(&mut *damaged)?;
+            }
         }
     }
     Ok(torn)
@@ -308,7 +326,9 @@ fn replay_segment(
         let (reason, may_be_torn) = match frame::read(&mut reader, length - offset) {
             Ok((batch, taken)) => {
                 offset += taken;
-                each(batch, Position { segment, offset }, taken)?;
+                if let Some(batch) = batch {
+                    each(batch, Position { segment, offset }, taken)?;
+                }
                 continue;
             }
             Err(frame::Problem::Io(source)) => return Err(reading()(source)),
@@ -326,6 +346,22 @@ fn replay_segment(
         offset = next;
     }
     Ok(None)
+}
+
+/// Whether a closed segment has its end mark: one that was cut off where a frame ends reads well.
+fn check_end(name: &Path) -> Result<(), Error> {
+    let reading = || Error::io(format!("reading {}", name.display()));
+    let mut file = File::open(name).map_err(reading())?;
+    let length = file.metadata().map_err(reading())?.len();
+    let mut header = [0; frame::HEADER_BYTES];
+    file.seek(SeekFrom::Start(length.saturating_sub(header.len() as u64))).map_err(reading())?;
+    // One that is shorter than the mark has none.
+    let read = file.read_exact(&mut header).ok().and_then(|()| frame::Header::read(&header));
+    if read.is_some_and(|header| header.is_end_mark()) {
+        return Ok(());
+    }
+    let reason = "it is cut short: its end mark is missing".to_owned();
+    Err(Error::Damaged { file: name.to_owned(), offset: length, reason })
 }
 
 /// Where the next frame begins from `offset` on, by its header.
@@ -438,7 +474,7 @@ fn check_header(file: &mut File, name: &Path) -> Result<(), Error> {
     Ok(())
 }
 
-/// Writes the segments before `end` to another folder, as `left` leaves them: one that stays as it is
+/// Writes the segments before `end`, all closed, to another folder, as `left` leaves them: one that stays as it is
 /// as another name of the same file. Calls `progress` with the bytes read so far after every batch.
 pub(crate) fn rewrite(
     from: &Path,
@@ -474,7 +510,10 @@ pub(crate) fn rewrite(
             },
             &mut Err,
         )?;
+        check_end(&name)?;
         if has_changed {
+            let ended = Frame::end_mark().write(&mut file);
+            ended.map_err(Error::io(format!("writing {}", new.display())))?;
             file.sync_all().map_err(Error::io(format!("syncing {}", new.display())))?;
         } else {
             drop(file);

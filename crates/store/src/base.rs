@@ -7,6 +7,7 @@
 //! number of times, to the same bytes ([`value`]), so nothing is ever looked up to be changed, and
 //! what is applied twice changes nothing.
 
+mod bits;
 pub(crate) mod bytes;
 mod check;
 mod expire;
@@ -87,7 +88,10 @@ impl Base {
     pub(crate) fn open(folder: &Path, limits: Memory, marks: Option<Marks>) -> Result<Base, Error> {
         make_private(folder)?;
         let manifest = match Manifest::read(folder)? {
-            Some(manifest) => manifest,
+            Some(manifest) => {
+                manifest.mend(folder)?;
+                manifest
+            }
             None if upkeep::has_runs(folder)? => {
                 let (file, reason) = (manifest::path(folder), "it is missing".to_owned());
                 return Err(Error::Damaged { file, offset: 0, reason });

@@ -47,7 +47,7 @@ fn a_sound_folder_is_called_sound_and_stays_as_it_is() {
     let mut last = Default::default();
     let found = check(folder.path(), &mut |progress| last = progress).unwrap();
     assert_eq!((&found.damages, &found.torn), (&vec![], &None));
-    assert_eq!((found.batches, found.files), (5, 5), "two runs, a manifest, two segments");
+    assert_eq!((found.batches, found.files), (5, 6), "two runs, a manifest and its copy, two segments");
     assert!(last.bytes > 0 && last.bytes <= last.bytes_total && found.bytes == last.bytes_total);
     assert_eq!(files(&folder.path().join("base")), before);
 }
@@ -76,15 +76,38 @@ fn a_flipped_bit_anywhere_is_named() {
 #[test]
 fn all_that_is_damaged_is_named_at_once() {
     let folder = folder();
-    let damaged: Vec<PathBuf> =
-        ["base", "archive"].iter().flat_map(|part| files(&folder.path().join(part))).collect();
+    let all = ["base", "archive"].iter().flat_map(|part| files(&folder.path().join(part)));
+    // Without both copies of the manifest nobody knows which runs there should be.
+    let damaged: Vec<PathBuf> = all.filter(|file| !file.ends_with("MANIFEST")).collect();
     damaged.iter().for_each(|file| flip(file, fs::metadata(file).unwrap().len() / 2));
     let mut named: Vec<_> = checked(folder.path()).damages.into_iter().map(|damage| damage.file).collect();
     named.sort();
-    // The manifest still reads by its other half, so the runs that it names are found.
     let mut all = damaged;
     all.sort();
     assert_eq!(named, all);
+}
+
+#[test]
+fn a_closed_segment_that_was_cut_where_a_frame_ends_is_named() {
+    let folder = folder();
+    let segment = folder.path().join("archive/00000001.seg");
+    let sound = fs::read(&segment).unwrap();
+    let mut ends = vec![12];
+    while let Some(block) = sound.get(ends[ends.len() - 1]..).and_then(|rest| rest.first_chunk()) {
+        ends.push(ends[ends.len() - 1] + 16 + u32::from_le_bytes(*block) as usize);
+    }
+    assert!(ends.len() > 4 && ends.pop() == Some(sound.len()), "{ends:?}");
+    for end in ends {
+        fs::write(&segment, &sound[..end]).unwrap();
+        let found = checked(folder.path());
+        assert_eq!(found.damages.iter().map(|damage| &damage.file).collect::<Vec<_>>(), [&segment]);
+        let store = open(folder.path());
+        // It is not read while the base holds it; making that anew would lose what is cut off.
+        assert!(store.rebuild_online(&mut |_| {}).is_err(), "cut at {end}");
+        drop(store);
+        fs::remove_dir_all(folder.path().join("base")).unwrap();
+        assert!(open(folder.path()).troubles().iter().any(|trouble| trouble.contains("end mark")));
+    }
 }
 
 #[test]

@@ -242,7 +242,9 @@ fn one_that_was_stopped_is_brought_to_its_end_at_the_next_opening() {
     let folder = tempfile::tempdir().unwrap();
     filled(folder.path());
     fs::write(folder.path().join("remake.json"), journal("begun")).unwrap();
-    fs::write(folder.path().join("base/MANIFEST"), b"no manifest").unwrap();
+    for name in ["base/MANIFEST", "base/MANIFEST.copy"] {
+        fs::write(folder.path().join(name), b"no manifest").unwrap();
+    }
     assert!(Store::open(folder.path(), options()).is_err());
     let rebuilt = Store::rebuild(Folder::lock(folder.path()).unwrap(), options(), &mut |_| {}).unwrap();
     assert_eq!(everything(&rebuilt), expected);

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use super::{HEADER_BYTES, Position, durable, path, replay_segment, segments};
+use super::{HEADER_BYTES, Position, check_end, durable, path, replay_segment, segments};
 use crate::Error;
 
 /// What a walk through the archive came by.
@@ -68,7 +68,8 @@ pub(crate) fn check(
             damaged(name, error);
             continue;
         }
-        let mut torn = None;
+        let is_closed = there.last() != Some(&segment) && end.is_none_or(|end| segment < end.segment);
+        let (mut torn, mut is_sound) = (None, true);
         let mut each = |_, _, bytes| {
             walked.batches += 1;
             progress(bytes);
@@ -82,16 +83,18 @@ pub(crate) fn check(
                 torn = Some(offset);
                 return Err(error);
             }
+            is_sound = false;
             damaged(name.clone(), error);
             Ok(())
         };
         let start = Position::start_of(segment);
         let read = replay_segment(folder, start, NEVER, end.unwrap_or(NEVER), &mut each, &mut broken);
         walked.segments += 1;
+        let read = read.and_then(|_| if is_sound && is_closed { check_end(&name) } else { Ok(()) });
         match (read, torn) {
             (_, Some(offset)) => walked.torn = Some((name, offset)),
             (Err(error), None) => damaged(name, error),
-            (Ok(_), None) => {}
+            (Ok(()), None) => {}
         }
     }
     Ok(walked)

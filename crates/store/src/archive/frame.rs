@@ -1,4 +1,4 @@
-//! One batch in the archive.
+//! One batch in the archive, or the mark that ends a closed segment: a frame of nothing.
 //!
 //! `[compressed length u32][plain length u32][block crc32 u32][header crc32 u32][LZ4 block]`,
 //! little-endian. Unpacked, the block is, one after another:
@@ -96,6 +96,11 @@ impl Frame {
         Frame { plain_bytes: plain.len(), block_crc: crc32fast::hash(&block), block }
     }
 
+    /// What a closed segment ends with.
+    pub(super) fn end_mark() -> Frame {
+        Frame { plain_bytes: 0, block: Vec::new(), block_crc: 0 }
+    }
+
     /// Bytes that it takes.
     pub(super) fn len(&self) -> u64 {
         (HEADER_BYTES + self.block.len()) as u64
@@ -136,15 +141,20 @@ impl Header {
         })
     }
 
+    /// Whether it is that of [`Frame::end_mark`].
+    pub(super) fn is_end_mark(&self) -> bool {
+        self.block_bytes == 0
+    }
+
     /// Bytes of the whole frame.
     pub(super) fn frame_bytes(&self) -> u64 {
         HEADER_BYTES as u64 + u64::from(self.block_bytes)
     }
 }
 
-/// Reads the next frame of a file that has `left` bytes more. Returns the batch and the frame's
-/// length.
-pub(super) fn read(reader: &mut impl Read, left: u64) -> Result<(ArchivedBatch, u64), Problem> {
+/// Reads the next frame of a file that has `left` bytes more. Returns the batch, or nothing for an end
+/// mark, and the frame's length.
+pub(super) fn read(reader: &mut impl Read, left: u64) -> Result<(Option<ArchivedBatch>, u64), Problem> {
     if left < HEADER_BYTES as u64 {
         return Err(Problem::Broken("the frame's header is cut short"));
     }
@@ -153,6 +163,9 @@ pub(super) fn read(reader: &mut impl Read, left: u64) -> Result<(ArchivedBatch, 
     let header = Header::read(&header).ok_or(Problem::Broken("this is no frame"))?;
     if header.frame_bytes() > left {
         return Err(Problem::Broken("the frame is cut short"));
+    }
+    if header.is_end_mark() {
+        return Ok((None, header.frame_bytes()));
     }
     let mut block = vec![0; usize::try_from(header.block_bytes).unwrap_or(usize::MAX)];
     reader.read_exact(&mut block).map_err(Problem::Io)?;
@@ -167,7 +180,7 @@ pub(super) fn read(reader: &mut impl Read, left: u64) -> Result<(ArchivedBatch, 
         .map_err(|_| Problem::Strange("the block does not unpack"))?;
     let batch = ArchivedBatch::decode(&plain)
         .ok_or(Problem::Strange("the batch does not read: a newer pintle may have written it"))?;
-    Ok((batch, header.frame_bytes()))
+    Ok((Some(batch), header.frame_bytes()))
 }
 
 fn length(bytes: usize) -> [u8; 4] {

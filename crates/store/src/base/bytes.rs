@@ -30,20 +30,3 @@ pub(crate) fn take_slice<'b>(bytes: &mut &'b [u8]) -> Option<&'b [u8]> {
     *bytes = rest;
     Some(slice)
 }
-
-/// As many low bytes as the number needs, low bytes first; at most seven. Returns how many.
-pub(crate) fn put_short(out: &mut Vec<u8>, number: u64) -> u8 {
-    let bytes = number.min(MAX_SHORT).to_le_bytes();
-    let length = 8 - bytes.iter().rev().take_while(|byte| **byte == 0).count();
-    out.extend(bytes.iter().take(length));
-    u8::try_from(length).unwrap_or(7)
-}
-
-const MAX_SHORT: u64 = (1 << 56) - 1;
-
-/// Reads what [`put_short`] wrote.
-pub(crate) fn take_short(bytes: &mut &[u8], length: u8) -> Option<u64> {
-    let (taken, rest) = bytes.split_at_checked(usize::from(length))?;
-    *bytes = rest;
-    Some(taken.iter().rev().fold(0, |number, byte| number << 8 | u64::from(*byte)))
-}

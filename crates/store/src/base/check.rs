@@ -39,16 +39,18 @@ pub(crate) fn check(
                 }
                 return Ok(read);
             }
+            Err(Error::Damaged { .. }) => {
+                Manifest::check(folder).into_iter().for_each(|(file, error)| damaged(file, error));
+                return Ok(read);
+            }
             Err(error) => {
                 damaged(name, error);
                 return Ok(read);
             }
         };
         if read.files == 0 {
-            read.files = 1;
-            if let Err(error) = Manifest::check(folder) {
-                damaged(name.clone(), error);
-            }
+            read.files = 2;
+            Manifest::check(folder).into_iter().for_each(|(file, error)| damaged(file, error));
         }
         read.applied = Some(manifest.applied);
         let Some(number) = manifest.runs.into_iter().find(|number| checked.insert(*number)) else {

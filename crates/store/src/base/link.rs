@@ -46,6 +46,6 @@ fn link_runs(folder: &Path, to: &Path, manifest: &Manifest) -> Result<bool, Erro
 pub(crate) fn file_names(manifest: &Manifest) -> Vec<String> {
     let here = Path::new("");
     let runs = manifest.runs.iter().map(|number| run::path(here, *number));
-    let names = runs.chain([manifest::path(here)]);
+    let names = runs.chain([manifest::path(here), manifest::copy(here)]);
     names.map(|name| name.to_string_lossy().into_owned()).collect()
 }

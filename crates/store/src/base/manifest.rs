@@ -1,8 +1,11 @@
 //! The manifest: which runs make the base, and how much of the archive is in them. Replacing it is
 //! the one step at which a fold, a merge or a removal takes place.
 //!
-//! The file holds the same copy twice, in its two halves, each `[magic][version u32][length
-//! u32][crc32 u32][postcard]`: one that does not read any more leaves the other.
+//! `[magic][version u32][length u32][crc32 u32][postcard]`, little-endian, the checksum over version,
+//! length and postcard. It is there twice: in `MANIFEST`, which
+//! counts, and in `MANIFEST.copy`, for when that one does not read any more. The copy is replaced
+//! first: a crash in between leaves a copy that is ahead, whose runs are all there, and opening makes
+//! the two alike again.
 
 use std::collections::BTreeMap;
 use std::fs::{self, OpenOptions};
@@ -23,8 +26,6 @@ const MAGIC: &[u8; 8] = b"PINTLEMF";
 /// The base's format. A change that an older binary would misread raises it.
 const VERSION: u32 = 1;
 const HEADER_BYTES: usize = 20;
-/// Each half is a multiple of this, so that no page of the disk holds a part of both.
-const PAGE_BYTES: usize = 4096;
 
 /// What the base consists of.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -57,76 +58,93 @@ impl Manifest {
 
     /// Reads the manifest of a base. `None`: there is none.
     pub(crate) fn read(folder: &Path) -> Result<Option<Manifest>, Error> {
-        let name = path(folder);
-        let bytes = match fs::read(&name) {
-            Ok(bytes) => bytes,
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
-            Err(error) => return Err(Error::io(format!("reading {}", name.display()))(error)),
-        };
-        let (one, other) = halves(&bytes);
-        let copy = match read_copy(one, &name) {
-            Err(Error::Damaged { .. }) => read_copy(other, &name),
-            read => read,
-        };
-        copy.map(Some)
+        match read_file(&path(folder)) {
+            Ok(Some(manifest)) => Ok(Some(manifest)),
+            Ok(None) => read_file(&copy(folder)),
+            Err(damage @ Error::Damaged { .. }) => match read_file(&copy(folder)) {
+                Ok(None) | Err(Error::Damaged { .. }) => Err(damage),
+                read => read,
+            },
+            Err(error) => Err(error),
+        }
     }
 
-    /// Whether both copies read. The error names the file.
-    pub(crate) fn check(folder: &Path) -> Result<(), Error> {
-        let name = path(folder);
-        let bytes = fs::read(&name).map_err(Error::io(format!("reading {}", name.display())))?;
-        let (one, other) = halves(&bytes);
-        if read_copy(one, &name)? == read_copy(other, &name)? && one == other {
-            return Ok(());
-        }
-        Err(damaged(&name, "its two copies differ"))
+    /// The files of a base that has a manifest which do not hold it, each with what is wrong.
+    pub(crate) fn check(folder: &Path) -> Vec<(PathBuf, Error)> {
+        let flaw = |name: PathBuf| match read_file(&name) {
+            Ok(Some(_)) => None,
+            Ok(None) => Some((name.clone(), damaged(&name, "it is missing"))),
+            Err(error) => Some((name, error)),
+        };
+        [path(folder), copy(folder)].into_iter().filter_map(flaw).collect()
+    }
+
+    /// Makes the manifest and its copy alike, if they are not.
+    pub(crate) fn mend(&self, folder: &Path) -> Result<(), Error> {
+        let is_alike = |name: PathBuf| matches!(read_file(&name), Ok(Some(found)) if found == *self);
+        if is_alike(path(folder)) && is_alike(copy(folder)) { Ok(()) } else { self.write(folder) }
     }
 
     /// Replaces the manifest of a base; durable afterwards.
     pub(crate) fn write(&self, folder: &Path) -> Result<(), Error> {
         let plain = encode(self)?;
-        let mut copy = Vec::with_capacity(PAGE_BYTES);
-        copy.extend_from_slice(MAGIC);
-        copy.extend_from_slice(&VERSION.to_le_bytes());
-        copy.extend_from_slice(&u32::try_from(plain.len()).unwrap_or(u32::MAX).to_le_bytes());
-        copy.extend_from_slice(&crc32fast::hash(&plain).to_le_bytes());
-        copy.extend_from_slice(&plain);
-        copy.resize(copy.len().next_multiple_of(PAGE_BYTES), 0);
-        let (name, new) = (path(folder), folder.join("MANIFEST.new"));
-        let what = || format!("writing {}", new.display());
-        let mut options = OpenOptions::new();
-        options.write(true).create(true).truncate(true).mode(0o600);
-        let mut file = options.open(&new).map_err(Error::io(what()))?;
-        file.write_all(&[copy.as_slice(), copy.as_slice()].concat()).map_err(Error::io(what()))?;
-        file.sync_all().map_err(Error::io(what()))?;
-        fs::rename(&new, &name).map_err(Error::io(format!("replacing {}", name.display())))?;
-        sync_folder(folder)
+        let mut bytes = Vec::with_capacity(HEADER_BYTES + plain.len());
+        bytes.extend_from_slice(MAGIC);
+        bytes.extend_from_slice(&VERSION.to_le_bytes());
+        bytes.extend_from_slice(&u32::try_from(plain.len()).unwrap_or(u32::MAX).to_le_bytes());
+        bytes.extend_from_slice(&checksum(&bytes, &plain).to_le_bytes());
+        bytes.extend_from_slice(&plain);
+        for name in [copy(folder), path(folder)] {
+            replace(&name, &folder.join("MANIFEST.new"), &bytes)?;
+            sync_folder(folder)?;
+        }
+        Ok(())
     }
 }
 
-fn halves(bytes: &[u8]) -> (&[u8], &[u8]) {
-    bytes.split_at_checked(bytes.len() / 2).unwrap_or_default()
+fn replace(name: &Path, new: &Path, bytes: &[u8]) -> Result<(), Error> {
+    let what = || format!("writing {}", new.display());
+    let mut options = OpenOptions::new();
+    options.write(true).create(true).truncate(true).mode(0o600);
+    let mut file = options.open(new).map_err(Error::io(what()))?;
+    file.write_all(bytes).map_err(Error::io(what()))?;
+    file.sync_all().map_err(Error::io(what()))?;
+    fs::rename(new, name).map_err(Error::io(format!("replacing {}", name.display())))
 }
 
-fn read_copy(copy: &[u8], name: &Path) -> Result<Manifest, Error> {
+fn read_file(name: &Path) -> Result<Option<Manifest>, Error> {
+    let bytes = match fs::read(name) {
+        Ok(bytes) => bytes,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(Error::io(format!("reading {}", name.display()))(error)),
+    };
     let number = |from: usize| {
-        let bytes = copy.get(from..).and_then(|bytes| bytes.first_chunk()).copied().unwrap_or_default();
+        let bytes = bytes.get(from..).and_then(|bytes| bytes.first_chunk()).copied().unwrap_or_default();
         u32::from_le_bytes(bytes)
     };
-    if copy.get(..8) != Some(MAGIC) {
+    if bytes.get(..8) != Some(MAGIC) {
         return Err(damaged(name, "it is no manifest"));
     }
-    let length = usize::try_from(number(12)).unwrap_or(usize::MAX);
-    let plain = copy.get(HEADER_BYTES..).and_then(|rest| rest.get(..length));
-    let plain = plain.ok_or_else(|| damaged(name, "it is cut short"))?;
-    if crc32fast::hash(plain) != number(16) {
+    let plain = bytes.get(HEADER_BYTES..).unwrap_or_default();
+    if u32::try_from(plain.len()) != Ok(number(12)) {
+        return Err(damaged(name, "it is not as long as it says"));
+    }
+    if checksum(&bytes, plain) != number(16) {
         return Err(damaged(name, "the checksum does not match"));
     }
     let found = number(8);
     if found > VERSION {
         return Err(Error::Newer { what: format!("the base {}", name.display()), found, known: VERSION });
     }
-    decode(plain).map_err(|_| damaged(name, "it does not read"))
+    decode(plain).map(Some).map_err(|_| damaged(name, "it does not read"))
+}
+
+/// Over what the head says after the magic, and what follows the head.
+fn checksum(head: &[u8], plain: &[u8]) -> u32 {
+    let mut crc = crc32fast::Hasher::new();
+    crc.update(head.get(MAGIC.len()..HEADER_BYTES - 4).unwrap_or_default());
+    crc.update(plain);
+    crc.finalize()
 }
 
 fn damaged(name: &Path, reason: &str) -> Error {
@@ -135,6 +153,10 @@ fn damaged(name: &Path, reason: &str) -> Error {
 
 pub(crate) fn path(folder: &Path) -> PathBuf {
     folder.join("MANIFEST")
+}
+
+pub(crate) fn copy(folder: &Path) -> PathBuf {
+    folder.join("MANIFEST.copy")
 }
 
 #[cfg(test)]
@@ -152,32 +174,54 @@ mod tests {
     }
 
     #[test]
-    fn a_manifest_outlives_any_one_page() {
+    fn a_manifest_outlives_whatever_happens_to_one_of_its_files() {
         let folder = tempfile::tempdir().unwrap();
-        assert_eq!(Manifest::read(folder.path()).unwrap(), None);
+        let folder = folder.path();
+        assert_eq!(Manifest::read(folder).unwrap(), None);
         let manifest = of(Marks::new());
-        manifest.write(folder.path()).unwrap();
-        Manifest::check(folder.path()).unwrap();
-        let name = path(folder.path());
-        let sound = fs::read(&name).unwrap();
-        for page in 0..sound.len() / PAGE_BYTES {
-            let mut bytes = sound.clone();
-            bytes[page * PAGE_BYTES..][..PAGE_BYTES].fill(0);
-            fs::write(&name, &bytes).unwrap();
-            assert_eq!(Manifest::read(folder.path()).unwrap(), Some(manifest.clone()), "{page}");
-            assert!(Manifest::check(folder.path()).is_err(), "{page}");
-        }
-        for place in (0..sound.len()).step_by(37) {
+        manifest.write(folder).unwrap();
+        assert!(Manifest::check(folder).is_empty());
+        let sound = fs::read(path(folder)).unwrap();
+        let mut broken: Vec<Option<Vec<u8>>> = vec![None, Some(vec![0; sound.len()])];
+        broken.extend((0..sound.len()).step_by(7).map(|length| Some(sound[..length].to_vec())));
+        broken.extend((0..sound.len()).map(|place| {
             let mut bytes = sound.clone();
             bytes[place] ^= 4;
-            fs::write(&name, &bytes).unwrap();
-            assert_eq!(Manifest::read(folder.path()).unwrap(), Some(manifest.clone()), "{place}");
-            assert!(Manifest::check(folder.path()).is_err(), "{place}");
+            Some(bytes)
+        }));
+        for name in [path(folder), copy(folder)] {
+            for bytes in &broken {
+                match bytes {
+                    Some(bytes) => fs::write(&name, bytes).unwrap(),
+                    None => fs::remove_file(&name).unwrap(),
+                }
+                assert_eq!(Manifest::read(folder).unwrap(), Some(manifest.clone()));
+                let flaws = Manifest::check(folder);
+                assert_eq!(flaws.iter().map(|(name, _)| name).collect::<Vec<_>>(), [&name]);
+                manifest.mend(folder).unwrap();
+                assert!(Manifest::check(folder).is_empty());
+            }
         }
-        for length in [0, 1, 19, 100] {
-            fs::write(&name, &sound[..length]).unwrap();
-            assert!(matches!(Manifest::read(folder.path()), Err(Error::Damaged { .. })), "{length}");
+        for name in [path(folder), copy(folder)] {
+            fs::write(&name, &sound[..9]).unwrap();
         }
+        assert!(matches!(Manifest::read(folder), Err(Error::Damaged { file, .. }) if file == path(folder)));
+        assert_eq!(Manifest::check(folder).len(), 2);
+    }
+
+    #[test]
+    fn a_crash_between_the_two_files_leaves_what_was_before() {
+        let folder = tempfile::tempdir().unwrap();
+        let before = of(Marks::new());
+        before.write(folder.path()).unwrap();
+        let sound = fs::read(path(folder.path())).unwrap();
+        let after = Manifest { next_run: 901, ..before.clone() };
+        after.write(folder.path()).unwrap();
+        fs::write(path(folder.path()), sound).unwrap();
+        let found = Manifest::read(folder.path()).unwrap().unwrap();
+        assert_eq!(found, before);
+        found.mend(folder.path()).unwrap();
+        assert_eq!(read_file(&copy(folder.path())).unwrap(), Some(before));
     }
 
     #[test]
@@ -188,6 +232,8 @@ mod tests {
         let name = path(folder.path());
         let mut bytes = fs::read(&name).unwrap();
         bytes[8] = 2;
+        let crc = checksum(&bytes, &bytes[HEADER_BYTES..]).to_le_bytes();
+        bytes[HEADER_BYTES - 4..HEADER_BYTES].copy_from_slice(&crc);
         fs::write(&name, &bytes).unwrap();
         assert!(matches!(Manifest::read(folder.path()), Err(Error::Newer { found: 2, .. })));
     }

@@ -3,80 +3,139 @@
 //! Three columns one after the other, so that who asks for the machines alone reads no times:
 //!
 //! ```text
-//! shape u8   bits 0–1: the unit of times (UNITS), bit 2: ordinals are a bitmap
+//! shape u8   bits 0–1: the unit of times (UNITS), bit 2: ordinals are a bitmap, bit 3: there are kinds
 //! count      of pairs
 //! base       the earliest first time, in ticks since 1990
 //! ordinals   ascending: the distances; or the first, the length and a bitmap, if that is shorter
-//! tags       a byte a pair: bits 0–2 and 3–5: bytes of the two times, bits 6–7: which spans (KINDS)
-//! times      first as distance from the base, last as distance from first, in units
+//! widths u8  of first times in bits, then of the other numbers
+//! pairs      in bits, low bits first: the kind in two bits, unless all are SAME; then what it says
 //! ```
 //!
-//! Numbers without a width are LEB128.
+//! Numbers without a width are LEB128. A span is its first time as distance from the base, then its
+//! length; that one, and what else is most often zero, is a bit 0, or a bit 1 and the number.
 
 use pintle_model::Time;
 
-use super::bytes::{put, put_short, take, take_short};
+use super::bits::{BitReader, BitWriter, width_of};
+use super::bytes::{put, take};
 use crate::Span;
 use crate::pair::Pair;
 
 /// Ticks: 100 ns, a microsecond, a millisecond, a second. Sensors rarely tell more than milliseconds.
 const UNITS: [u64; 4] = [1, 10, 10_000, 10_000_000];
 const BITMAP: u8 = 4;
+const KINDS: u8 = 8;
 
 /// Both spans are the same, as they are for most pairs.
-const SAME: u8 = 0;
+const SAME: u64 = 0;
 /// Never the object of an event.
-const ANY_ONLY: u8 = 1;
-/// Two spans; the second follows with a tag of its own, within the first.
-const BOTH: u8 = 2;
-/// A byte follows: bit 0, was the object; bit 1, the span in any role is there.
-const ODD: u8 = 3;
+const ANY_ONLY: u64 = 1;
+/// Two spans: after the first, how much later the second begins, and its length.
+const BOTH: u64 = 2;
+/// Two bits follow: was the object; the span in any role is there, and follows.
+const ODD: u64 = 3;
 
 /// Writes postings; `pairs` ascend by ordinal.
 pub(crate) fn encode(pairs: &[(u32, Pair)], out: &mut Vec<u8>) {
     let base = pairs.iter().filter_map(|(_, pair)| pair.any_role).map(since_1990).min().unwrap_or(0);
     let unit = coarsest_unit(pairs, base);
     let ordinals = Ordinals::of(pairs);
-    out.push(u8::try_from(unit).unwrap_or(0) | if ordinals.bitmap.is_some() { BITMAP } else { 0 });
+    let has_kinds = pairs.iter().any(|(_, pair)| kind(pair) != SAME);
+    let flag = |set: bool, flag: u8| if set { flag } else { 0 };
+    out.push(
+        u8::try_from(unit).unwrap_or(0) | flag(ordinals.bitmap.is_some(), BITMAP) | flag(has_kinds, KINDS),
+    );
     put(out, pairs.len() as u64);
     put(out, base);
     ordinals.write(out);
-    let unit = UNITS.get(unit).copied().unwrap_or(1);
-    let mut times = Vec::with_capacity(pairs.len() * 8);
+    let scale = Scale::of(pairs, base, UNITS.get(unit).copied().unwrap_or(1));
+    out.extend([scale.first_width, scale.width].map(|width| u8::try_from(width).unwrap_or(u8::MAX)));
+    let mut bits = BitWriter::new(out);
     for (_, pair) in pairs {
-        let tag = put_pair(&mut times, pair, base, unit);
-        out.push(tag);
+        if has_kinds {
+            bits.put(kind(pair), 2);
+        }
+        scale.put(&mut bits, pair);
     }
-    out.append(&mut times);
+    bits.finish();
 }
 
-fn put_pair(times: &mut Vec<u8>, pair: &Pair, base: u64, unit: u64) -> u8 {
+fn kind(pair: &Pair) -> u64 {
     match (pair.any_role, pair.as_target, pair.target) {
-        (Some(any), Some(target), true) if any == target => SAME << 6 | put_span(times, any, base, unit),
-        (Some(any), None, false) => ANY_ONLY << 6 | put_span(times, any, base, unit),
-        (Some(any), Some(target), true) => {
-            let tag = BOTH << 6 | put_span(times, any, base, unit);
-            let place = times.len();
-            times.push(0);
-            let within = put_span(times, target, since_1990(any), unit);
-            if let Some(second) = times.get_mut(place) {
-                *second = within;
-            }
-            tag
-        }
-        (any, _, target) => {
-            let place = times.len();
-            times.push(u8::from(target) | u8::from(any.is_some()) << 1);
-            debug_assert!(place < times.len());
-            ODD << 6 | any.map_or(0, |any| put_span(times, any, base, unit))
-        }
+        (Some(any), Some(target), true) if any == target => SAME,
+        (Some(_), None, false) => ANY_ONLY,
+        (Some(_), Some(_), true) => BOTH,
+        _ => ODD,
     }
 }
 
-fn put_span(times: &mut Vec<u8>, span: Span, base: u64, unit: u64) -> u8 {
-    let first = put_short(times, since_1990(span).saturating_sub(base) / unit);
-    let last = put_short(times, length(span) / unit);
-    first | last << 3
+/// How the times of a list are written.
+#[derive(Clone, Copy, Debug)]
+struct Scale {
+    base: u64,
+    unit: u64,
+    /// Bits of first times, and of everything else.
+    first_width: u32,
+    width: u32,
+}
+
+impl Scale {
+    fn of(pairs: &[(u32, Pair)], base: u64, unit: u64) -> Scale {
+        let (mut first, mut other) = (0, 0);
+        for (_, pair) in pairs {
+            let Some(any) = pair.any_role else { continue };
+            first = first.max(since_1990(any).saturating_sub(base));
+            other = other.max(length(any));
+            if let Some(target) = pair.as_target {
+                other = other.max(later(target, any)).max(length(target));
+            }
+        }
+        Scale { base, unit, first_width: width_of(first / unit), width: width_of(other / unit) }
+    }
+
+    fn put(&self, bits: &mut BitWriter<'_>, pair: &Pair) {
+        if kind(pair) == ODD {
+            bits.put(u64::from(pair.target), 1);
+            bits.put(u64::from(pair.any_role.is_some()), 1);
+        }
+        let Some(any) = pair.any_role else { return };
+        bits.put(since_1990(any).saturating_sub(self.base) / self.unit, self.first_width);
+        bits.put_unless_zero(length(any) / self.unit, self.width);
+        if let (BOTH, Some(target)) = (kind(pair), pair.as_target) {
+            bits.put_unless_zero(later(target, any) / self.unit, self.width);
+            bits.put_unless_zero(length(target) / self.unit, self.width);
+        }
+    }
+
+    fn take(&self, bits: &mut BitReader<'_>, kind: u64) -> Option<Pair> {
+        if kind == ODD {
+            let (target, is_timed) = (bits.take(1)? == 1, bits.take(1)? == 1);
+            let any_role = if is_timed { Some(self.take_span(bits)?) } else { None };
+            return Some(Pair { target, as_target: None, any_role });
+        }
+        let any = self.take_span(bits)?;
+        let as_target = match kind {
+            SAME => Some(any),
+            BOTH => {
+                let later = bits.take_unless_zero(self.width)?;
+                let since = since_1990(any).checked_add(later.checked_mul(self.unit)?)?;
+                Some(self.span(since, bits.take_unless_zero(self.width)?)?)
+            }
+            _ => None,
+        };
+        Some(Pair { target: as_target.is_some(), as_target, any_role: Some(any) })
+    }
+
+    fn take_span(&self, bits: &mut BitReader<'_>) -> Option<Span> {
+        let since = self.base.checked_add(bits.take(self.first_width)?.checked_mul(self.unit)?)?;
+        self.span(since, bits.take_unless_zero(self.width)?)
+    }
+
+    fn span(&self, since: u64, units: u64) -> Option<Span> {
+        let first = Time::EARLIEST_PLAUSIBLE.ticks().checked_add_unsigned(since)?;
+        let last = first.checked_add_unsigned(units.checked_mul(self.unit)?)?;
+        Some(Span { first: Time::from_ticks(first), last: Time::from_ticks(last) })
+    }
 }
 
 fn since_1990(span: Span) -> u64 {
@@ -85,6 +144,11 @@ fn since_1990(span: Span) -> u64 {
 
 fn length(span: Span) -> u64 {
     span.last.ticks().abs_diff(span.first.ticks())
+}
+
+/// How much later a span begins than the one that it is within.
+fn later(span: Span, within: Span) -> u64 {
+    since_1990(span).saturating_sub(since_1990(within))
 }
 
 /// The place in [`UNITS`] of the coarsest unit that loses nothing.
@@ -153,10 +217,9 @@ fn place(number: u32) -> usize {
 pub(crate) struct Postings<'b> {
     /// The machines, ascending.
     pub(crate) ordinals: Vec<u32>,
-    base: u64,
-    unit: u64,
-    tags: &'b [u8],
-    times: &'b [u8],
+    scale: Scale,
+    has_kinds: bool,
+    pairs: &'b [u8],
 }
 
 impl<'b> Postings<'b> {
@@ -164,24 +227,31 @@ impl<'b> Postings<'b> {
     pub(crate) fn read(mut bytes: &'b [u8]) -> Option<Postings<'b>> {
         let (shape, rest) = bytes.split_first()?;
         bytes = rest;
-        let count = usize::try_from(take(&mut bytes)?).ok().filter(|count| *count <= bytes.len())?;
+        let count = usize::try_from(take(&mut bytes)?).ok()?;
         let base = take(&mut bytes)?;
         let ordinals = if shape & BITMAP != 0 { bits(&mut bytes)? } else { distances(&mut bytes, count)? };
-        let (tags, times) = bytes.split_at_checked(count).filter(|_| ordinals.len() == count)?;
-        Some(Postings { ordinals, base, unit: UNITS.get(usize::from(shape & 3)).copied()?, tags, times })
+        let ([first_width, width], pairs) = bytes.split_first_chunk().filter(|_| ordinals.len() == count)?;
+        let unit = UNITS.get(usize::from(shape & 3)).copied()?;
+        let scale = Scale { base, unit, first_width: u32::from(*first_width), width: u32::from(*width) };
+        Some(Postings { ordinals, scale, has_kinds: shape & KINDS != 0, pairs })
     }
 
     /// Reads the times too.
     pub(crate) fn pairs(self) -> Option<Vec<(u32, Pair)>> {
-        let mut times = self.times;
-        let tags = self.ordinals.into_iter().zip(self.tags);
-        let read =
-            |(ordinal, tag): (u32, &u8)| Some((ordinal, take_pair(&mut times, *tag, self.base, self.unit)?));
-        tags.map(read).collect()
+        let mut bits = BitReader::new(self.pairs);
+        let read = |ordinal: u32| {
+            let kind = if self.has_kinds { bits.take(2)? } else { SAME };
+            Some((ordinal, self.scale.take(&mut bits, kind)?))
+        };
+        self.ordinals.into_iter().map(read).collect()
     }
 }
 
 fn distances(bytes: &mut &[u8], count: usize) -> Option<Vec<u32>> {
+    // Each takes a byte or more.
+    if count > bytes.len() {
+        return None;
+    }
     let mut previous = 0u32;
     let next = |_| {
         previous = previous.checked_add(u32::try_from(take(bytes)?).ok()?)?;
@@ -202,37 +272,6 @@ fn bits(bytes: &mut &[u8]) -> Option<Vec<u32>> {
         }
     }
     Some(ordinals)
-}
-
-fn take_pair(times: &mut &[u8], tag: u8, base: u64, unit: u64) -> Option<Pair> {
-    match tag >> 6 {
-        ODD => {
-            let (what, rest) = times.split_first()?;
-            *times = rest;
-            let any_role = if what & 2 != 0 { Some(take_span(times, tag, base, unit)?) } else { None };
-            Some(Pair { target: what & 1 != 0, as_target: None, any_role })
-        }
-        kind => {
-            let any = take_span(times, tag, base, unit)?;
-            let as_target = match kind {
-                SAME => Some(any),
-                BOTH => {
-                    let (within, rest) = times.split_first()?;
-                    *times = rest;
-                    Some(take_span(times, *within, since_1990(any), unit)?)
-                }
-                _ => None,
-            };
-            Some(Pair { target: as_target.is_some(), as_target, any_role: Some(any) })
-        }
-    }
-}
-
-fn take_span(times: &mut &[u8], tag: u8, base: u64, unit: u64) -> Option<Span> {
-    let since = base.checked_add(take_short(times, tag & 7)?.checked_mul(unit)?)?;
-    let first = Time::EARLIEST_PLAUSIBLE.ticks().checked_add_unsigned(since)?;
-    let last = first.checked_add_unsigned(take_short(times, tag >> 3 & 7)?.checked_mul(unit)?)?;
-    Some(Span { first: Time::from_ticks(first), last: Time::from_ticks(last) })
 }
 
 #[cfg(test)]
@@ -293,8 +332,8 @@ mod tests {
         let pair = Pair::seen(true, Some(at(0)));
         let dense: Vec<(u32, Pair)> = (1_000..9_000).filter(|n| n % 7 != 0).map(|n| (n, pair)).collect();
         let sparse: Vec<(u32, Pair)> = (0..500).map(|n| (n * 1_000, pair)).collect();
-        assert!(read_back(&dense) < dense.len() * 3 / 2);
-        assert!(read_back(&sparse) < sparse.len() * 4);
+        assert!(read_back(&dense) < dense.len() / 2);
+        assert!(read_back(&sparse) < sparse.len() * 3);
     }
 
     #[test]
