@@ -3,6 +3,7 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::mpsc::sync_channel;
 use std::thread::JoinHandle;
 
 use pintle_model::TenantId;
@@ -56,34 +57,14 @@ impl Known {
         self.base.apply(batch, Observed::of(batch), after, &self.directories)
     }
 
-    /// Applies the archive from where the base has come to, folding as it goes. `damaged` decides
-    /// whether damage is passed over. Returns where a torn end was put.
-    pub(crate) fn catch_up(
-        &self,
-        archived: &Path,
-        until: Until,
-        so_far: &mut Replayed,
-        progress: &mut dyn FnMut(Replayed),
-        damaged: &mut dyn FnMut(Error) -> Result<(), Error>,
-    ) -> Result<Option<PathBuf>, Error> {
-        let from = self.base.applied();
-        let mut each = |batch: ArchivedBatch, after, bytes| {
-            self.apply(&batch, after)?;
-            self.base.make_room_here(&self.directories)?;
-            so_far.batches += 1;
-            so_far.records += batch.records.len() as u64;
-            so_far.bytes += bytes;
-            progress(*so_far);
-            Ok(())
-        };
-        archive::replay(archived, from, until, &mut each, damaged)
-    }
-
     /// Writes what is only in memory to the base.
     pub(crate) fn fold(&self) -> Result<(), Error> {
         self.base.fold_all(&self.directories)
     }
 }
+
+/// Batches that are read and wait to be applied while the archive is.
+const READ_AHEAD: usize = 2;
 
 /// The threads that fold and merge. Dropping it ends them.
 pub(crate) struct Upkeep {
@@ -102,6 +83,50 @@ impl Upkeep {
         }
         Ok(upkeep)
     }
+
+    /// Applies the archive from where the base has come to, on a thread of its own while the next
+    /// batches are read. `damaged` decides whether damage is passed over. Calls `progress` after every
+    /// batch. Returns where a torn end was put.
+    pub(crate) fn catch_up(
+        &self,
+        archived: &Path,
+        until: Until,
+        so_far: &mut Replayed,
+        progress: &mut dyn FnMut(Replayed),
+        damaged: &mut dyn FnMut(Error) -> Result<(), Error>,
+    ) -> Result<Option<PathBuf>, Error> {
+        let known = &*self.known;
+        let from = known.base.applied();
+        std::thread::scope(|scope| {
+            let (read, waiting) = sync_channel::<(ArchivedBatch, Observed, Position)>(READ_AHEAD);
+            let applying = scope.spawn(move || {
+                for (batch, observed, after) in waiting {
+                    known.base.apply(&batch, observed, after, &known.directories)?;
+                    known.base.make_room();
+                    known.base.admit()?;
+                }
+                Ok(())
+            });
+            let mut each = |batch: ArchivedBatch, after, bytes| {
+                let observed = Observed::of(&batch);
+                so_far.batches += 1;
+                so_far.records += batch.records.len() as u64;
+                so_far.bytes += bytes;
+                // It has failed, and says why when it is joined.
+                read.send((batch, observed, after)).map_err(|_| stopped())?;
+                progress(*so_far);
+                Ok(())
+            };
+            let replayed = archive::replay(archived, from, until, &mut each, damaged);
+            drop(read);
+            applying.join().map_err(|_| stopped())??;
+            replayed
+        })
+    }
+}
+
+fn stopped() -> Error {
+    Error::Engine("applying the archive stopped".to_owned())
 }
 
 impl Drop for Upkeep {

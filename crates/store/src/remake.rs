@@ -15,13 +15,14 @@ use std::fs::{self, OpenOptions};
 use std::io::Write;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use pintle_model::Time;
 use serde::{Deserialize, Serialize};
 
 use crate::archive::{self, Position, Until};
 use crate::folders::sync_folder;
-use crate::known::Known;
+use crate::known::{Known, Upkeep};
 use crate::purge::{self, Purge};
 use crate::store::{Store, hold};
 use crate::{Error, Folder, Memory, Replayed};
@@ -91,7 +92,7 @@ impl Store {
         let journal = |stage| Journal { purges: purges.to_vec(), stage };
         write(folder, &journal(Stage::Begun))?;
         let made = self.make(purges, progress);
-        let (remade, known) = match made {
+        let (remade, known, upkeep) = match made {
             Ok(made) => made,
             Err(error) => {
                 // As it was: nothing of it may be done again by itself.
@@ -100,13 +101,14 @@ impl Store {
             }
         };
         self.replace_known(|committed| {
-            known.catch_up(
+            upkeep.catch_up(
                 &folder.archive(),
                 Until::Position(committed),
                 &mut Replayed::default(),
                 &mut |_| {},
                 &mut Err,
             )?;
+            drop(upkeep);
             known.base.skip_to(committed);
             known.fold()?;
             drop(known);
@@ -121,7 +123,11 @@ impl Store {
     }
 
     /// Makes archive and base beside those in use, but for the last of what comes in meanwhile.
-    fn make(&self, purges: &[Purge], progress: &mut dyn FnMut(Replayed)) -> Result<(Remade, Known), Error> {
+    fn make(
+        &self,
+        purges: &[Purge],
+        progress: &mut dyn FnMut(Replayed),
+    ) -> Result<(Remade, Arc<Known>, Upkeep), Error> {
         let folder = self.owned_folder();
         let archived = folder.archive();
         let end = self.end_segment()?;
@@ -147,18 +153,19 @@ impl Store {
         let marks = self.known().base.marks();
         // Nothing of it is read again after a crash, so only memory bounds what is folded at once.
         let memory = Memory { records: u64::MAX, bytes: self.memory().bytes.max(Memory::default().bytes) };
-        let known = Known::open(&folder.start_rebuild()?, memory, Some(marks))?;
+        let known = Arc::new(Known::open(&folder.start_rebuild()?, memory, Some(marks))?);
+        let upkeep = Upkeep::start(&known)?;
         let before = archive::size_from(&source, Position::START)?;
         let (bytes, bytes_total) = if purges.is_empty() { (0, before) } else { (before, before * 2) };
         let mut so_far = Replayed { bytes, bytes_total, ..Replayed::default() };
-        known.catch_up(&source, Until::Position(end), &mut so_far, progress, &mut Err)?;
+        upkeep.catch_up(&source, Until::Position(end), &mut so_far, progress, &mut Err)?;
         known.base.skip_to(end);
         // What comes in while this catches up is less each time.
         for _ in 0..3 {
-            known.catch_up(&archived, Until::Position(self.committed()), &mut so_far, progress, &mut Err)?;
+            upkeep.catch_up(&archived, Until::Position(self.committed()), &mut so_far, progress, &mut Err)?;
         }
         remade.kept = so_far.records;
-        Ok((remade, known))
+        Ok((remade, known, upkeep))
     }
 }
 

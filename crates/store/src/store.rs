@@ -10,9 +10,7 @@ use pintle_model::{Record, TenantId, Time, shapes};
 use crate::archive::{self, Archive, ArchivedBatch, BatchId, Encoded, Frame, Position, Until};
 use crate::base::Base;
 use crate::known::{Known, Upkeep};
-use crate::{
-    ArchiveCaps, Batch, Error, Folder, Memory, Options, Receipt, Retention, backup, folders, remake,
-};
+use crate::{Batch, Error, Folder, Memory, Options, Receipt, Retention, backup, folders, remake};
 
 /// How far applying the archive again has come, at opening or in a rebuild.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -109,7 +107,8 @@ impl Store {
     ) -> Result<Store, Error> {
         let unfinished = remake::recover(&folder)?;
         backup::remove_staging(&folder)?;
-        let known = Known::open(&folder.base(), options.memory, None)?;
+        let known = Arc::new(Known::open(&folder.base(), options.memory, None)?);
+        let upkeep = Upkeep::start(&known)?;
         let archived = folder.archive();
         folders::make_private(&archived)?;
         // What is synced in the archive is only as durable as the archive's own name.
@@ -130,7 +129,7 @@ impl Store {
             // Machines that are not known would be taken for new ones.
             known.admit()?;
         }
-        let set_aside = known.catch_up(&archived, until, &mut caught_up, progress, &mut pass_over)?;
+        let set_aside = upkeep.catch_up(&archived, until, &mut caught_up, progress, &mut pass_over)?;
         let mut archive = Archive::open(&archived, options.archive)?;
         if archive.end() < whole {
             let file = archive::path(&archived, archive.end().segment);
@@ -140,18 +139,13 @@ impl Store {
         }
         // It was synced before it was read.
         archive.begin()?;
-        if caught_up.batches > 0 && options.archive != ArchiveCaps::default() {
-            // Before the caps may drop what was applied just now.
-            known.fold()?;
-        }
         archive.enforce_caps(known.base.folded(), (options.clock)())?;
         let committed = Committed { next_ticket: 0, outcomes: HashMap::new(), after: archive.end() };
         let queue = Queue { archive, waiting: Vec::new(), ids: HashMap::new(), next_ticket: 0, failed: None };
-        let known = Arc::new(known);
         let store = Store {
             folder,
             options,
-            upkeep: Mutex::new(Some(Upkeep::start(&known)?)),
+            upkeep: Mutex::new(Some(upkeep)),
             known: RwLock::new(known),
             queue: Mutex::new(queue),
             commit: Mutex::new(committed),
@@ -179,11 +173,13 @@ impl Store {
         if let Some(lacking) = archive::incomplete(&archived, applied)? {
             return Err(Error::ArchiveIncomplete(lacking));
         }
-        let known = Known::open(&folder.start_rebuild()?, options.memory, marks)?;
+        let known = Arc::new(Known::open(&folder.start_rebuild()?, options.memory, marks)?);
+        let upkeep = Upkeep::start(&known)?;
         let mut rebuilt =
             Replayed { bytes_total: archive::size_from(&archived, Position::START)?, ..Replayed::default() };
         let whole = applied.max(archive::durable(&archived));
-        known.catch_up(&archived, Until::End { whole }, &mut rebuilt, progress, &mut Err)?;
+        upkeep.catch_up(&archived, Until::End { whole }, &mut rebuilt, progress, &mut Err)?;
+        drop(upkeep);
         known.fold()?;
         drop(known);
         folder.finish_rebuild()?;

@@ -90,16 +90,6 @@ impl Base {
         }
     }
 
-    /// Makes room without a thread that folds: folds a full delta here, and merges what is due.
-    pub(crate) fn make_room_here(&self, directories: &Directories) -> Result<(), Error> {
-        if self.is_full() {
-            self.fold_all(directories)?;
-            // One that fails is tried again, and told, by the thread that merges.
-            while matches!(self.merge_due(), Ok(true)) {}
-        }
-        Ok(())
-    }
-
     /// Folds everything that is in memory, and notes how much of the archive that was.
     pub(crate) fn fold_all(&self, directories: &Directories) -> Result<(), Error> {
         self.fold(directories)?;
