@@ -75,7 +75,6 @@ fn main() -> Result<(), Failure> {
     let instance = instance(folder.path())?;
     let tenant = instance.control.tenant("default").ok_or("no tenant")?.id;
     let (files, half) = fill(&instance, tenant, machines, events, &counts)?;
-    let token = token(&instance, tenant)?;
 
     let runtime = Runtime::new()?;
     let stop = CancellationToken::new();
@@ -96,6 +95,8 @@ fn main() -> Result<(), Failure> {
     );
     println!("| ---: | ---: | --- | ---: | ---: | ---: | ---: |");
     for Known { file, machines } in files {
+        // An application for each: the largest limit there is lasts a million calls.
+        let token = token(&instance, tenant, format!("bench {machines}"))?;
         let path = ROUTE.replace("{id}", &file.to_string());
         let body = runtime.block_on(answer(&whole, &path, &token))?;
         let seen_by_half = runtime.block_on(answer(&halved, &path, &token))?.len();
@@ -205,10 +206,10 @@ fn half(tenant: TenantId, company: &[Value]) -> Scope {
 }
 
 /// A token of a new application. Its calls are counted against limits that are never reached.
-fn token(instance: &Instance, tenant: TenantId) -> Result<String, Failure> {
+fn token(instance: &Instance, tenant: TenantId, name: String) -> Result<String, Failure> {
     let new = NewApplication {
         tenant,
-        name: "bench".to_owned(),
+        name,
         permissions: Permissions::named(["Machine.Read.All"]),
         id: None,
         secret: None,

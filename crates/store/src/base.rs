@@ -469,6 +469,11 @@ impl Found {
         self.file().map_or(Ok(Vec::new()), |file| file.pairs(of))
     }
 
+    /// Appends the machines on which it was seen, in no order, some perhaps twice.
+    pub(crate) fn machines(&self, of: TenantId, out: &mut Vec<u32>) -> Result<(), Error> {
+        self.file().map_or(Ok(()), |file| file.machines(of, out))
+    }
+
     /// What is said of it.
     pub(crate) fn entity(&self, of: TenantId) -> Result<Entity, Error> {
         self.file().map_or_else(|| Ok(Entity::default()), |file| file.entity(of))

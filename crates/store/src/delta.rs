@@ -174,6 +174,16 @@ impl TenantDelta {
         pairs
     }
 
+    /// The machines on which the file was seen, by ordinal, in no order.
+    pub(crate) fn machines_of(&self, file: u32) -> impl Iterator<Item = u32> {
+        let mut next = self.files.get(at(file)).map_or(NONE, |file| file.last_pair);
+        std::iter::from_fn(move || {
+            let held = self.pairs.get(at(next))?;
+            next = held.before;
+            Some(held.machine)
+        })
+    }
+
     /// The entries of a table, as a run has them: ascending by key. `machine` gives a machine's
     /// id and value by its ordinal.
     pub(crate) fn entries(

@@ -255,7 +255,7 @@ impl Directory {
         listed.skip(page.skip).take(page.top).collect()
     }
 
-    /// Those of some machines that the caller may see, in the order of their ids.
+    /// Those of some machines that the caller may see, each once, in the order of their ids.
     pub(crate) fn some(
         &self,
         scope: &Scope,
@@ -274,6 +274,7 @@ impl Directory {
         if few {
             let mut ranks: Vec<u32> = ranks.collect();
             ranks.sort_unstable();
+            ranks.dedup();
             return ranks.into_iter().filter_map(ordinal).skip(page.skip).take(page.top).collect();
         }
         let mut bits = vec![0u64; order.ordinals.len().div_ceil(64)];

@@ -48,6 +48,13 @@ impl Resolved {
         Ok(pair::merge(lists))
     }
 
+    /// The machines on which it was seen, by ordinal, in no order, some perhaps twice.
+    pub(crate) fn machines(&self) -> Result<Vec<u32>, Error> {
+        let mut machines = Vec::new();
+        self.sets().try_for_each(|set| set.machines(self.of, &mut machines))?;
+        Ok(machines)
+    }
+
     /// What sensors say of its content.
     pub(crate) fn entity(&self) -> Result<Entity, Error> {
         let mut entity = Entity::default();

@@ -56,6 +56,20 @@ impl Store {
         Ok(Some(Seen { resolved, pairs }))
     }
 
+    /// What a hash stands for and the machines where it was seen, by ordinal, in no order. Times are
+    /// read only where they decide.
+    fn seen_on(&self, scope: &Scope, hash: &FileHash) -> Result<Option<(Resolved, Vec<u32>)>, Error> {
+        if !self.cutoffs(scope).keeps_all_pairs() {
+            let seen = self.seen(scope, hash)?;
+            return Ok(seen.map(|Seen { resolved, pairs }| (resolved, ordinals_of(&pairs).collect())));
+        }
+        let Some(resolved) = lookup::resolve(self.known().base.files(scope.tenant()), hash)? else {
+            return Ok(None);
+        };
+        let machines = resolved.machines()?;
+        Ok(Some((resolved, machines)))
+    }
+
     /// The machines with a record of this file, as `{…},{…}`, ascending by id. `None`: unknown
     /// hash. A file seen only on machines that the caller may not see is known all the same.
     pub fn file_machines(
@@ -79,9 +93,9 @@ impl Store {
         hash: &FileHash,
         page: Page,
     ) -> Result<Option<(MachineList, FileMachines)>, Error> {
-        let Some(Seen { resolved, pairs }) = self.seen(scope, hash)? else { return Ok(None) };
+        let Some((resolved, machines)) = self.seen_on(scope, hash)? else { return Ok(None) };
         let directory = self.directory(scope)?;
-        let ordinals = read_lock(&directory).some(scope, ordinals_of(&pairs), page);
+        let ordinals = read_lock(&directory).some(scope, machines.into_iter(), page);
         let found = FileMachines {
             written: ordinals.len(),
             ask_instead: resolved.ask_instead,

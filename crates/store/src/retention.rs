@@ -53,6 +53,11 @@ impl Cutoffs {
         self.machines.is_none_or(|oldest| machine.span.is_none_or(|span| span.last >= oldest))
     }
 
+    /// Whether no sighting expires.
+    pub(crate) fn keeps_all_pairs(&self) -> bool {
+        self.sightings.is_none()
+    }
+
     /// A file on a machine counts by the newest event there; without one, always.
     pub(crate) fn keeps_pair(&self, pair: &Pair) -> bool {
         self.sightings.is_none_or(|oldest| pair.any_role.is_none_or(|span| span.last >= oldest))

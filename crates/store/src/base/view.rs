@@ -65,6 +65,23 @@ impl FoundFile {
         Ok(pair::merge(lists))
     }
 
+    /// Appends the machines on which it was seen, in no order, some perhaps twice. Reads no times.
+    pub(crate) fn machines(&self, of: TenantId, out: &mut Vec<u32>) -> Result<(), Error> {
+        for part in &self.parts {
+            match part {
+                Part::Stored(block, place) => {
+                    let value = block.get(place.clone()).unwrap_or_default();
+                    out.append(&mut value::split_file(value)?.1.ordinals);
+                }
+                Part::Held(delta, number) => {
+                    let delta = read_delta(delta);
+                    out.extend(delta.tenant(of).into_iter().flat_map(|tenant| tenant.machines_of(*number)));
+                }
+            }
+        }
+        Ok(())
+    }
+
     /// What is said of it.
     pub(crate) fn entity(&self, of: TenantId) -> Result<Entity, Error> {
         let mut entity = Entity::default();

@@ -124,6 +124,8 @@ fn what_is_listed_is_what_the_scope_sees_in_the_order_of_ids_however_many_there_
             let expected: Vec<u32> =
                 expected.into_iter().map(|(_, ordinal)| ordinal).skip(page.skip).take(page.top).collect();
             assert_eq!(directory.some(scope, asked.iter().copied(), page), expected, "{machines}, {step}");
+            let twice: Vec<u32> = asked.iter().rev().chain(&asked).copied().collect();
+            assert_eq!(directory.some(scope, twice.into_iter(), page), expected, "{machines}, {step}");
             if step == 1 {
                 let window = Window { now: at(0), length: Some(Duration::from_secs(60)) };
                 assert_eq!(directory.all(scope, window, page), expected);
