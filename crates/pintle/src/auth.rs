@@ -3,6 +3,7 @@
 
 pub mod control;
 pub mod issuer;
+pub mod keys;
 pub mod permission;
 pub mod secret;
 pub mod token;

@@ -11,6 +11,7 @@ pub mod dev;
 mod failure;
 pub mod generate;
 pub mod ingest;
+pub mod key;
 mod listing;
 mod long;
 pub mod machines;
@@ -108,6 +109,7 @@ enum Command {
     Purge(purge::Args),
     Retention(retention::Args),
     Client(client::Args),
+    Key(key::Args),
     Check(check::Args),
     Backup(backup::Args),
     Verify(verify::Args),
@@ -133,6 +135,7 @@ pub fn main() -> ExitCode {
         Command::Purge(args) => run(purge::run(args)),
         Command::Retention(args) => run(retention::run(args)),
         Command::Client(args) => run(client::run(args)),
+        Command::Key(args) => run(key::run(args)),
         Command::Check(args) => run(check::run(args)),
         Command::Backup(args) => run(backup::run(args)),
         Command::Verify(args) => run(verify::run(args)),

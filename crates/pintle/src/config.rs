@@ -21,6 +21,8 @@ use std::time::Duration;
 use pintle_model::TenantId;
 use pintle_store::{ArchiveCaps, Memory, Retention};
 
+use crate::auth::keys::Schedule;
+
 pub use load::{Loaded, Origin, Problem, Sources};
 pub use value::{AccessLog, Audience, Level, LogFormat, Network, Profile, PublicUrl, Size};
 
@@ -137,6 +139,10 @@ pub struct Quota {
 pub struct Issuer {
     /// How long a token is good.
     pub token_lifetime: Duration,
+    /// How long a key signs tokens.
+    pub rotate_keys_every: Duration,
+    /// How long before it signs a key is among the public keys.
+    pub publish_keys_before: Duration,
     /// Audiences accepted beside those of the API and the public URL.
     pub accepted_audiences: Vec<Audience>,
 }
@@ -234,7 +240,13 @@ impl Default for Quota {
 
 impl Default for Issuer {
     fn default() -> Issuer {
-        Issuer { token_lifetime: Duration::from_secs(3600), accepted_audiences: Vec::new() }
+        const DAY: Duration = Duration::from_secs(24 * 3600);
+        Issuer {
+            token_lifetime: Duration::from_secs(3600),
+            rotate_keys_every: DAY * 90,
+            publish_keys_before: DAY,
+            accepted_audiences: Vec::new(),
+        }
     }
 }
 
@@ -256,6 +268,13 @@ impl Archive {
     /// The same in the store's terms.
     pub fn caps(&self) -> ArchiveCaps {
         ArchiveCaps { max_age: self.max_age, max_bytes: self.max_bytes.map(Size::bytes) }
+    }
+}
+
+impl Issuer {
+    /// When keys are exchanged.
+    pub fn schedule(&self) -> Schedule {
+        Schedule { rotate_every: self.rotate_keys_every, publish_before: self.publish_keys_before }
     }
 }
 

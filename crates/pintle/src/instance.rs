@@ -100,7 +100,7 @@ impl Instance {
             );
         }
         let public_url = config.server.public_url.as_ref().map(|url| url.as_str());
-        let issuer = Issuer::open(folder, public_url, config.issuer.token_lifetime)?;
+        let issuer = Issuer::open(folder, public_url, config.issuer.token_lifetime, clock())?;
         let accepted = config.issuer.accepted_audiences.iter().map(Audience::as_str);
         let tokens = Verifier::new(Audiences::new(accepted.chain(public_url)));
         let (quotas, problem) = Quotas::open(folder);
@@ -161,6 +161,25 @@ impl Instance {
     /// The URL under which clients know the server, without a slash at the end.
     pub fn public_url(&self) -> Option<&str> {
         self.config.server.public_url.as_ref().map(|url| url.as_str())
+    }
+
+    /// Exchanges the keys that sign tokens when it is time. Never returns; drop it to stop.
+    pub async fn keep_keys(self: Arc<Instance>) {
+        let mut every_minute = tokio::time::interval(Duration::from_secs(60));
+        every_minute.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        loop {
+            every_minute.tick().await;
+            let instance = Arc::clone(&self);
+            let kept = tokio::task::spawn_blocking(move || {
+                instance.issuer.keep_keys(instance.config.issuer.schedule(), instance.now())
+            });
+            match kept.await {
+                Ok(Ok(None)) => {}
+                Ok(Ok(Some(done))) => tracing::info!("{done}"),
+                Ok(Err(error)) => tracing::error!(%error, "the keys that sign tokens cannot be exchanged"),
+                Err(error) => tracing::error!(%error, "the keys that sign tokens are not looked after"),
+            }
+        }
     }
 
     /// Writes the quota counts every second while there is something to write, so that a crash

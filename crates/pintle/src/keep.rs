@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use pintle_model::Time;
 use pintle_store::{Checked, Damage, Part};
 
 use crate::auth;
@@ -10,17 +11,16 @@ use crate::auth::control::Control;
 use crate::auth::issuer::Issuer;
 use crate::quota::Quotas;
 
-/// Tenants and applications with what is kept of their secrets, the key that signs tokens, counts of
+/// Tenants and applications with what is kept of their secrets, the keys that sign tokens, counts of
 /// calls, and what was purged when.
-pub(crate) const OTHERS: &[&str] = &[CONTROL, auth::PEPPER, ISSUER_KEY, QUOTAS, "audit.jsonl"];
+pub(crate) const OTHERS: &[&str] = &[CONTROL, auth::PEPPER, auth::keys::FILE, QUOTAS, "audit.jsonl"];
 
 const CONTROL: &str = "control.json";
-const ISSUER_KEY: &str = "issuer-key.pem";
 const QUOTAS: &str = "quota.json";
 
 /// Adds what is wrong with those that are there. Makes none.
 pub(crate) fn check(folder: &Path, checked: &mut Checked) {
-    let names = [CONTROL, auth::PEPPER, ISSUER_KEY, QUOTAS];
+    let names = [CONTROL, auth::PEPPER, auth::keys::FILE, QUOTAS];
     // One that is not there is made when it is needed; one that cannot be read is named below.
     let there = |name: &str| folder.join(name).metadata().ok();
     for about in names.iter().filter_map(|name| there(name)) {
@@ -33,8 +33,8 @@ pub(crate) fn check(folder: &Path, checked: &mut Checked) {
     if there(CONTROL).is_some() {
         note(CONTROL, Control::open(folder).map(drop));
     }
-    if there(ISSUER_KEY).is_some() {
-        note(ISSUER_KEY, Issuer::open(folder, None, Duration::ZERO).map(drop));
+    if there(auth::keys::FILE).is_some() {
+        note(auth::keys::FILE, Issuer::open(folder, None, Duration::ZERO, Time::MIN).map(drop));
     }
     if let (_, Some(problem)) = Quotas::open(folder) {
         let (file, reason) = (folder.join(QUOTAS), problem.to_string());

@@ -1,22 +1,19 @@
-//! The built-in issuer: one RSA key per data folder, made at the first start, and the tokens it
-//! signs. The issuer's URL is configured, never taken from a request.
+//! The built-in issuer and the tokens it signs. Its URL is configured, never taken from a request.
 
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
-use aws_lc_rs::encoding::{AsDer as _, Pkcs8V1Der};
-use aws_lc_rs::rsa::{KeyPair, KeySize};
 use base64::Engine as _;
-use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
-use jsonwebtoken::jwk::{AlgorithmParameters, Jwk, PublicKeyUse, ThumbprintHash};
-use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header};
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use jsonwebtoken::{Algorithm, Header};
 use pintle_model::{TenantId, Time};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use super::control::Application;
+use super::keys::{ChangeError, Key, KeyInfo, Keys, Schedule};
 use super::{Error, random};
-use crate::private_file;
 
 /// The claims of an application token, in the order in which they are written.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -75,43 +72,20 @@ pub struct Issued {
     pub expires: Time,
 }
 
-/// The key, and what tokens say about who signed them.
+/// The keys, and what tokens say about who signed them.
 pub struct Issuer {
     /// What stands before `/{tenant}/` in `iss`; `None`: no tokens are issued or accepted.
     base: Option<String>,
     lifetime: Duration,
-    pub(super) kid: String,
-    signing: EncodingKey,
-    verifying: DecodingKey,
-    jwks: String,
+    keys: Keys,
 }
 
 impl Issuer {
-    /// Reads the folder's `issuer-key.pem` (PKCS#8), or makes it. Tokens live for `lifetime` and
-    /// name `{base}/{tenant}/` as their issuer.
-    pub fn open(folder: &Path, base: Option<&str>, lifetime: Duration) -> Result<Issuer, Error> {
-        let path = folder.join("issuer-key.pem");
-        let pem = match private_file::read(&path).map_err(Error::io("read", &path))? {
-            Some(pem) => pem,
-            None => private_file::create(&path, new_key()?.as_bytes()).map_err(Error::io("write", &path))?,
-        };
-        let damaged = |error: jsonwebtoken::errors::Error| {
-            Error::damaged(&path, format!("{error}; restore it, or remove it to start with a new key"))
-        };
-        let signing = EncodingKey::from_rsa_pem(&pem).map_err(damaged)?;
-        let mut jwk = Jwk::from_encoding_key(&signing, Algorithm::RS256).map_err(damaged)?;
-        let kid = jwk.thumbprint(ThumbprintHash::SHA256).map_err(damaged)?;
-        let verifying = match &jwk.algorithm {
-            AlgorithmParameters::RSA(key) => {
-                DecodingKey::from_rsa_components(&key.n, &key.e).map_err(damaged)?
-            }
-            _ => return Err(Error::damaged(&path, "it should hold an RSA key")),
-        };
-        jwk.common.key_id = Some(kid.clone());
-        jwk.common.public_key_use = Some(PublicKeyUse::Signature);
-        let jwks = serde_json::json!({ "keys": [jwk] }).to_string();
+    /// Reads the folder's keys, or makes the first. Tokens live for `lifetime` and name
+    /// `{base}/{tenant}/` as their issuer.
+    pub fn open(folder: &Path, base: Option<&str>, lifetime: Duration, now: Time) -> Result<Issuer, Error> {
         let base = base.map(|base| base.trim_end_matches('/').to_owned());
-        Ok(Issuer { base, lifetime, kid, signing, verifying, jwks })
+        Ok(Issuer { base, lifetime, keys: Keys::open(folder, now)? })
     }
 
     /// The issuer of a tenant's tokens; `None` if no public URL is configured.
@@ -120,8 +94,34 @@ impl Issuer {
     }
 
     /// The public keys, as a JWK set.
-    pub fn jwks(&self) -> &str {
-        &self.jwks
+    pub fn jwks(&self) -> Arc<str> {
+        self.keys.jwks()
+    }
+
+    /// Every key, in the order in which they were made.
+    pub fn keys(&self) -> Vec<KeyInfo> {
+        self.keys.list()
+    }
+
+    /// Publishes the key that is to sign next, making it if there is none.
+    pub fn publish_key(&self, now: Time) -> Result<KeyInfo, Error> {
+        self.keys.publish(now)
+    }
+
+    /// Lets the published key sign from now on, or a new one. Tokens of the old one stay good.
+    pub fn rotate_key(&self, now: Time) -> Result<KeyInfo, Error> {
+        self.keys.rotate(self.lifetime, now)
+    }
+
+    /// Takes a key back, named by its `kid` or the beginning of it: none of its tokens is good from
+    /// the next request on.
+    pub fn revoke_key(&self, kid: &str, now: Time) -> Result<KeyInfo, ChangeError> {
+        self.keys.revoke(kid, now)
+    }
+
+    /// Exchanges keys as scheduled. Returns what was done, for the log.
+    pub fn keep_keys(&self, schedule: Schedule, now: Time) -> Result<Option<&'static str>, Error> {
+        self.keys.keep(schedule, self.lifetime, now)
     }
 
     /// Signs a token for an application. `None` if no public URL is configured.
@@ -159,23 +159,20 @@ impl Issuer {
 
     /// Signs any claims.
     pub(crate) fn sign(&self, claims: &impl Serialize) -> Result<String, Error> {
-        let header = Header { kid: Some(self.kid.clone()), ..Header::new(Algorithm::RS256) };
-        jsonwebtoken::encode(&header, claims, &self.signing).map_err(|_| Error::Crypto("signing a token"))
+        let failed = Error::Crypto("signing a token");
+        let Some(key) = self.keys.signing() else { return Err(failed) };
+        let Some(signing) = key.signing() else { return Err(failed) };
+        let header = Header { kid: Some(key.kid().to_owned()), ..Header::new(Algorithm::RS256) };
+        jsonwebtoken::encode(&header, claims, signing).map_err(|_| failed)
     }
 
     /// The key that a token naming this `kid` must be signed with.
-    pub(super) fn key(&self, kid: &str) -> Option<&DecodingKey> {
-        (kid == self.kid).then_some(&self.verifying)
+    pub(super) fn key(&self, kid: &str) -> Option<Arc<Key>> {
+        self.keys.trusted(kid)
     }
-}
 
-/// A new key pair as PKCS#8 in PEM.
-fn new_key() -> Result<String, Error> {
-    let failed = |_| Error::Crypto("making an RSA key");
-    let pair = KeyPair::generate(KeySize::Rsa2048).map_err(failed)?;
-    let der: Pkcs8V1Der<'_> = pair.as_der().map_err(failed)?;
-    let text = STANDARD.encode(der.as_ref());
-    let lines: Vec<&str> =
-        (0..text.len()).step_by(64).filter_map(|at| text.get(at..(at + 64).min(text.len()))).collect();
-    Ok(format!("-----BEGIN PRIVATE KEY-----\n{}\n-----END PRIVATE KEY-----\n", lines.join("\n")))
+    /// Whether tokens of the key of this name are good still.
+    pub(super) fn trusts(&self, kid: &str) -> bool {
+        self.keys.trusts(kid)
+    }
 }

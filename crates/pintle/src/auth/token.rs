@@ -88,6 +88,8 @@ pub struct Verified {
     pub tenant: TenantId,
     /// Whose it is.
     pub subject: Subject,
+    /// The key that signed it.
+    kid: String,
     /// From when and until when it counts, leeway included, in seconds since 1970.
     valid: (i64, i64),
 }
@@ -148,36 +150,42 @@ impl Verifier {
         let key: [u8; 32] = Sha256::digest(token.as_bytes()).into();
         if let Some(verified) = self.cache.get(&key) {
             in_time(verified.valid, now)?;
+            if !issuer.trusts(&verified.kid) {
+                return Err(UNKNOWN_KEY);
+            }
             return Ok(verified);
         }
-        let claims = self.signed_claims(token, issuer)?;
+        let (claims, kid) = self.signed_claims(token, issuer)?;
         let valid = (claims.nbf.saturating_sub(LEEWAY), claims.exp.saturating_add(LEEWAY));
         in_time(valid, now)?;
         if !self.audiences.contains(&claims.aud) {
             return Err(Refusal::Audience(claims.aud));
         }
-        let verified = Arc::new(Verified { tenant: claims.tid, subject: subject(&claims)?, valid });
+        let verified = Arc::new(Verified { tenant: claims.tid, subject: subject(&claims)?, kid, valid });
         self.cache.put(key, Arc::clone(&verified));
         Ok(verified)
     }
 
-    /// The claims of a token that this server's key signed in this server's name.
-    fn signed_claims(&self, token: &str, issuer: &Issuer) -> Result<Claims, Refusal> {
+    /// The claims of a token that one of this server's keys signed in this server's name, and which.
+    fn signed_claims(&self, token: &str, issuer: &Issuer) -> Result<(Claims, String), Refusal> {
         let header = decode_header(token).map_err(|_| Refusal::Foreign("it is no JWT"))?;
         if header.crit.is_some() {
             return Err(Refusal::Foreign("it has critical extensions, and none is known here"));
         }
         let kid = header.kid.ok_or(Refusal::Foreign("it names no key"))?;
-        let key = issuer.key(&kid).ok_or(Refusal::Foreign("its key is unknown"))?;
-        let claims: Claims = decode(token, key, &self.validation)
+        let key = issuer.key(&kid).ok_or(UNKNOWN_KEY)?;
+        let verifying = key.verifying().ok_or(UNKNOWN_KEY)?;
+        let claims: Claims = decode(token, verifying, &self.validation)
             .map_err(|_| Refusal::Foreign("its signature or its claims are wrong"))?
             .claims;
         if issuer.of(claims.tid).as_ref() != Some(&claims.iss) {
             return Err(Refusal::Foreign("its issuer is another one"));
         }
-        Ok(claims)
+        Ok((claims, kid))
     }
 }
+
+const UNKNOWN_KEY: Refusal = Refusal::Foreign("its key is unknown or revoked");
 
 fn in_time((from, until): (i64, i64), now: Time) -> Result<(), Refusal> {
     match now.unix_seconds() {
@@ -280,7 +288,7 @@ mod tests {
         let permissions = [Permission::MachineRead, Permission::FileRead].into_iter().collect();
         let (application, _) = control.create_application(tenant, "soar", permissions, NOW).unwrap();
         let issuer =
-            Issuer::open(folder.path(), Some("https://pintle.example.org/"), Duration::from_secs(3_600))
+            Issuer::open(folder.path(), Some("https://pintle.example.org/"), Duration::from_secs(3_600), NOW)
                 .unwrap();
         let verifier = Verifier::new(Audiences::new(["https://pintle.example.org"]));
         House { _folder: folder, control, issuer, verifier, application }
@@ -289,6 +297,10 @@ mod tests {
     impl House {
         fn token(&self, audience: &str) -> String {
             self.issuer.issue(&self.application, audience, NOW).unwrap().unwrap().token
+        }
+
+        fn kid(&self) -> String {
+            self.issuer.keys()[0].kid.clone()
         }
 
         fn claims(&self) -> Value {
@@ -307,11 +319,12 @@ mod tests {
             if header.is_null() {
                 return good;
             }
-            let key = std::fs::read(self._folder.path().join("issuer-key.pem")).unwrap();
-            let key = jsonwebtoken::EncodingKey::from_rsa_pem(&key).unwrap();
+            let key = self.issuer.key(&self.kid()).unwrap();
             let payload = good.split('.').nth(1).unwrap();
             let message = format!("{}.{payload}", URL_SAFE_NO_PAD.encode(header.to_string()));
-            let signature = jsonwebtoken::crypto::sign(message.as_bytes(), &key, Algorithm::RS256).unwrap();
+            let signature =
+                jsonwebtoken::crypto::sign(message.as_bytes(), key.signing().unwrap(), Algorithm::RS256)
+                    .unwrap();
             format!("{message}.{signature}")
         }
     }
@@ -349,7 +362,7 @@ mod tests {
     #[test]
     fn forged_incomplete_and_mistyped_tokens_are_refused() {
         let house = house();
-        let kid = house.issuer.kid.clone();
+        let kid = house.kid();
         let good = house.claims();
         house.verify(&house.signed(&Value::Null, &good)).unwrap();
         let good_header = json!({"alg": "RS256", "kid": kid, "typ": "JWT"});
@@ -393,10 +406,8 @@ mod tests {
     #[test]
     fn the_public_key_is_no_secret_and_a_changed_token_is_no_token() {
         let house = house();
-        let header = jsonwebtoken::Header {
-            kid: Some(house.issuer.kid.clone()),
-            ..jsonwebtoken::Header::new(Algorithm::HS256)
-        };
+        let header =
+            jsonwebtoken::Header { kid: Some(house.kid()), ..jsonwebtoken::Header::new(Algorithm::HS256) };
         let key = jsonwebtoken::EncodingKey::from_secret(house.issuer.jwks().as_bytes());
         let forged = jsonwebtoken::encode(&header, &house.claims(), &key).unwrap();
         assert!(house.verify(&forged).is_err());
@@ -452,6 +463,20 @@ mod tests {
     }
 
     #[test]
+    fn a_token_outlives_its_key_unless_that_is_revoked() {
+        let house = house();
+        let old = house.token(MAIN);
+        house.verify(&old).unwrap();
+        house.issuer.rotate_key(NOW).unwrap();
+        house.verify(&old).unwrap();
+        let new = house.token(MAIN);
+        house.verify(&new).unwrap();
+        house.issuer.revoke_key(&house.kid(), NOW).unwrap();
+        assert_eq!(house.verify(&old), Err(UNKNOWN_KEY), "though it was verified before");
+        house.verify(&new).unwrap();
+    }
+
+    #[test]
     fn a_token_with_scopes_is_a_users() {
         let house = house();
         let mut claims = house.claims();
@@ -466,6 +491,7 @@ mod tests {
         let verified = Arc::new(Verified {
             tenant: TenantId::from_bytes([1; 16]),
             subject: Subject::User(Uuid::nil()),
+            kid: String::new(),
             valid: (0, 1),
         });
         let key = |n: usize| -> [u8; 32] { Sha256::digest(n.to_le_bytes()).into() };
@@ -482,15 +508,21 @@ mod tests {
     fn the_key_is_the_same_after_a_restart_and_its_file_is_private() {
         use std::os::unix::fs::PermissionsExt as _;
         let house = house();
-        let again =
-            Issuer::open(house._folder.path(), Some("https://pintle.example.org"), Duration::from_secs(60))
-                .unwrap();
+        let again = Issuer::open(
+            house._folder.path(),
+            Some("https://pintle.example.org"),
+            Duration::from_secs(60),
+            NOW,
+        )
+        .unwrap();
         house.verifier.verify(&house.token(MAIN), &again, NOW).unwrap();
         assert_eq!(again.jwks(), house.issuer.jwks());
-        let mode =
-            std::fs::metadata(house._folder.path().join("issuer-key.pem")).unwrap().permissions().mode();
+        let mode = std::fs::metadata(house._folder.path().join(crate::auth::keys::FILE))
+            .unwrap()
+            .permissions()
+            .mode();
         assert_eq!(mode & 0o777, 0o600);
-        let jwks: Value = serde_json::from_str(again.jwks()).unwrap();
+        let jwks: Value = serde_json::from_str(&again.jwks()).unwrap();
         assert_eq!(jwks["keys"][0]["use"], "sig");
         assert!(jwks["keys"][0].get("d").is_none());
     }

@@ -24,10 +24,12 @@ pub(super) fn open(opening: Opening) -> Result<Opened, OpenError> {
     }
     let listening = socket::listen(Arc::clone(&instance))?;
     let keeping = tokio::spawn(Arc::clone(&instance).keep_quotas());
+    let exchanging = tokio::spawn(Arc::clone(&instance).keep_keys());
     let forgetting = tokio::spawn(retention::keep(Arc::clone(&instance)));
     let router = routes::router(Arc::clone(&instance));
     let finish = move || {
         keeping.abort();
+        exchanging.abort();
         forgetting.abort();
         if let Err(error) = instance.quotas.save(instance.now()) {
             tracing::error!(%error, "the quota counts cannot be written: a restart will forget them");

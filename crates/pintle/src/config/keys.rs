@@ -162,6 +162,12 @@ pub static KEYS: &[Key] = &[
 
     key!("issuer.token_lifetime", Duration, issuer.token_lifetime, Some("token-lifetime"), "TIME", None,
         "How long a token is good."),
+    key!("issuer.rotate_keys_every", Duration, issuer.rotate_keys_every, Some("rotate-keys-every"), "TIME", None,
+        "How long a key signs tokens before another does. Tokens of the old one stay good until they \
+         expire."),
+    key!("issuer.publish_keys_before", Duration, issuer.publish_keys_before, Some("publish-keys-before"), "TIME", None,
+        "How long before that the next key is among the public keys: whoever verifies tokens with a \
+         copy of these has so long to fetch them again."),
     key!("issuer.accepted_audiences", Vec<Audience>, issuer.accepted_audiences, Some("accepted-audiences"), "AUDIENCE,…",
         Some("[\"https://defender.example.org\"]"),
         "Audiences accepted in tokens beside those of the API and the public URL."),

@@ -51,7 +51,7 @@ fn document(instance: &Instance, origin: &Origin, tenant: &str, oauth2: &str, ke
 
 /// `GET /{tenant}/discovery/keys` and `GET /{tenant}/discovery/v2.0/keys`: the public keys.
 pub async fn keys(State(instance): State<Arc<Instance>>) -> Response {
-    public(instance.issuer.jwks().to_owned())
+    public(instance.issuer.jwks().to_string())
 }
 
 /// `GET /common/discovery/instance`: which hosts are one and the same, and where the tenant that

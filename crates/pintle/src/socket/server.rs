@@ -2,6 +2,7 @@
 //! thin layer over the store or the control file.
 
 mod batches;
+mod keys;
 mod remake;
 mod retention;
 
@@ -120,6 +121,10 @@ fn routes() -> Router<Arc<Instance>> {
         .route("/applications", get(applications).post(create_application))
         .route("/applications/{id}", delete(delete_application))
         .route("/applications/{id}/secret", post(rotate_secret))
+        .route("/keys", get(keys::list))
+        .route("/keys/publish", post(keys::publish))
+        .route("/keys/rotate", post(keys::rotate))
+        .route("/keys/{kid}/revoke", post(keys::revoke))
         // A command reads its answer only if what it sends is taken to the end, also by a refusal.
         // It stops sending once it has the answer.
         .layer(axum::middleware::map_request(async |request: Request| {

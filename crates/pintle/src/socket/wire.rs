@@ -219,6 +219,20 @@ pub(crate) struct Permission {
     pub(crate) display_name: String,
 }
 
+/// A key that signs tokens.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct Key {
+    pub(crate) kid: String,
+    /// `published`, `signing`, `retained` or `revoked`.
+    pub(crate) state: String,
+    pub(crate) created: String,
+    /// Since when it has been in this state.
+    pub(crate) since: String,
+    /// When it goes, if it is retained.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) until: Option<String>,
+}
+
 /// Which batches to list: those of a tenant, from a time on, of sources whose name holds a text.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct BatchesAsked {

@@ -61,7 +61,7 @@ fn a_backup_is_made_verified_and_restored_while_the_folder_is_in_use() {
     assert_eq!(found(&restored), found(&data));
     let applications = run_on(&restored, &["client", "list"]).out;
     assert!(applications.contains(made["client_id"].as_str().unwrap()), "{applications}");
-    for name in ["control.json", "pepper", "issuer-key.pem"] {
+    for name in ["control.json", "pepper", "issuer-keys.json"] {
         assert_eq!(std::fs::read(restored.join(name)).unwrap(), std::fs::read(data.join(name)).unwrap());
     }
 

@@ -12,6 +12,7 @@ mod forgetting;
 mod generate;
 mod ingest;
 mod keep;
+mod keys;
 mod kill;
 mod map;
 mod origin;

@@ -1,0 +1,95 @@
+//! The keys that sign tokens.
+
+use axum::Json;
+use axum::extract::{ConnectInfo, Path, State};
+use axum::http::StatusCode;
+
+use super::{Owner, Peer, Refused, unusable, wire};
+use crate::auth;
+use crate::auth::keys::{ChangeError, KeyInfo};
+
+pub(super) async fn list(State(instance): Owner) -> Json<Vec<wire::Key>> {
+    Json(instance.issuer.keys().into_iter().map(shown).collect())
+}
+
+pub(super) async fn publish(
+    State(instance): Owner,
+    ConnectInfo(peer): ConnectInfo<Peer>,
+) -> Result<Json<wire::Key>, Refused> {
+    blocking(move || {
+        let key = instance.issuer.publish_key(instance.now())?;
+        tracing::info!(
+            uid = peer.uid,
+            pid = peer.pid,
+            kid = key.kid,
+            "the key that is to sign next was published"
+        );
+        Ok(key)
+    })
+    .await
+}
+
+pub(super) async fn rotate(
+    State(instance): Owner,
+    ConnectInfo(peer): ConnectInfo<Peer>,
+) -> Result<Json<wire::Key>, Refused> {
+    blocking(move || {
+        let key = instance.issuer.rotate_key(instance.now())?;
+        tracing::info!(uid = peer.uid, pid = peer.pid, kid = key.kid, "another key signs now");
+        Ok(key)
+    })
+    .await
+}
+
+pub(super) async fn revoke(
+    State(instance): Owner,
+    ConnectInfo(peer): ConnectInfo<Peer>,
+    Path(kid): Path<String>,
+) -> Result<Json<wire::Key>, Refused> {
+    blocking(move || {
+        let key = instance.issuer.revoke_key(&kid, instance.now())?;
+        tracing::warn!(
+            uid = peer.uid,
+            pid = peer.pid,
+            kid = key.kid,
+            "a key was revoked: its tokens are refused"
+        );
+        Ok(key)
+    })
+    .await
+}
+
+/// A new key takes a while to make.
+async fn blocking(
+    work: impl FnOnce() -> Result<KeyInfo, Refused> + Send + 'static,
+) -> Result<Json<wire::Key>, Refused> {
+    let done = tokio::task::spawn_blocking(work).await;
+    let done =
+        done.unwrap_or_else(|error| Err(Refused(StatusCode::INTERNAL_SERVER_ERROR, error.to_string())));
+    done.map(|key| Json(shown(key)))
+}
+
+fn shown(key: KeyInfo) -> wire::Key {
+    wire::Key {
+        kid: key.kid,
+        state: key.state.name().to_owned(),
+        created: key.created.to_string(),
+        since: key.since.to_string(),
+        until: key.until.map(|until| until.to_string()),
+    }
+}
+
+impl From<auth::Error> for Refused {
+    fn from(error: auth::Error) -> Refused {
+        Refused(StatusCode::INTERNAL_SERVER_ERROR, error.to_string())
+    }
+}
+
+impl From<ChangeError> for Refused {
+    fn from(error: ChangeError) -> Refused {
+        match error {
+            ChangeError::Storage(error) => error.into(),
+            other => unusable(other),
+        }
+    }
+}
