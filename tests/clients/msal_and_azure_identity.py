@@ -18,6 +18,7 @@ import socket
 import ssl
 import subprocess
 import sys
+import tempfile
 import urllib.request
 
 API = "https://api.securitycenter.microsoft.com"
@@ -126,6 +127,92 @@ def with_msal(checks, dev):
     checks.check("msal: a wrong secret is invalid_client", refused)
 
 
+def certificate_for(pintle, dev, folder):
+    """Registers a new certificate for the application; gives its key, itself and its thumbprint."""
+    import datetime
+
+    from cryptography import x509
+    from cryptography.hazmat.primitives import hashes, serialization
+    from cryptography.hazmat.primitives.asymmetric import rsa
+
+    key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "soar")])
+    now = datetime.datetime.now(datetime.timezone.utc)
+    certificate = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - datetime.timedelta(hours=1))
+        .not_valid_after(now + datetime.timedelta(days=1))
+        .sign(key, hashes.SHA256())
+    )
+    private = key.private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    ).decode()
+    public = certificate.public_bytes(serialization.Encoding.PEM).decode()
+    path = os.path.join(folder, "certificate.pem")
+    with open(path, "w") as file:
+        file.write(public)
+    command = [pintle, "client", "add-certificate", dev["client_id"], path, "--data", dev["data"], "--json"]
+    added = json.loads(subprocess.run(command, check=True, capture_output=True, text=True, timeout=60).stdout)
+    thumbprint = certificate.fingerprint(hashes.SHA1()).hex().upper()
+    expect(thumbprint in [credential.get("thumbprint") for credential in added["credentials"]], added)
+    return private, public, thumbprint
+
+
+def with_certificates(checks, pintle, dev):
+    import msal
+    from azure.identity import CertificateCredential
+
+    with tempfile.TemporaryDirectory() as folder:
+        made = checks.check("a certificate is registered by command", lambda: certificate_for(pintle, dev, folder))
+        if not made:
+            return
+        private, public, thumbprint = made
+
+        def msal_token(credential):
+            client = msal.ConfidentialClientApplication(
+                dev["client_id"],
+                authority="https://login.microsoftonline.com/" + dev["tenant_id"],
+                client_credential=credential,
+            )
+            answer = client.acquire_token_for_client(scopes=[SCOPE])
+            expect("access_token" in answer, answer)
+            return answer["access_token"]
+
+        by_sha1 = {"private_key": private, "thumbprint": thumbprint}
+        by_sha256 = {"private_key": private, "public_certificate": public}
+        for what, credential in [("RS256 and x5t", by_sha1), ("PS256 and x5t#S256", by_sha256)]:
+            got = checks.check(f"msal: a token by certificate, {what}", lambda: msal_token(credential))
+            if got:
+                ask_both_questions(checks, f"msal by certificate, {what}", dev, got)
+
+        def refused():
+            from cryptography.hazmat.primitives import serialization
+            from cryptography.hazmat.primitives.asymmetric import rsa
+
+            other = rsa.generate_private_key(public_exponent=65537, key_size=2048).private_bytes(
+                serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+            )
+            try:
+                msal_token({"private_key": other.decode(), "thumbprint": thumbprint})
+            except AssertionError as error:
+                expect("invalid_client" in str(error) and "700027" in str(error), str(error))
+            else:
+                raise AssertionError("a token for another key")
+
+        checks.check("msal: another key is invalid_client", refused)
+
+        def azure_identity():
+            both = (private + public).encode()
+            credential = CertificateCredential(dev["tenant_id"], dev["client_id"], certificate_data=both)
+            return credential.get_token(SCOPE).token
+
+        checks.check("azure-identity: a token by certificate", azure_identity)
+
+
 def with_azure_identity(checks, dev):
     from azure.core.exceptions import ClientAuthenticationError
     from azure.identity import ClientSecretCredential
@@ -201,6 +288,7 @@ def main(pintle):
         names = Names(dev["hosts"], int(dev["https"].rsplit(":", 1)[1]))
         with_msal(checks, dev)
         with_azure_identity(checks, dev)
+        with_certificates(checks, pintle, dev)
         checks.check(
             "both went to the built-in hosts",
             lambda: expect({"login.microsoftonline.com", "api.securitycenter.microsoft.com"} <= names.asked, names.asked),

@@ -21,6 +21,7 @@ use bytes::Bytes;
 use clients::Clients;
 use http_body_util::BodyExt as _;
 use measure::Failure;
+use pintle::auth::application::Proof;
 use pintle::auth::control::{ApplicationQuota, NewApplication};
 use pintle::auth::permission::Permissions;
 use pintle::config::{AccessLog, Config};
@@ -217,7 +218,7 @@ fn token(instance: &Instance, tenant: TenantId, name: String) -> Result<String, 
         quota: ApplicationQuota::Limits(Limits { per_minute: MAX_LIMIT, per_hour: MAX_LIMIT }),
     };
     let (application, _) = instance.control.create_application_with(new, instance.now())?;
-    let issued = instance.issuer.issue(&application, AUDIENCE, instance.now())?;
+    let issued = instance.issuer.issue(&application, Proof::Secret, AUDIENCE, instance.now())?;
     Ok(issued.ok_or("the issuer has no name")?.token)
 }
 

@@ -1,6 +1,9 @@
 //! Who may ask: applications and their permissions, the built-in issuer and its tokens. HTTP is
 //! left to `http`.
 
+pub mod application;
+pub mod assertion;
+pub mod certificate;
 pub mod control;
 pub mod issuer;
 pub mod keys;

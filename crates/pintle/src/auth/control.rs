@@ -9,13 +9,19 @@ use pintle_model::{TenantId, Time};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
+pub use super::application::{Application, ApplicationQuota, NewApplication};
+use super::application::{CredentialInfo, StoredCertificate, StoredSecret};
+use super::assertion::Assertion;
+use super::certificate::Certificate;
 use super::permission::Permissions;
-use super::secret::{Pepper, Secret, SecretHash};
+use super::secret::{Pepper, Secret};
 use crate::private_file;
-use crate::quota::Limits;
 
 /// The file's format; a newer one is refused.
 const FORMAT: u32 = 1;
+
+/// Secrets and certificates of one application: who asks for a token is compared with all of them.
+const MAX_CREDENTIALS: usize = 10;
 
 /// A tenant: whose data an application sees.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -24,75 +30,6 @@ pub struct Tenant {
     pub id: TenantId,
     /// Its name, usable wherever the id is; compared without case.
     pub name: String,
-}
-
-/// What applies to an application instead of the configured quota.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum ApplicationQuota {
-    /// The configured quota.
-    #[default]
-    Configured,
-    /// None.
-    Off,
-    /// Limits of its own.
-    Limits(Limits),
-}
-
-/// An application registered here. Its serialised form is the file's, with the hashes of its
-/// secrets: show its fields instead.
-#[derive(Clone, Serialize, Deserialize)]
-pub struct Application {
-    /// The client id.
-    pub id: Uuid,
-    /// The id of its service principal, the `oid` and `sub` of its tokens.
-    pub object_id: Uuid,
-    /// Its tenant.
-    pub tenant: TenantId,
-    /// Its name, for people.
-    pub name: String,
-    /// What it may do.
-    pub permissions: Permissions,
-    /// Whether it may get and use tokens.
-    pub enabled: bool,
-    /// What applies instead of the configured quota.
-    #[serde(default)]
-    pub quota: ApplicationQuota,
-    secrets: Vec<StoredSecret>,
-}
-
-impl Application {
-    /// Its secrets: id, when it was made, when it ends.
-    pub fn secrets(&self) -> impl Iterator<Item = (Uuid, Time, Option<Time>)> {
-        self.secrets.iter().map(|secret| (secret.id, secret.created, secret.expires))
-    }
-}
-
-#[derive(Clone, Serialize, Deserialize)]
-struct StoredSecret {
-    id: Uuid,
-    hash: SecretHash,
-    created: Time,
-    expires: Option<Time>,
-}
-
-/// What [`Control::create_application_with`] makes.
-#[derive(Debug)]
-pub struct NewApplication {
-    /// Its tenant.
-    pub tenant: TenantId,
-    /// Its name, for people.
-    pub name: String,
-    /// What it may do.
-    pub permissions: Permissions,
-    /// A client id that is known already; otherwise a random one.
-    pub id: Option<Uuid>,
-    /// A secret that is known already; otherwise a random one.
-    pub secret: Option<Secret>,
-    /// When the secret ends.
-    pub secret_expires: Option<Time>,
-    /// What applies instead of the configured quota.
-    pub quota: ApplicationQuota,
 }
 
 /// Why a change was refused.
@@ -107,6 +44,14 @@ pub enum Error {
     /// No such application.
     #[error("no application with client id {0}: `pintle client list` names them")]
     UnknownApplication(Uuid),
+    /// No such secret or certificate.
+    #[error(
+        "the application has no secret or certificate {0}: `pintle client list --credentials` names them"
+    )]
+    UnknownCredential(Uuid),
+    /// One more would be too many.
+    #[error("the application has {MAX_CREDENTIALS} secrets and certificates: remove one first")]
+    TooManyCredentials,
     /// The id or name is taken.
     #[error("{0} is there already")]
     Exists(String),
@@ -238,6 +183,7 @@ impl Control {
             enabled: true,
             quota: new.quota,
             secrets: vec![stored],
+            certificates: Vec::new(),
         });
         self.change(|state| {
             if !state.tenants.iter().any(|tenant| tenant.id == application.tenant) {
@@ -259,6 +205,54 @@ impl Control {
     /// The application of that client id, enabled or not.
     pub fn application(&self, id: Uuid) -> Option<Arc<Application>> {
         self.state().applications.get(&id).cloned()
+    }
+
+    /// Gives the application one more secret, which ends when it says so.
+    pub fn add_secret(&self, id: Uuid, expires: Option<Time>, now: Time) -> Result<(Secret, Uuid), Error> {
+        let (secret, stored) = self.new_secret(None, expires, now)?;
+        let credential = stored.id;
+        self.add_credential(id, |application| application.secrets.push(stored))?;
+        Ok((secret, credential))
+    }
+
+    /// Lets the application prove itself with the key of a certificate. Returns the credential's id; one
+    /// that it has already stays as it is.
+    pub fn add_certificate(&self, id: Uuid, certificate: &Certificate, now: Time) -> Result<Uuid, Error> {
+        let stored = StoredCertificate::new(certificate, now);
+        let there = self.application(id).ok_or(Error::UnknownApplication(id))?;
+        if let Some(there) = there.certificates.iter().find(|there| there.is(certificate)) {
+            return Ok(there.id);
+        }
+        let credential = stored.id;
+        self.add_credential(id, |application| application.certificates.push(stored))?;
+        Ok(credential)
+    }
+
+    fn add_credential(&self, id: Uuid, add: impl FnOnce(&mut Application)) -> Result<(), Error> {
+        self.change(|state| {
+            let found = state.applications.get(&id).ok_or(Error::UnknownApplication(id))?;
+            if found.credentials().count() >= MAX_CREDENTIALS {
+                return Err(Error::TooManyCredentials);
+            }
+            let mut application = Application::clone(found);
+            add(&mut application);
+            state.applications.insert(id, Arc::new(application));
+            Ok(())
+        })
+    }
+
+    /// Takes a secret or a certificate from the application. Tokens it has live on until they expire.
+    pub fn remove_credential(&self, id: Uuid, credential: Uuid) -> Result<CredentialInfo, Error> {
+        self.change(|state| {
+            let found = state.applications.get(&id).ok_or(Error::UnknownApplication(id))?;
+            let there = found.credentials().find(|there| there.id == credential);
+            let there = there.ok_or(Error::UnknownCredential(credential))?;
+            let mut application = Application::clone(found);
+            application.secrets.retain(|secret| secret.id != credential);
+            application.certificates.retain(|certificate| certificate.id != credential);
+            state.applications.insert(id, Arc::new(application));
+            Ok(there)
+        })
     }
 
     /// Gives the application a new secret. The old ones stop working at once; tokens it has live
@@ -308,6 +302,23 @@ impl Control {
         for stored in stored {
             known |= presented.equals(&stored.hash) & stored.expires.is_none_or(|expires| now < expires);
         }
+        application.filter(|application| known && application.enabled && application.tenant == tenant)
+    }
+
+    /// The same for who sends an assertion signed with the key of a certificate. Whatever is wrong, one
+    /// signature is verified.
+    pub fn authenticate_by_certificate(
+        &self,
+        tenant: TenantId,
+        id: Uuid,
+        assertion: &Assertion<'_>,
+        now: Time,
+    ) -> Option<Arc<Application>> {
+        let application = self.application(id);
+        let stored = application.as_deref().map_or(&[][..], |application| &application.certificates);
+        let mut certificates = stored.iter().filter_map(StoredCertificate::read);
+        let certificate = certificates.find(|certificate| assertion.names(certificate));
+        let known = assertion.proves(id, certificate.as_ref(), now);
         application.filter(|application| known && application.enabled && application.tenant == tenant)
     }
 

@@ -11,7 +11,7 @@ use pintle_model::{TenantId, Time};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use super::control::Application;
+use super::application::{Application, Proof};
 use super::keys::{ChangeError, Key, KeyInfo, Keys, Schedule};
 use super::{Error, random};
 
@@ -34,7 +34,7 @@ pub struct Claims {
     /// The client id.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub appid: Option<Uuid>,
-    /// How the client proved itself: `1` is a secret.
+    /// How the client proved itself: `1` is a secret, `2` a certificate.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub appidacr: Option<String>,
     /// Who vouches for the subject: the issuer.
@@ -124,10 +124,11 @@ impl Issuer {
         self.keys.keep(schedule, self.lifetime, now)
     }
 
-    /// Signs a token for an application. `None` if no public URL is configured.
+    /// Signs a token for an application that has proved itself. `None` if no public URL is configured.
     pub fn issue(
         &self,
         application: &Application,
+        proof: Proof,
         audience: &str,
         now: Time,
     ) -> Result<Option<Issued>, Error> {
@@ -143,7 +144,7 @@ impl Issuer {
             exp: expires.unix_seconds(),
             app_displayname: Some(application.name.clone()),
             appid: Some(application.id),
-            appidacr: Some("1".to_owned()),
+            appidacr: Some(proof.claim().to_owned()),
             idp: Some(iss.clone()),
             iss,
             oid: Some(application.object_id),
@@ -164,6 +165,11 @@ impl Issuer {
         let Some(signing) = key.signing() else { return Err(failed) };
         let header = Header { kid: Some(key.kid().to_owned()), ..Header::new(Algorithm::RS256) };
         jsonwebtoken::encode(&header, claims, signing).map_err(|_| failed)
+    }
+
+    /// The key that signs.
+    pub(crate) fn signing_key(&self) -> Option<Arc<Key>> {
+        self.keys.signing()
     }
 
     /// The key that a token naming this `kid` must be signed with.

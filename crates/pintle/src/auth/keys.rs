@@ -111,7 +111,7 @@ struct File {
 }
 
 /// A key in memory.
-pub(super) struct Key {
+pub(crate) struct Key {
     stored: Stored,
     material: Option<Material>,
 }
@@ -133,7 +133,7 @@ impl Key {
     }
 
     /// `None`: it was revoked.
-    pub(super) fn verifying(&self) -> Option<&DecodingKey> {
+    pub(crate) fn verifying(&self) -> Option<&DecodingKey> {
         self.material.as_ref().map(|material| &material.verifying)
     }
 

@@ -268,6 +268,7 @@ mod tests {
     use base64::engine::general_purpose::URL_SAFE_NO_PAD;
     use serde_json::{Value, json};
 
+    use crate::auth::application::Proof;
     use crate::auth::permission::Permission;
 
     const NOW: Time = Time::from_ticks(17_000_000_000_000_000);
@@ -296,7 +297,7 @@ mod tests {
 
     impl House {
         fn token(&self, audience: &str) -> String {
-            self.issuer.issue(&self.application, audience, NOW).unwrap().unwrap().token
+            self.issuer.issue(&self.application, Proof::Secret, audience, NOW).unwrap().unwrap().token
         }
 
         fn kid(&self) -> String {

@@ -1,8 +1,11 @@
-//! `pintle client`: the applications that may call the API, their permissions and secrets.
+//! `pintle client`: the applications that may call the API, their permissions, secrets and certificates.
 
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use axum::http::Method;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use serde_json::Value;
 use uuid::Uuid;
 
@@ -11,12 +14,13 @@ use super::{Failure, Place};
 use crate::auth::permission::Permission;
 use crate::socket::wire;
 
-/// Register applications and give them secrets
+/// Register applications and give them secrets and certificates
 #[derive(Debug, clap::Args)]
 #[command(after_long_help = "Examples:
   pintle client create soar --permission Machine.Read.All --permission File.Read.All
-  pintle client list
-  pintle client rotate 6c1fb5e0-95a6-4d2c-9a0c-3a2f0e1b7d55")]
+  pintle client list --credentials
+  pintle client add-secret 6c1fb5e0-95a6-4d2c-9a0c-3a2f0e1b7d55 --expires 2027-01-31
+  pintle client add-certificate 6c1fb5e0-95a6-4d2c-9a0c-3a2f0e1b7d55 soar.pem")]
 pub struct Args {
     #[command(subcommand)]
     what: What,
@@ -41,21 +45,52 @@ enum What {
     },
     /// List the applications of all tenants with their permissions
     List {
+        /// Also what each proves itself with
+        #[arg(long)]
+        credentials: bool,
         #[command(flatten)]
         place: Place,
         /// Print a JSON array
         #[arg(long)]
         json: bool,
     },
-    /// Give an application a new secret; the old one stops working at once
+    /// Give an application a new secret; the old ones stop working at once
     Rotate {
-        /// The client id
-        id: Uuid,
         #[command(flatten)]
-        place: Place,
-        /// Print it as JSON
-        #[arg(long)]
-        json: bool,
+        which: Which,
+    },
+    /// Give an application one more secret, so that the old one can be exchanged where it is in use
+    AddSecret {
+        #[command(flatten)]
+        which: Which,
+        /// When it ends: 2027-01-31, 2027-01-31T12:00:00Z. Without it, never
+        #[arg(long, value_name = "TIME")]
+        expires: Option<String>,
+    },
+    /// Let an application prove itself with the key of a certificate, as `client_assertion`
+    AddCertificate {
+        #[command(flatten)]
+        which: Which,
+        /// The certificate in PEM or DER, of an RSA key. Its private key stays where it is
+        #[arg(value_name = "FILE")]
+        certificate: PathBuf,
+    },
+    /// Take a secret or a certificate from an application; tokens it has stay good until they expire
+    RemoveCredential {
+        #[command(flatten)]
+        which: Which,
+        /// Its id, as `pintle client list --credentials` shows it
+        credential: Uuid,
+    },
+    /// Let an application get and use tokens again
+    Enable {
+        #[command(flatten)]
+        which: Which,
+    },
+    /// Keep an application from getting and using tokens, from the next request on
+    Disable {
+        #[command(flatten)]
+        which: Which,
     },
     /// Remove an application; its tokens stop working at once
     Delete {
@@ -64,6 +99,38 @@ enum What {
         #[command(flatten)]
         place: Place,
     },
+}
+
+/// An application, and where it is
+#[derive(Debug, clap::Args)]
+struct Which {
+    /// The client id
+    id: Uuid,
+    #[command(flatten)]
+    place: Place,
+    /// Print it as JSON
+    #[arg(long)]
+    json: bool,
+}
+
+impl Which {
+    /// Asks for a change of the application.
+    async fn change(
+        &self,
+        method: Method,
+        what: &str,
+        body: &impl serde::Serialize,
+    ) -> Result<wire::Application, Failure> {
+        let session = self.place.find().await?;
+        let path = format!("/applications/{}/{what}", self.id);
+        let changed = session.client.call(method, &path, body).await;
+        session.end().await;
+        Ok(changed?)
+    }
+
+    fn print(&self, application: &wire::Application) -> Result<(), Failure> {
+        super::print(&if self.json { super::json(application)? } else { shown(application) })
+    }
 }
 
 fn permission(text: &str) -> Result<Permission, String> {
@@ -96,21 +163,37 @@ pub async fn run(args: Args) -> Result<ExitCode, Failure> {
             };
             let made: wire::Application = session.client.call(Method::POST, "/applications", &new).await?;
             session.end().await;
-            super::print(&if json { super::json(&made)? } else { shown_once(&made) })?;
+            super::print(&if json { super::json(&made)? } else { shown(&made) })?;
         }
-        What::List { place, json } => {
+        What::List { credentials, place, json } => {
             let session = place.find().await?;
             let tenants: Vec<wire::Tenant> = session.client.get("/tenants", &Value::Null).await?;
             let all: Vec<wire::Application> = session.client.get("/applications", &Value::Null).await?;
             session.end().await;
-            super::print(&if json { super::json(&all)? } else { listed(&all, &tenants) })?;
+            super::print(&if json { super::json(&all)? } else { listed(&all, &tenants, credentials) })?;
         }
-        What::Rotate { id, place, json } => {
-            let session = place.find().await?;
-            let path = format!("/applications/{id}/secret");
-            let made: wire::Application = session.client.call(Method::POST, &path, &Value::Null).await?;
-            session.end().await;
-            super::print(&if json { super::json(&made)? } else { shown_once(&made) })?;
+        What::Rotate { which } => {
+            which.print(&which.change(Method::POST, "secret", &Value::Null).await?)?;
+        }
+        What::AddSecret { which, expires } => {
+            which.print(&which.change(Method::POST, "secrets", &wire::NewSecret { expires }).await?)?;
+        }
+        What::AddCertificate { which, certificate } => {
+            let read = std::fs::read(&certificate);
+            let read =
+                read.map_err(|error| Failure::Failed(format!("{}: {error}", certificate.display())))?;
+            let new = wire::NewCertificate { certificate: STANDARD.encode(read) };
+            which.print(&which.change(Method::POST, "certificates", &new).await?)?;
+        }
+        What::RemoveCredential { which, credential } => {
+            let path = format!("credentials/{credential}");
+            which.print(&which.change(Method::DELETE, &path, &Value::Null).await?)?;
+        }
+        What::Enable { which } => {
+            which.print(&which.change(Method::PUT, "enabled", &wire::Enabled { enabled: true }).await?)?;
+        }
+        What::Disable { which } => {
+            which.print(&which.change(Method::PUT, "enabled", &wire::Enabled { enabled: false }).await?)?;
         }
         What::Delete { id, place } => {
             let session = place.find().await?;
@@ -122,20 +205,42 @@ pub async fn run(args: Args) -> Result<ExitCode, Failure> {
     Ok(ExitCode::SUCCESS)
 }
 
-fn shown_once(application: &wire::Application) -> String {
+fn shown(application: &wire::Application) -> String {
     let mut table = Table::new("<<");
     table.row(["name", &application.name]);
     table.row(["tenant id", &application.tenant_id]);
     table.row(["client id", &application.client_id]);
-    table.row(["secret", application.secret.as_deref().unwrap_or("-")]);
+    if !application.enabled {
+        table.row(["state", "disabled"]);
+    }
+    if let Some(secret) = &application.secret {
+        table.row(["secret", secret]);
+    }
     for (place, permission) in application.permissions.iter().enumerate() {
         let label = if place == 0 { "permissions" } else { "" };
         table.row([label, &format!("{} ({})", permission.value, permission.display_name)]);
     }
-    format!("{table}\nThe secret is shown this once: keep it now, or `pintle client rotate` makes another.\n")
+    for (place, credential) in application.credentials.iter().enumerate() {
+        let label = if place == 0 { "credentials" } else { "" };
+        table.row([label, &described(credential)]);
+    }
+    match &application.secret {
+        Some(_) => format!(
+            "{table}\nThe secret is shown this once: keep it now, or `pintle client rotate` makes another.\n"
+        ),
+        None => table.to_string(),
+    }
 }
 
-fn listed(applications: &[wire::Application], tenants: &[wire::Tenant]) -> String {
+fn described(credential: &wire::Credential) -> String {
+    let wire::Credential { id, kind, thumbprint, created, expires } = credential;
+    let thumbprint = thumbprint.as_ref().map_or_else(String::new, |thumbprint| format!(" {thumbprint}"));
+    let expires =
+        expires.as_ref().map_or_else(|| "for ever".to_owned(), |expires| format!("until {expires}"));
+    format!("{id}  {kind}{thumbprint}, from {created} {expires}")
+}
+
+fn listed(applications: &[wire::Application], tenants: &[wire::Tenant], credentials: bool) -> String {
     if applications.is_empty() {
         return "no applications: `pintle client create` registers one\n".to_owned();
     }
@@ -151,6 +256,9 @@ fn listed(applications: &[wire::Application], tenants: &[wire::Tenant]) -> Strin
             table.row([&format!("  {}", permission.value), &permission.display_name]);
         }
         text.push_str(&table.to_string());
+        for credential in application.credentials.iter().filter(|_| credentials) {
+            text.push_str(&format!("  {}\n", described(credential)));
+        }
     }
     text
 }
@@ -176,12 +284,27 @@ mod tests {
                 value: "File.Read.All".into(),
                 display_name: "Read all file profiles".into(),
             }],
+            credentials: vec![wire::Credential {
+                id: "c".into(),
+                kind: "certificate".into(),
+                thumbprint: Some("AB12".into()),
+                created: "2026-01-01".into(),
+                expires: Some("2027-01-01".into()),
+            }],
             secret: Some("s3cret".into()),
         };
-        let once = shown_once(&application);
+        let once = shown(&application);
         assert!(once.contains("s3cret") && once.contains("File.Read.All (Read all file profiles)"), "{once}");
         let tenants = [wire::Tenant { id: "t".into(), name: "default".into() }];
-        let list = listed(&[application], &tenants);
-        assert!(!list.contains("s3cret") && list.contains("so\\u{1b}ar, tenant default"), "{list}");
+        let application = [application];
+        let list = listed(&application, &tenants, false);
+        assert!(
+            !list.contains("s3cret")
+                && !list.contains("AB12")
+                && list.contains("so\\u{1b}ar, tenant default"),
+            "{list}"
+        );
+        let list = listed(&application, &tenants, true);
+        assert!(list.contains("certificate AB12, from 2026-01-01 until 2027-01-01"), "{list}");
     }
 }

@@ -40,7 +40,7 @@ fn document(instance: &Instance, origin: &Origin, tenant: &str, oauth2: &str, ke
         // Nobody can sign in here yet, but MSAL refuses a document without it.
         "authorization_endpoint": format!("{base}{oauth2}/authorize"),
         "token_endpoint": format!("{base}{oauth2}/token"),
-        "token_endpoint_auth_methods_supported": ["client_secret_post", "client_secret_basic"],
+        "token_endpoint_auth_methods_supported": ["client_secret_post", "client_secret_basic", "private_key_jwt"],
         "grant_types_supported": ["client_credentials"],
         "jwks_uri": format!("{base}{keys}"),
         "response_types_supported": ["token"],

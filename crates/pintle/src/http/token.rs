@@ -14,10 +14,13 @@ use pintle_model::Time;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
+use crate::auth::application::Proof;
+use crate::auth::assertion::{self, Assertion};
 use crate::auth::control::Tenant;
 use crate::auth::issuer::Issued;
 use crate::auth::secret::Secret;
 use crate::http::form;
+use crate::http::origin::Origin;
 use crate::http::path::Key;
 use crate::instance::Instance;
 use crate::metrics::TokenOutcome;
@@ -95,6 +98,7 @@ async fn answer(
     dress: impl FnOnce(&Issued, Time, &str) -> Value,
 ) -> Response {
     let (parts, body) = request.into_parts();
+    let origin = Origin::of(&parts, instance);
     let correlation = correlation(&parts.headers);
     let answer = async {
         // It is read without a token, so it must come at once, not only steadily.
@@ -103,7 +107,7 @@ async fn answer(
         let body = body.map_err(|_| Problem::body())?.map_err(|_| Problem::body())?;
         let form = Form::read(&parts.headers, &body)?;
         let now = instance.now();
-        let (issued, audience) = issue(instance, tenant, &form, audience, now)?;
+        let (issued, audience) = issue(instance, &origin, tenant, &form, audience, now)?;
         Ok::<Value, Problem>(dress(&issued, now, &audience))
     };
     match answer.await {
@@ -121,29 +125,60 @@ async fn answer(
 /// Everything that can be refused without looking at a secret is refused first.
 fn issue(
     instance: &Instance,
+    origin: &Origin,
     tenant: &str,
     form: &Form,
     audience: impl FnOnce(&Form) -> Result<String, Problem>,
     now: Time,
 ) -> Result<(Issued, String), Problem> {
-    let tenant = instance.control.tenant(tenant).ok_or_else(|| Problem::unknown_tenant(tenant))?;
+    let named = tenant;
+    let tenant = instance.control.tenant(named).ok_or_else(|| Problem::unknown_tenant(named))?;
     match form.needed("grant_type")? {
         "client_credentials" => {}
         other => return Err(Problem::grant(other)),
     }
     let id = form.needed("client_id")?;
     let id = Uuid::try_parse(id).map_err(|_| Problem::no_client_id(id, &tenant))?;
-    let secret = Secret::from_text(form.needed("client_secret")?);
-    let audience = audience(form)?;
-    let application = instance.control.authenticate(tenant.id, id, &secret, now);
-    let application = application.ok_or_else(|| Problem::wrong_secret(id))?;
-    let issued = instance.issuer.issue(&application, &audience, now).map_err(|error| {
+    let (application, proof, audience) = match form.given("client_assertion") {
+        Some(assertion) => {
+            if form.needed("client_assertion_type")? != assertion::KIND {
+                return Err(Problem::assertion_type());
+            }
+            let audience = audience(form)?;
+            let ours = assertion_audiences(instance, origin, &tenant, named);
+            let key = instance.issuer.signing_key();
+            let decoy = key.as_ref().and_then(|key| key.verifying());
+            let decoy = decoy.ok_or_else(|| Problem::server("The server has no key to sign with."))?;
+            let known = Assertion::read(assertion, &ours, decoy).and_then(|assertion| {
+                instance.control.authenticate_by_certificate(tenant.id, id, &assertion, now)
+            });
+            (known.ok_or_else(|| Problem::wrong_assertion(id))?, Proof::Certificate, audience)
+        }
+        None => {
+            let secret = Secret::from_text(form.needed("client_secret")?);
+            let audience = audience(form)?;
+            let known = instance.control.authenticate(tenant.id, id, &secret, now);
+            (known.ok_or_else(|| Problem::wrong_secret(id))?, Proof::Secret, audience)
+        }
+    };
+    let issued = instance.issuer.issue(&application, proof, &audience, now).map_err(|error| {
         tracing::error!(%error, "a token could not be issued");
         Problem::server("The server cannot issue tokens at the moment: its log says why.")
     })?;
     let issued = issued.ok_or_else(|| Problem::server("The server has no issuer: set server.public_url."))?;
     tracing::debug!(application = %application.id, audience, "issued a token");
     Ok((issued, audience))
+}
+
+/// How an assertion may name this server: as either token endpoint, by whatever name the tenant was
+/// asked for, or as the issuer. What a request names as the host has a say in `dev` alone.
+fn assertion_audiences(instance: &Instance, origin: &Origin, tenant: &Tenant, named: &str) -> Vec<String> {
+    let id = tenant.id.to_string();
+    let tenants = [id.as_str(), tenant.name.as_str(), named];
+    let endpoints = tenants.into_iter().flat_map(|tenant| {
+        ["oauth2/token", "oauth2/v2.0/token"].map(|path| format!("{}/{tenant}/{path}", origin.as_str()))
+    });
+    endpoints.chain(instance.issuer.of(tenant.id)).collect()
 }
 
 /// The fields of a token request; the client's own may stand in HTTP Basic instead.
@@ -166,9 +201,12 @@ impl Form {
         Ok(Form(fields))
     }
 
+    fn given(&self, name: &str) -> Option<&str> {
+        self.0.get(name).map(String::as_str).filter(|value| !value.is_empty())
+    }
+
     fn needed(&self, name: &'static str) -> Result<&str, Problem> {
-        let value = self.0.get(name).map(String::as_str).filter(|value| !value.is_empty());
-        value.ok_or_else(|| Problem::missing(name))
+        self.given(name).ok_or_else(|| Problem::missing(name))
     }
 }
 
@@ -255,6 +293,21 @@ impl Problem {
     fn wrong_secret(id: Uuid) -> Problem {
         let message = format!("The client secret for the application '{id}' is not valid.");
         Problem { status: StatusCode::UNAUTHORIZED, ..Problem::request("invalid_client", 7_000_215, message) }
+    }
+
+    /// The same for an unknown application, one of another tenant, a disabled one, a certificate that is
+    /// unknown or over, and an assertion that was not made for this server and now.
+    fn wrong_assertion(id: Uuid) -> Problem {
+        let message = format!(
+            "The client assertion for the application '{id}' is not valid: it is an RS256 or PS256 JWT for this \
+             token endpoint, signed with the key of a certificate that the application has."
+        );
+        Problem { status: StatusCode::UNAUTHORIZED, ..Problem::request("invalid_client", 700_027, message) }
+    }
+
+    fn assertion_type() -> Problem {
+        let message = format!("The client_assertion_type must be '{}'.", assertion::KIND);
+        Problem::request("invalid_request", 90_023, message)
     }
 
     pub(crate) fn unknown_tenant(tenant: &str) -> Problem {

@@ -1,6 +1,7 @@
 //! The side of whoever owns the data folder. One screen of routes, then their handlers, each a
 //! thin layer over the store or the control file.
 
+mod applications;
 mod batches;
 mod keys;
 mod remake;
@@ -14,10 +15,10 @@ use std::sync::Arc;
 
 use axum::body::{Body, Bytes};
 use axum::extract::connect_info::Connected;
-use axum::extract::{Path as PathOf, Query, Request, State};
+use axum::extract::{Query, Request, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
-use axum::routing::{delete, get, post};
+use axum::routing::{delete, get, post, put};
 use axum::serve::IncomingStream;
 use axum::{Json, Router};
 use futures_util::TryStreamExt;
@@ -28,12 +29,10 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
 use tokio_stream::wrappers::ReceiverStream;
 use tokio_util::io::{StreamReader, SyncIoBridge};
-use uuid::Uuid;
 
 use super::address::Address;
 use super::wire;
 use crate::auth::control;
-use crate::auth::permission::{Permission, Permissions};
 use crate::http::unread::{DrainedBody, Patience};
 use crate::instance::Instance;
 use crate::intake::{self, Input, Taken};
@@ -118,9 +117,13 @@ fn routes() -> Router<Arc<Instance>> {
         .route("/check", get(check))
         .route("/backup", post(backup))
         .route("/tenants", get(tenants))
-        .route("/applications", get(applications).post(create_application))
-        .route("/applications/{id}", delete(delete_application))
-        .route("/applications/{id}/secret", post(rotate_secret))
+        .route("/applications", get(applications::list).post(applications::create))
+        .route("/applications/{id}", delete(applications::delete))
+        .route("/applications/{id}/enabled", put(applications::enable))
+        .route("/applications/{id}/secret", post(applications::rotate))
+        .route("/applications/{id}/secrets", post(applications::add_secret))
+        .route("/applications/{id}/certificates", post(applications::add_certificate))
+        .route("/applications/{id}/credentials/{credential}", delete(applications::remove_credential))
         .route("/keys", get(keys::list))
         .route("/keys/publish", post(keys::publish))
         .route("/keys/rotate", post(keys::rotate))
@@ -412,54 +415,4 @@ fn long<T: serde::Serialize, E: ToString>(
 async fn tenants(State(instance): Owner) -> Json<Vec<wire::Tenant>> {
     let tenants = instance.control.tenants().into_iter();
     Json(tenants.map(|tenant| wire::Tenant { id: tenant.id.to_string(), name: tenant.name }).collect())
-}
-
-async fn applications(State(instance): Owner) -> Json<Vec<wire::Application>> {
-    Json(instance.control.applications().iter().map(|application| shown(application, None)).collect())
-}
-
-fn shown(application: &control::Application, secret: Option<String>) -> wire::Application {
-    let permission = |permission: Permission| wire::Permission {
-        value: permission.value().to_owned(),
-        display_name: permission.display_name().to_owned(),
-    };
-    wire::Application {
-        client_id: application.id.to_string(),
-        tenant_id: application.tenant.to_string(),
-        name: application.name.clone(),
-        enabled: application.enabled,
-        permissions: application.permissions.iter().map(permission).collect(),
-        secret,
-    }
-}
-
-async fn create_application(
-    State(instance): Owner,
-    Json(new): Json<wire::NewApplication>,
-) -> Result<Json<wire::Application>, Refused> {
-    let tenant = scope(&instance, &new.tenant)?.tenant();
-    let permissions: Permissions = new
-        .permissions
-        .iter()
-        .map(|name| {
-            Permission::named(name).ok_or_else(|| unusable(format!("`{name}` is no permission of the API")))
-        })
-        .collect::<Result<_, _>>()?;
-    let now = (instance.clock)();
-    let (application, secret) = instance.control.create_application(tenant, &new.name, permissions, now)?;
-    Ok(Json(shown(&application, Some(secret.reveal().to_owned()))))
-}
-
-async fn rotate_secret(
-    State(instance): Owner,
-    PathOf(id): PathOf<Uuid>,
-) -> Result<Json<wire::Application>, Refused> {
-    let secret = instance.control.rotate(id, (instance.clock)())?;
-    let application = instance.control.application(id).ok_or(control::Error::UnknownApplication(id))?;
-    Ok(Json(shown(&application, Some(secret.reveal().to_owned()))))
-}
-
-async fn delete_application(State(instance): Owner, PathOf(id): PathOf<Uuid>) -> Result<StatusCode, Refused> {
-    instance.control.delete(id)?;
-    Ok(StatusCode::NO_CONTENT)
 }

@@ -207,9 +207,44 @@ pub(crate) struct Application {
     pub(crate) name: String,
     pub(crate) enabled: bool,
     pub(crate) permissions: Vec<Permission>,
+    /// What it proves itself with.
+    pub(crate) credentials: Vec<Credential>,
     /// Only in the answer that made it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) secret: Option<String>,
+}
+
+/// A secret or a certificate of an application.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct Credential {
+    pub(crate) id: String,
+    /// `secret` or `certificate`.
+    pub(crate) kind: String,
+    /// A certificate's SHA-1.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) thumbprint: Option<String>,
+    pub(crate) created: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) expires: Option<String>,
+}
+
+/// A secret to be made.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct NewSecret {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) expires: Option<String>,
+}
+
+/// A certificate to be registered, as its file has it, in base64.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct NewCertificate {
+    pub(crate) certificate: String,
+}
+
+/// Whether an application may get and use tokens.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct Enabled {
+    pub(crate) enabled: bool,
 }
 
 /// A permission, for people.

@@ -8,6 +8,7 @@ use axum::Router;
 use axum::body::Body;
 use axum::http::{HeaderMap, Request, StatusCode};
 use http_body_util::BodyExt as _;
+use pintle::auth::application::Proof;
 use pintle::auth::control::{ApplicationQuota, NewApplication};
 use pintle::auth::permission::Permissions;
 use pintle::auth::secret::Secret;
@@ -119,7 +120,7 @@ impl World {
     pub fn token_for(&self, permissions: &[String], audience: &str) -> String {
         let instance = self.instance();
         let application = instance.control.application(self.register(permissions, "unused")).unwrap();
-        instance.issuer.issue(&application, audience, instance.now()).unwrap().unwrap().token
+        instance.issuer.issue(&application, Proof::Secret, audience, instance.now()).unwrap().unwrap().token
     }
 
     /// Registers an application of the tenant `default` and gives its client id.
