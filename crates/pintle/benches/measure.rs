@@ -14,6 +14,7 @@ pub fn is_in_earnest() -> bool {
 }
 
 /// What this process took of its processors so far: user and system, all threads.
+#[allow(dead_code, reason = "not every benchmark that has this module asks")]
 pub fn processor_time() -> Duration {
     let Timespec { tv_sec, tv_nsec } = clock_gettime(ClockId::ProcessCPUTime);
     Duration::new(tv_sec.unsigned_abs(), u32::try_from(tv_nsec).unwrap_or_default())

@@ -13,7 +13,7 @@ use pintle_store::Scope;
 
 use crate::auth::control::{Application, ApplicationQuota};
 use crate::auth::permission::{Permission, Permissions};
-use crate::auth::token::{Refusal, Subject, application_now};
+use crate::auth::token::{self, Refusal, Subject, application_now};
 use crate::http::AppId;
 use crate::http::error::Failure;
 use crate::http::quota;
@@ -94,10 +94,17 @@ fn identify(instance: &Instance, headers: &HeaderMap) -> Result<(Arc<Application
     }
 }
 
+/// What stands before a token, with some blanks.
+const SCHEME_BYTES: usize = 16;
+
 /// The token of the only `Authorization` header.
 fn bearer(headers: &HeaderMap) -> Option<&str> {
     let mut values = headers.get_all(AUTHORIZATION).into_iter();
     let (value, None) = (values.next()?, values.next()) else { return None };
+    // Nothing is read of one that cannot be a token.
+    if value.len() > token::MAX_BYTES + SCHEME_BYTES {
+        return None;
+    }
     let (scheme, token) = value.to_str().ok()?.split_once(' ')?;
     scheme.eq_ignore_ascii_case("bearer").then_some(token.trim()).filter(|token| !token.is_empty())
 }

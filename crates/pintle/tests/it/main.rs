@@ -17,6 +17,7 @@ mod kill;
 mod map;
 mod origin;
 mod recordings;
+mod refused;
 mod retention;
 mod scenario;
 mod table;
