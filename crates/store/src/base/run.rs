@@ -119,7 +119,15 @@ impl Run {
             entries: Entries::default(),
             is_at_entry: false,
         };
-        while cursor.advance()? && cursor.key() < key {}
+        if cursor.next_block < self.index.blocks() {
+            cursor.entries = Entries::of(cursor.block(cursor.next_block)?);
+            cursor.next_block += 1;
+            cursor.is_at_entry = cursor.entries.seek(key).ok_or_else(|| self.no_entry())?;
+        }
+        if !cursor.is_at_entry {
+            // It lies behind the last of the block.
+            while cursor.advance()? && cursor.key() < key {}
+        }
         Ok(cursor)
     }
 
@@ -155,6 +163,10 @@ impl Run {
 
     fn damaged(&self, offset: u64, reason: &str) -> Error {
         Error::Damaged { file: self.path.clone(), offset, reason: reason.to_owned() }
+    }
+
+    fn no_entry(&self) -> Error {
+        self.damaged(self.index.end(), "an entry does not read")
     }
 
     fn io(&self) -> impl FnOnce(std::io::Error) -> Error {
@@ -272,7 +284,7 @@ impl Cursor<'_> {
                     self.is_at_entry = true;
                     return Ok(true);
                 }
-                None => return Err(self.run.damaged(self.run.index.end(), "an entry does not read")),
+                None => return Err(self.run.no_entry()),
                 Some(false) if self.next_block >= self.run.index.blocks() => {
                     self.is_at_entry = false;
                     return match &self.run.damage {

@@ -5,6 +5,7 @@
 //! it is entries one after the other: how many bytes of the key are those of the key before, how
 //! many follow, how many the value has (LEB128), then both.
 
+use std::cmp::Ordering;
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -146,6 +147,51 @@ impl Entries {
         Some(true)
     }
 
+    /// From the start to the first entry whose key is not less than `target`. `Some(false)`: there is
+    /// none; `None`: something is no entry.
+    ///
+    /// How much of the target the key before had tells nearly always on which side the next one lies,
+    /// by how much of that key it shares alone: no key is put together and compared on the way.
+    pub(crate) fn seek(&mut self, target: &[u8]) -> Option<bool> {
+        // Of the key before: how much of the target it begins with, and its length.
+        let (mut matched, mut length) = (0, 0);
+        loop {
+            let mut rest = self.plain.get(self.next..)?;
+            if rest.is_empty() {
+                return Some(false);
+            }
+            let number = |bytes: &mut &[u8]| usize::try_from(take(bytes)?).ok();
+            let (shared, own, value) = (number(&mut rest)?, number(&mut rest)?, number(&mut rest)?);
+            let (own, rest) = rest.split_at_checked(own)?;
+            if shared > length || value > rest.len() {
+                return None;
+            }
+            let from = self.plain.len() - rest.len();
+            self.value = from..from + value;
+            self.next = self.value.end;
+            length = shared + own.len();
+            let is_less = match shared.cmp(&matched) {
+                // It differs from the target where the one before did.
+                Ordering::Greater => true,
+                // It is greater than the one before where that one was the target's.
+                Ordering::Less => false,
+                Ordering::Equal => {
+                    let left = target.get(matched..).unwrap_or_default();
+                    let common = own.iter().zip(left).take_while(|(one, other)| one == other).count();
+                    let is_less = own.get(common) < left.get(common);
+                    matched += common;
+                    is_less
+                }
+            };
+            if !is_less {
+                self.key.clear();
+                self.key.extend_from_slice(target.get(..shared)?);
+                self.key.extend_from_slice(own);
+                return Some(true);
+            }
+        }
+    }
+
     pub(crate) fn key(&self) -> &[u8] {
         &self.key
     }
@@ -180,6 +226,33 @@ mod tests {
     }
 
     #[test]
+    fn a_key_is_sought_as_if_one_entry_after_the_other_were_read() {
+        // Of three letters up to four long, so that keys share much and are each other's beginnings.
+        let all: Vec<Vec<u8>> = (0..=4u32)
+            .flat_map(|length| (0..3u32.pow(length)).map(move |n| (length, n)))
+            .map(|(length, n)| (0..length).map(|place| b'a' + (n / 3u32.pow(place) % 3) as u8).collect())
+            .collect();
+        for step in [1, 2, 3, 7, 50] {
+            let mut keys: Vec<&Vec<u8>> = all.iter().skip(1).step_by(step).collect();
+            keys.sort();
+            let mut builder = BlockBuilder::default();
+            keys.iter().for_each(|key| builder.push(key, key));
+            let block = Arc::new(load(builder.finish()).unwrap());
+            for target in &all {
+                let mut sought = Entries::of(Arc::clone(&block));
+                let expected = keys.iter().position(|key| *key >= target);
+                assert_eq!(sought.seek(target), Some(expected.is_some()), "{step} {target:?}");
+                // From there on it goes as before.
+                for key in keys.iter().skip(expected.unwrap_or(keys.len())) {
+                    assert_eq!((sought.key(), sought.value()), (key.as_slice(), key.as_slice()));
+                    sought.advance().unwrap();
+                }
+                assert_eq!(sought.advance(), Some(false));
+            }
+        }
+    }
+
+    #[test]
     fn any_flipped_bit_and_any_missing_end_is_noticed() {
         let stored = store(b"what was written, what was written, what was written");
         assert!(load(stored.clone()).is_ok());
@@ -197,6 +270,7 @@ mod tests {
     fn bytes_that_are_no_entries_end_a_block_without_a_panic() {
         for bytes in [&[0x80][..], &[1, 0, 0], &[0, 9, 0], &[0, 0, 9], &[0xff; 30]] {
             assert_eq!(Entries::of(Arc::new(bytes.to_vec())).advance(), None, "{bytes:?}");
+            assert_eq!(Entries::of(Arc::new(bytes.to_vec())).seek(b"key"), None, "{bytes:?}");
         }
     }
 }
