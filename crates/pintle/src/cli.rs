@@ -25,6 +25,7 @@ pub mod retention;
 pub mod search;
 pub mod serve;
 pub mod settings;
+pub mod tenant;
 mod terminal;
 pub mod verify;
 
@@ -108,6 +109,7 @@ enum Command {
     Batches(batches::Args),
     Purge(purge::Args),
     Retention(retention::Args),
+    Tenant(tenant::Args),
     Client(client::Args),
     Key(key::Args),
     Check(check::Args),
@@ -134,6 +136,7 @@ pub fn main() -> ExitCode {
         Command::Batches(args) => run(batches::run(args)),
         Command::Purge(args) => run(purge::run(args)),
         Command::Retention(args) => run(retention::run(args)),
+        Command::Tenant(args) => run(tenant::run(args)),
         Command::Client(args) => run(client::run(args)),
         Command::Key(args) => run(key::run(args)),
         Command::Check(args) => run(check::run(args)),

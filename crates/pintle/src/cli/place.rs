@@ -38,6 +38,12 @@ impl Folder {
         Ok(Session::with_existing(&folder, &config).await?)
     }
 
+    /// The folder, made if it is not there.
+    pub async fn take(&self) -> Result<Session, Failure> {
+        let (config, folder) = self.resolve()?;
+        Ok(Session::with(&folder, &config).await?)
+    }
+
     /// The settings and the folder.
     pub fn resolve(&self) -> Result<(Config, PathBuf), Failure> {
         let sources = Sources::gather(self.config.as_deref(), Vec::new())?;
@@ -62,8 +68,7 @@ impl Place {
 
     /// The folder, made if it is not there.
     pub async fn take(&self) -> Result<Session, Failure> {
-        let (config, folder) = self.folder.resolve()?;
-        Ok(Session::with(&folder, &config).await?)
+        self.folder.take().await
     }
 
     /// The tenant, as the socket takes it.

@@ -116,7 +116,7 @@ fn routes() -> Router<Arc<Instance>> {
         .route("/totals", get(totals))
         .route("/check", get(check))
         .route("/backup", post(backup))
-        .route("/tenants", get(tenants))
+        .route("/tenants", get(tenants).post(create_tenant))
         .route("/applications", get(applications::list).post(applications::create))
         .route("/applications/{id}", delete(applications::delete))
         .route("/applications/{id}/enabled", put(applications::enable))
@@ -413,6 +413,17 @@ fn long<T: serde::Serialize, E: ToString>(
 }
 
 async fn tenants(State(instance): Owner) -> Json<Vec<wire::Tenant>> {
-    let tenants = instance.control.tenants().into_iter();
-    Json(tenants.map(|tenant| wire::Tenant { id: tenant.id.to_string(), name: tenant.name }).collect())
+    Json(instance.control.tenants().into_iter().map(shown).collect())
+}
+
+async fn create_tenant(
+    State(instance): Owner,
+    Json(new): Json<wire::NewTenant>,
+) -> Result<Json<wire::Tenant>, Refused> {
+    let id = new.id.map(|id| id.parse().map_err(|_| unusable(format!("`{id}` is no GUID")))).transpose()?;
+    Ok(Json(shown(instance.control.create_tenant(id, &new.name)?)))
+}
+
+fn shown(tenant: control::Tenant) -> wire::Tenant {
+    wire::Tenant { id: tenant.id.to_string(), name: tenant.name }
 }

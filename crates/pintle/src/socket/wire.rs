@@ -191,6 +191,15 @@ pub(crate) struct Tenant {
     pub(crate) name: String,
 }
 
+/// A tenant to make.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct NewTenant {
+    pub(crate) name: String,
+    /// A GUID; without one, a random one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) id: Option<String>,
+}
+
 /// An application to register.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct NewApplication {

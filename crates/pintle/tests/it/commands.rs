@@ -294,3 +294,22 @@ fn a_settings_file_is_checked_however_it_is_named() {
         assert!(ran.err.contains("pintle.toml") && ran.err.contains("nonsense"), "{}", ran.err);
     }
 }
+
+#[test]
+fn tenants_are_made_and_their_data_is_kept_apart() {
+    let place = place();
+    let id = "6f9619ff-8b86-d011-b42d-00cf4fc964ff";
+    let made = run_on(&place.data, &["tenant", "create", "customer-a", "--id", id, "--json"]);
+    assert_eq!(made.json(), json!({"id": id, "name": "customer-a"}), "{}", made.err);
+    for again in [vec!["tenant", "create", "Customer-A"], vec!["tenant", "create", "other", "--id", id]] {
+        let again = run_on(&place.data, &again);
+        assert!(again.code == 1 && again.err.contains("is there already"), "{}", again.err);
+    }
+    let list = run_on(&place.data, &["tenant", "list"]);
+    assert!(list.out.contains("default") && list.out.contains(id), "{}", list.out);
+
+    let input = place.write("a.json", &row(1, "ws-01", 1, KNOWN));
+    assert_eq!(run_on(&place.data, &["ingest", &input, "--tenant", "customer-a"]).code, 0);
+    assert_eq!(run_on(&place.data, &["search", KNOWN, "--tenant", id]).code, 0);
+    assert_eq!(run_on(&place.data, &["search", KNOWN]).code, 1, "another tenant knows nothing of it");
+}
