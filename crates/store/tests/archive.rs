@@ -282,3 +282,33 @@ fn damage_to_what_was_not_applied_yet_is_no_torn_end_and_the_rest_is_read() {
         without_base(folder.path());
     }
 }
+
+#[test]
+fn an_archive_that_lost_its_end_is_named_and_goes_on_behind_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = open(folder.path());
+    for n in 0..10 {
+        append(&store, vec![file_seen(&format!("m{n}"), "2026-01-01T00:00:00Z", SHA1_A, "", "")]);
+    }
+    drop(store);
+    let segment = folder.path().join("archive/00000001.seg");
+    let bytes = fs::read(&segment).unwrap();
+    fs::write(&segment, &bytes[..bytes.len() / 2]).unwrap();
+    let store = open(folder.path());
+    let troubles = store.troubles();
+    assert!(troubles.len() == 1 && troubles[0].contains("00000001.seg"), "{troubles:?}");
+    append(&store, vec![file_seen("later", "2026-01-01T00:00:00Z", SHA1_A, "", "")]);
+    assert_eq!(machine_ids(&store, &whole(), SHA1_A).unwrap().len(), 11, "the base has what was lost");
+    // As a kill leaves it: nothing more was folded.
+    let killed = tempfile::tempdir().unwrap();
+    for part in ["archive", "base"] {
+        fs::create_dir(killed.path().join(part)).unwrap();
+        for entry in fs::read_dir(folder.path().join(part)).unwrap() {
+            let entry = entry.unwrap();
+            fs::copy(entry.path(), killed.path().join(part).join(entry.file_name())).unwrap();
+        }
+    }
+    assert_eq!(machine_ids(&open(killed.path()), &whole(), SHA1_A).unwrap().len(), 11);
+    let rebuilt = Store::rebuild(Folder::lock(killed.path()).unwrap(), options(), &mut |_| {});
+    assert!(rebuilt.is_err_and(|error| error.to_string().contains("00000001.seg")));
+}

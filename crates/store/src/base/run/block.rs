@@ -129,22 +129,30 @@ impl Entries {
 
     /// Goes to the next entry. `Some(false)`: there is none; `None`: this is no entry.
     pub(crate) fn advance(&mut self) -> Option<bool> {
+        let Some((shared, own)) = self.step(self.key.len())? else { return Some(false) };
+        self.key.truncate(shared);
+        self.key.extend_from_slice(self.plain.get(own)?);
+        Some(true)
+    }
+
+    /// Goes to the value of the next entry, without its key: how many bytes that shares with the key
+    /// before, which is so long, and where its own are. `Some(None)`: there is none; `None`: this is no
+    /// entry.
+    fn step(&mut self, length: usize) -> Option<Option<(usize, Range<usize>)>> {
         let mut rest = self.plain.get(self.next..)?;
         if rest.is_empty() {
-            return Some(false);
+            return Some(None);
         }
-        let length = |bytes: &mut &[u8]| usize::try_from(take(bytes)?).ok();
-        let (shared, own, value) = (length(&mut rest)?, length(&mut rest)?, length(&mut rest)?);
-        let (own, rest) = rest.split_at_checked(own)?;
-        if shared > self.key.len() || value > rest.len() {
+        let number = |bytes: &mut &[u8]| usize::try_from(take(bytes)?).ok();
+        let (shared, own, value) = (number(&mut rest)?, number(&mut rest)?, number(&mut rest)?);
+        let from = self.plain.len() - rest.len();
+        let until = from.checked_add(own)?;
+        let end = until.checked_add(value)?;
+        if shared > length || end > self.plain.len() {
             return None;
         }
-        self.key.truncate(shared);
-        self.key.extend_from_slice(own);
-        let from = self.plain.len() - rest.len();
-        self.value = from..from + value;
-        self.next = self.value.end;
-        Some(true)
+        (self.value, self.next) = (until..end, end);
+        Some(Some((shared, from..until)))
     }
 
     /// From the start to the first entry whose key is not less than `target`. `Some(false)`: there is
@@ -156,19 +164,8 @@ impl Entries {
         // Of the key before: how much of the target it begins with, and its length.
         let (mut matched, mut length) = (0, 0);
         loop {
-            let mut rest = self.plain.get(self.next..)?;
-            if rest.is_empty() {
-                return Some(false);
-            }
-            let number = |bytes: &mut &[u8]| usize::try_from(take(bytes)?).ok();
-            let (shared, own, value) = (number(&mut rest)?, number(&mut rest)?, number(&mut rest)?);
-            let (own, rest) = rest.split_at_checked(own)?;
-            if shared > length || value > rest.len() {
-                return None;
-            }
-            let from = self.plain.len() - rest.len();
-            self.value = from..from + value;
-            self.next = self.value.end;
+            let Some((shared, own)) = self.step(length)? else { return Some(false) };
+            let own = self.plain.get(own)?;
             length = shared + own.len();
             let is_less = match shared.cmp(&matched) {
                 // It differs from the target where the one before did.
