@@ -37,7 +37,7 @@ use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 pub use failure::Failure;
 pub(crate) use failure::{json, print};
 pub use listing::Listing;
-pub use place::{Folder, Place};
+pub use place::{Folder, Place, Where};
 
 const AFTER_HELP: &str =
     "Start with `pintle dev`. While a server owns a data folder, commands go through the server.";

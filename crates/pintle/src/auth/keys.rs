@@ -116,6 +116,7 @@ pub(crate) struct Key {
     material: Option<Material>,
 }
 
+#[derive(Clone)]
 struct Material {
     signing: EncodingKey,
     verifying: DecodingKey,
@@ -200,12 +201,7 @@ impl Ring {
             match change(&mut stored) {
                 Keep::AsItIs => keys.push(Arc::clone(key)),
                 Keep::Changed => {
-                    let material = key.material.as_ref().filter(|_| stored.pem.is_some());
-                    let material = material.map(|material| Material {
-                        signing: material.signing.clone(),
-                        verifying: material.verifying.clone(),
-                        public: material.public.clone(),
-                    });
+                    let material = key.material.clone().filter(|_| stored.pem.is_some());
                     keys.push(Arc::new(Key { stored, material }));
                 }
                 Keep::Not => {}

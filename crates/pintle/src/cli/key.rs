@@ -6,7 +6,7 @@ use axum::http::Method;
 use serde_json::Value;
 
 use super::terminal::Table;
-use super::{Failure, Folder};
+use super::{Failure, Where};
 use crate::socket::wire;
 
 /// List, exchange and revoke the keys that sign tokens
@@ -42,15 +42,6 @@ enum What {
         #[command(flatten)]
         place: Where,
     },
-}
-
-#[derive(Debug, clap::Args)]
-struct Where {
-    #[command(flatten)]
-    folder: Folder,
-    /// Print it as JSON
-    #[arg(long)]
-    json: bool,
 }
 
 /// Runs the command.

@@ -31,6 +31,17 @@ pub struct Folder {
     pub config: Option<PathBuf>,
 }
 
+/// Which data folder, and how what comes of it is printed
+#[derive(Debug, clap::Args)]
+pub struct Where {
+    /// The folder.
+    #[command(flatten)]
+    pub folder: Folder,
+    /// Print it as JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
 impl Folder {
     /// The folder, which must be there already.
     pub async fn find(&self) -> Result<Session, Failure> {

@@ -7,7 +7,7 @@ use pintle_store::Expired;
 use serde_json::Value;
 
 use super::terminal::{Table, count};
-use super::{Failure, Folder};
+use super::{Failure, Where};
 use crate::socket::wire;
 
 /// Show what is forgotten by age, and how that stands
@@ -37,15 +37,6 @@ enum What {
     Run(Where),
     /// Believe the clock as it stands
     Resume(Where),
-}
-
-#[derive(Debug, clap::Args)]
-struct Where {
-    #[command(flatten)]
-    folder: Folder,
-    /// Print it as JSON
-    #[arg(long)]
-    json: bool,
 }
 
 /// Runs the command.

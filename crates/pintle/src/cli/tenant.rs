@@ -7,7 +7,7 @@ use serde_json::Value;
 use uuid::Uuid;
 
 use super::terminal::Table;
-use super::{Failure, Folder};
+use super::{Failure, Where};
 use crate::socket::wire;
 
 /// List and make tenants
@@ -40,15 +40,6 @@ enum What {
         #[command(flatten)]
         place: Where,
     },
-}
-
-#[derive(Debug, clap::Args)]
-struct Where {
-    #[command(flatten)]
-    folder: Folder,
-    /// Print it as JSON
-    #[arg(long)]
-    json: bool,
 }
 
 /// Runs the command.

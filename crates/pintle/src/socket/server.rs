@@ -197,10 +197,15 @@ async fn ask<T: Send + 'static>(
     question: impl FnOnce(&Store) -> Result<T, pintle_store::Error> + Send + 'static,
 ) -> Result<T, Refused> {
     let store = Arc::clone(&instance.store);
-    match tokio::task::spawn_blocking(move || question(&store)).await {
-        Ok(answer) => Ok(answer?),
-        Err(error) => Err(Refused(StatusCode::INTERNAL_SERVER_ERROR, error.to_string())),
-    }
+    blocking(move || Ok(question(&store)?)).await
+}
+
+/// Runs anything on a thread that may block.
+async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, Refused> + Send + 'static,
+) -> Result<T, Refused> {
+    let done = tokio::task::spawn_blocking(work).await;
+    done.unwrap_or_else(|error| Err(Refused(StatusCode::INTERNAL_SERVER_ERROR, error.to_string())))
 }
 
 async fn ingest(

@@ -1,10 +1,9 @@
-//! The keys that sign tokens.
+//! The keys that sign tokens. A new one takes a while to make, so none is made where requests are served.
 
 use axum::Json;
 use axum::extract::{ConnectInfo, Path, State};
-use axum::http::StatusCode;
 
-use super::{Owner, Peer, Refused, unusable, wire};
+use super::{Owner, Peer, Refused, blocking, unusable, wire};
 use crate::auth;
 use crate::auth::keys::{ChangeError, KeyInfo};
 
@@ -24,7 +23,7 @@ pub(super) async fn publish(
             kid = key.kid,
             "the key that is to sign next was published"
         );
-        Ok(key)
+        Ok(Json(shown(key)))
     })
     .await
 }
@@ -36,7 +35,7 @@ pub(super) async fn rotate(
     blocking(move || {
         let key = instance.issuer.rotate_key(instance.now())?;
         tracing::info!(uid = peer.uid, pid = peer.pid, kid = key.kid, "another key signs now");
-        Ok(key)
+        Ok(Json(shown(key)))
     })
     .await
 }
@@ -54,19 +53,9 @@ pub(super) async fn revoke(
             kid = key.kid,
             "a key was revoked: its tokens are refused"
         );
-        Ok(key)
+        Ok(Json(shown(key)))
     })
     .await
-}
-
-/// A new key takes a while to make.
-async fn blocking(
-    work: impl FnOnce() -> Result<KeyInfo, Refused> + Send + 'static,
-) -> Result<Json<wire::Key>, Refused> {
-    let done = tokio::task::spawn_blocking(work).await;
-    let done =
-        done.unwrap_or_else(|error| Err(Refused(StatusCode::INTERNAL_SERVER_ERROR, error.to_string())));
-    done.map(|key| Json(shown(key)))
 }
 
 fn shown(key: KeyInfo) -> wire::Key {
@@ -81,7 +70,7 @@ fn shown(key: KeyInfo) -> wire::Key {
 
 impl From<auth::Error> for Refused {
     fn from(error: auth::Error) -> Refused {
-        Refused(StatusCode::INTERNAL_SERVER_ERROR, error.to_string())
+        Refused(axum::http::StatusCode::INTERNAL_SERVER_ERROR, error.to_string())
     }
 }
 

@@ -5,9 +5,8 @@ use std::time::Duration;
 
 use axum::Json;
 use axum::extract::{ConnectInfo, State};
-use axum::http::StatusCode;
 
-use super::{Owner, Peer, Refused, unusable, wire};
+use super::{Owner, Peer, Refused, blocking, unusable, wire};
 use crate::config::value::duration_text;
 use crate::instance::Instance;
 use crate::retention::{self, Pause, Run, RunError, Standing};
@@ -37,13 +36,6 @@ pub(super) async fn resume(
         Ok(Json(shown(&instance, standing)))
     })
     .await
-}
-
-async fn blocking<T: Send + 'static>(
-    work: impl FnOnce() -> Result<T, Refused> + Send + 'static,
-) -> Result<T, Refused> {
-    let done = tokio::task::spawn_blocking(work).await;
-    done.unwrap_or_else(|error| Err(Refused(StatusCode::INTERNAL_SERVER_ERROR, error.to_string())))
 }
 
 fn shown(instance: &Arc<Instance>, standing: Standing) -> wire::Retention {
