@@ -3,8 +3,9 @@
 //!
 //! A segment begins with a header that names the format's version; after it stands one frame a
 //! batch: lengths, a checksum over all of it, the LZ4-compressed batch. One that is closed ends with
-//! a mark, so that it cannot lose its end unnoticed. Nothing is ever changed in place. A torn end of the last segment belongs to batches that were never
-//! acknowledged; it is moved aside when the archive is opened.
+//! a mark, so that it cannot lose its end unnoticed. Nothing is ever changed in place. A torn end of
+//! the last segment belongs to batches that were never acknowledged; it is moved aside when the
+//! archive is opened.
 
 mod check;
 mod durable;
@@ -474,8 +475,9 @@ fn check_header(file: &mut File, name: &Path) -> Result<(), Error> {
     Ok(())
 }
 
-/// Writes the segments before `end`, all closed, to another folder, as `left` leaves them: one that stays as it is
-/// as another name of the same file. Calls `progress` with the bytes read so far after every batch.
+/// Writes the segments before `end`, all closed, to another folder, as `left` leaves them: one that
+/// stays as it is as another name of the same file. Calls `progress` with the bytes read so far after
+/// every batch.
 pub(crate) fn rewrite(
     from: &Path,
     to: &Path,

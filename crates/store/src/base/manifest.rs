@@ -2,10 +2,10 @@
 //! the one step at which a fold, a merge or a removal takes place.
 //!
 //! `[magic][version u32][length u32][crc32 u32][postcard]`, little-endian, the checksum over version,
-//! length and postcard. It is there twice: in `MANIFEST`, which
-//! counts, and in `MANIFEST.copy`, for when that one does not read any more. The copy is replaced
-//! first: a crash in between leaves a copy that is ahead, whose runs are all there, and opening makes
-//! the two alike again.
+//! length and postcard. It is there twice: in `MANIFEST`, which counts, and in `MANIFEST.copy`, for
+//! when that one does not read any more. The copy is replaced first: a crash in between leaves a copy
+//! that is ahead, whose runs are all there, and opening makes the two alike again before it takes away
+//! what neither names.
 
 use std::collections::BTreeMap;
 use std::fs::{self, OpenOptions};

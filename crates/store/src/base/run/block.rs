@@ -158,8 +158,8 @@ impl Entries {
     /// From the start to the first entry whose key is not less than `target`. `Some(false)`: there is
     /// none; `None`: something is no entry.
     ///
-    /// How much of the target the key before had tells nearly always on which side the next one lies,
-    /// by how much of that key it shares alone: no key is put together and compared on the way.
+    /// By how much an entry shares with the key before it is nearly always known on which side of the
+    /// target it lies: no key is put together and compared on the way.
     pub(crate) fn seek(&mut self, target: &[u8]) -> Option<bool> {
         // Of the key before: how much of the target it begins with, and its length.
         let (mut matched, mut length) = (0, 0);
