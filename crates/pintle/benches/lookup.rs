@@ -209,13 +209,8 @@ fn half(tenant: TenantId, company: &[Value]) -> Scope {
 /// A token of a new application. Its calls are counted against limits that are never reached.
 fn token(instance: &Instance, tenant: TenantId, name: String) -> Result<String, Failure> {
     let new = NewApplication {
-        tenant,
-        name,
-        permissions: Permissions::named(["Machine.Read.All"]),
-        id: None,
-        secret: None,
-        secret_expires: None,
         quota: ApplicationQuota::Limits(Limits { per_minute: MAX_LIMIT, per_hour: MAX_LIMIT }),
+        ..NewApplication::new(tenant, &name, Permissions::named(["Machine.Read.All"]))
     };
     let (application, _) = instance.control.create_application_with(new, instance.now())?;
     let issued = instance.issuer.issue(&application, Proof::Secret, AUDIENCE, instance.now())?;

@@ -1,4 +1,4 @@
-//! Who may ask: applications and their permissions, the built-in issuer and its tokens. HTTP is
+//! Who may ask: applications and users, what they may do, the built-in issuer and its tokens. HTTP is
 //! left to `http`.
 
 pub mod application;
@@ -7,9 +7,15 @@ pub mod certificate;
 pub mod control;
 pub mod issuer;
 pub mod keys;
+pub mod lockout;
+pub mod password;
 pub mod permission;
+pub mod redirect;
+pub mod rights;
+pub mod role;
 pub mod secret;
 pub mod token;
+pub mod user;
 
 /// What secrets are hashed with, in the data folder.
 pub(crate) const PEPPER: &str = "pepper";

@@ -12,7 +12,7 @@ use pintle_model::TenantId;
 use pintle_store::{Batch, Folder, Store};
 use uuid::Uuid;
 
-use crate::auth::control::{self, ApplicationQuota, Control, NewApplication, Tenant};
+use crate::auth::control::{self, Control, NewApplication, Tenant};
 use crate::auth::permission::{Permission, Permissions};
 use crate::auth::secret::Secret;
 use generator::Generator;
@@ -65,13 +65,9 @@ pub fn register(
         control.delete(application.id)?;
     }
     let new = NewApplication {
-        tenant: tenant.id,
-        name: APPLICATION.to_owned(),
-        permissions: permissions(),
         id: fixed.then_some(FIXED_CLIENT),
         secret: fixed.then(|| Secret::from_text(FIXED_SECRET)),
-        secret_expires: None,
-        quota: ApplicationQuota::Configured,
+        ..NewApplication::new(tenant.id, APPLICATION, permissions())
     };
     let (application, secret) = control.create_application_with(new, now)?;
     Ok(Credentials { tenant: tenant.id, client: application.id, secret })

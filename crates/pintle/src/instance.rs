@@ -6,10 +6,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use pintle_model::Time;
-use pintle_store::{Clock, Folder, Options, Replayed, Store};
+use pintle_store::{Clock, Folder, Options, Replayed, Scope, Store};
 
 use crate::auth::control::{Control, Tenant};
 use crate::auth::issuer::Issuer;
+use crate::auth::rights::Rights;
 use crate::auth::token::{Audiences, Verifier};
 use crate::config::{Audience, Config};
 use crate::metrics::Metrics;
@@ -151,6 +152,11 @@ impl Instance {
     /// Whether this is the instance of `pintle dev`.
     pub fn is_dev(&self) -> bool {
         self.dev
+    }
+
+    /// What a caller may see.
+    pub fn scope(&self, rights: &Rights) -> Scope {
+        Scope::whole(rights.tenant)
     }
 
     /// The time now.

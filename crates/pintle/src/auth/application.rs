@@ -1,5 +1,7 @@
 //! An application that may call the API, and what it proves itself with.
 
+use std::collections::BTreeSet;
+
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use pintle_model::{TenantId, Time};
@@ -8,6 +10,7 @@ use uuid::Uuid;
 
 use super::certificate::Certificate;
 use super::permission::Permissions;
+use super::redirect::RedirectUri;
 use super::secret::{Secret, SecretHash};
 use crate::quota::Limits;
 
@@ -43,6 +46,18 @@ pub struct Application {
     /// What applies instead of the configured quota.
     #[serde(default)]
     pub quota: ApplicationQuota,
+    /// What it may do for a user who signs in to it, if the user may as well.
+    #[serde(default)]
+    pub delegated: Permissions,
+    /// Whether it signs users in without a secret of its own, as a program on their machine does.
+    #[serde(default)]
+    pub is_public: bool,
+    /// Where users may be sent back to after they signed in.
+    #[serde(default)]
+    pub redirect_uris: Vec<RedirectUri>,
+    /// The only device groups whose machines its own tokens show; `None`: all.
+    #[serde(default)]
+    pub device_groups: Option<BTreeSet<u32>>,
     pub(super) secrets: Vec<StoredSecret>,
     #[serde(default)]
     pub(super) certificates: Vec<StoredCertificate>,
@@ -155,4 +170,28 @@ pub struct NewApplication {
     pub secret_expires: Option<Time>,
     /// What applies instead of the configured quota.
     pub quota: ApplicationQuota,
+    /// What it may do for a user.
+    pub delegated: Permissions,
+    /// Whether it signs users in without a secret of its own.
+    pub is_public: bool,
+    /// Where users may be sent back to.
+    pub redirect_uris: Vec<RedirectUri>,
+}
+
+impl NewApplication {
+    /// One with these permissions, a random id and secret, and nothing out of the ordinary.
+    pub fn new(tenant: TenantId, name: &str, permissions: Permissions) -> NewApplication {
+        NewApplication {
+            tenant,
+            name: name.to_owned(),
+            permissions,
+            id: None,
+            secret: None,
+            secret_expires: None,
+            quota: ApplicationQuota::Configured,
+            delegated: Permissions::default(),
+            is_public: false,
+            redirect_uris: Vec::new(),
+        }
+    }
 }

@@ -1,5 +1,11 @@
-//! The tenants of this server and the applications that may call it, in `control.json`. Every
-//! change is on disk before it counts, and counts for the next request.
+//! The tenants of this server and who may call it there: applications, users, user groups, roles and
+//! device groups, in `control.json`. Every change is on disk before it counts, and counts for the next
+//! request.
+
+mod applications;
+mod file;
+mod roles;
+mod users;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -10,18 +16,21 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 pub use super::application::{Application, ApplicationQuota, NewApplication};
-use super::application::{CredentialInfo, StoredCertificate, StoredSecret};
-use super::assertion::Assertion;
-use super::certificate::Certificate;
-use super::permission::Permissions;
-use super::secret::{Pepper, Secret};
+use super::lockout::{Locked, Lockout};
+use super::password::{self, Passwords};
+use super::role::Role;
+use super::secret::Pepper;
+use super::user::{User, UserGroup};
 use crate::private_file;
-
-/// The file's format; a newer one is refused.
-const FORMAT: u32 = 1;
+use file::State;
+pub use roles::{Held, RoleChange};
+pub use users::{NotSignedIn, UserChange};
 
 /// Secrets and certificates of one application: who asks for a token is compared with all of them.
 const MAX_CREDENTIALS: usize = 10;
+
+/// Applications, users, user groups or roles of a tenant: the file is written whole for every change.
+const MAX_OF_A_KIND: usize = 10_000;
 
 /// A tenant: whose data an application sees.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -49,35 +58,51 @@ pub enum Error {
         "the application has no secret or certificate {0}: `pintle client list --credentials` names them"
     )]
     UnknownCredential(Uuid),
+    /// No such thing of another kind.
+    #[error("no {0} `{1}`: `pintle {2} list` names them")]
+    Unknown(&'static str, String, &'static str),
     /// One more would be too many.
     #[error("the application has {MAX_CREDENTIALS} secrets and certificates: remove one first")]
     TooManyCredentials,
+    /// One more of its kind would be too many for a tenant.
+    #[error("the tenant has {0} {1} already, the most there can be")]
+    TooMany(usize, &'static str),
     /// The id or name is taken.
     #[error("{0} is there already")]
     Exists(String),
     /// Not a name.
     #[error("a name is 1 to 120 characters without control characters, and not a GUID")]
     Name,
+    /// Not a text for people.
+    #[error("a description is at most 1,000 characters without control characters")]
+    Description,
+    /// Not a password.
+    #[error(transparent)]
+    Password(#[from] password::Unfit),
+    /// Built in.
+    #[error(
+        "the role `{}` is built in: user groups can be given it and taken from it, nothing else",
+        Role::ADMINISTRATOR
+    )]
+    BuiltIn,
+    /// Nobody but the built-in role may do this.
+    #[error(
+        "manage-system-settings is only in the built-in role `{}`: give the user group that one",
+        Role::ADMINISTRATOR
+    )]
+    OnlyAdministrators,
+    /// What is asked for does not fit together.
+    #[error("{0}")]
+    Unfit(String),
 }
 
-#[derive(Clone, Default, Serialize, Deserialize)]
-struct State {
-    tenants: Vec<Tenant>,
-    #[serde(with = "as_list")]
-    applications: BTreeMap<Uuid, Arc<Application>>,
-}
-
-#[derive(Serialize, Deserialize)]
-struct File<S> {
-    format: u32,
-    #[serde(flatten)]
-    state: S,
-}
-
-/// The tenants and applications of one data folder.
+/// The tenants of one data folder, and who may call there.
 pub struct Control {
     path: PathBuf,
     pepper: Pepper,
+    passwords: Passwords,
+    /// Who was wrong how often.
+    pub lockout: Lockout,
     /// What counts now. Readers take the `Arc` and let go.
     state: RwLock<Arc<State>>,
     /// One change at a time.
@@ -108,13 +133,21 @@ impl Control {
             Some(bytes) => bytes,
             None => {
                 let first = Tenant { id: default, name: "default".to_owned() };
-                let state = State { tenants: vec![first], applications: BTreeMap::new() };
-                let bytes = state_bytes(&path, &state)?;
+                let state = State { tenants: vec![first], ..State::default() };
+                let bytes = file::bytes(&path, &state)?;
                 private_file::create(&path, &bytes).map_err(super::Error::io("write", &path))?
             }
         };
-        let state = read_state(&path, &bytes)?;
-        Ok(Control { path, pepper, state: RwLock::new(Arc::new(state)), changing: Mutex::new(()) })
+        let mut state = file::read(&path, &bytes)?;
+        state.complete();
+        Ok(Control {
+            path,
+            pepper,
+            passwords: Passwords::new()?,
+            lockout: Lockout::default(),
+            state: RwLock::new(Arc::new(state)),
+            changing: Mutex::new(()),
+        })
     }
 
     /// The tenant of that GUID or name.
@@ -143,195 +176,9 @@ impl Control {
                 return Err(Error::Exists(format!("tenant `{}` ({})", tenant.name, tenant.id)));
             }
             state.tenants.push(tenant.clone());
+            state.complete();
             Ok(tenant)
         })
-    }
-
-    /// Registers an application. The secret cannot be had again.
-    pub fn create_application(
-        &self,
-        tenant: TenantId,
-        name: &str,
-        permissions: Permissions,
-        now: Time,
-    ) -> Result<(Arc<Application>, Secret), Error> {
-        let new = NewApplication {
-            tenant,
-            name: name.to_owned(),
-            permissions,
-            id: None,
-            secret: None,
-            secret_expires: None,
-            quota: ApplicationQuota::Configured,
-        };
-        self.create_application_with(new, now)
-    }
-
-    /// The same with ids, secret or quota that are given.
-    pub fn create_application_with(
-        &self,
-        new: NewApplication,
-        now: Time,
-    ) -> Result<(Arc<Application>, Secret), Error> {
-        let (secret, stored) = self.new_secret(new.secret, new.secret_expires, now)?;
-        let application = Arc::new(Application {
-            id: new.id.unwrap_or_else(Uuid::new_v4),
-            object_id: Uuid::new_v4(),
-            tenant: new.tenant,
-            name: checked_name(&new.name)?,
-            permissions: new.permissions,
-            enabled: true,
-            quota: new.quota,
-            secrets: vec![stored],
-            certificates: Vec::new(),
-        });
-        self.change(|state| {
-            if !state.tenants.iter().any(|tenant| tenant.id == application.tenant) {
-                return Err(Error::UnknownTenant(application.tenant.to_string()));
-            }
-            if state.applications.contains_key(&application.id) {
-                return Err(Error::Exists(format!("application {}", application.id)));
-            }
-            state.applications.insert(application.id, Arc::clone(&application));
-            Ok((application, secret))
-        })
-    }
-
-    /// Every application, by client id.
-    pub fn applications(&self) -> Vec<Arc<Application>> {
-        self.state().applications.values().cloned().collect()
-    }
-
-    /// The application of that client id, enabled or not.
-    pub fn application(&self, id: Uuid) -> Option<Arc<Application>> {
-        self.state().applications.get(&id).cloned()
-    }
-
-    /// Gives the application one more secret, which ends when it says so.
-    pub fn add_secret(&self, id: Uuid, expires: Option<Time>, now: Time) -> Result<(Secret, Uuid), Error> {
-        let (secret, stored) = self.new_secret(None, expires, now)?;
-        let credential = stored.id;
-        self.add_credential(id, |application| application.secrets.push(stored))?;
-        Ok((secret, credential))
-    }
-
-    /// Lets the application prove itself with the key of a certificate. Returns the credential's id; one
-    /// that it has already stays as it is.
-    pub fn add_certificate(&self, id: Uuid, certificate: &Certificate, now: Time) -> Result<Uuid, Error> {
-        let stored = StoredCertificate::new(certificate, now);
-        let there = self.application(id).ok_or(Error::UnknownApplication(id))?;
-        if let Some(there) = there.certificates.iter().find(|there| there.is(certificate)) {
-            return Ok(there.id);
-        }
-        let credential = stored.id;
-        self.add_credential(id, |application| application.certificates.push(stored))?;
-        Ok(credential)
-    }
-
-    fn add_credential(&self, id: Uuid, add: impl FnOnce(&mut Application)) -> Result<(), Error> {
-        self.change(|state| {
-            let found = state.applications.get(&id).ok_or(Error::UnknownApplication(id))?;
-            if found.credentials().count() >= MAX_CREDENTIALS {
-                return Err(Error::TooManyCredentials);
-            }
-            let mut application = Application::clone(found);
-            add(&mut application);
-            state.applications.insert(id, Arc::new(application));
-            Ok(())
-        })
-    }
-
-    /// Takes a secret or a certificate from the application. Tokens it has live on until they expire.
-    pub fn remove_credential(&self, id: Uuid, credential: Uuid) -> Result<CredentialInfo, Error> {
-        self.change(|state| {
-            let found = state.applications.get(&id).ok_or(Error::UnknownApplication(id))?;
-            let there = found.credentials().find(|there| there.id == credential);
-            let there = there.ok_or(Error::UnknownCredential(credential))?;
-            let mut application = Application::clone(found);
-            application.secrets.retain(|secret| secret.id != credential);
-            application.certificates.retain(|certificate| certificate.id != credential);
-            state.applications.insert(id, Arc::new(application));
-            Ok(there)
-        })
-    }
-
-    /// Gives the application a new secret. The old ones stop working at once; tokens it has live
-    /// on until they expire.
-    pub fn rotate(&self, id: Uuid, now: Time) -> Result<Secret, Error> {
-        let (secret, stored) = self.new_secret(None, None, now)?;
-        self.change_application(id, |application| application.secrets = vec![stored])?;
-        Ok(secret)
-    }
-
-    /// Changes an application: its name, permissions, quota, whether it is enabled. Tokens it has
-    /// follow from the next request on.
-    pub fn change_application(
-        &self,
-        id: Uuid,
-        change: impl FnOnce(&mut Application),
-    ) -> Result<Arc<Application>, Error> {
-        self.change(|state| {
-            let found = state.applications.get(&id).ok_or(Error::UnknownApplication(id))?;
-            let mut application = Application::clone(found);
-            change(&mut application);
-            let application = Arc::new(application);
-            state.applications.insert(id, Arc::clone(&application));
-            Ok(application)
-        })
-    }
-
-    /// Removes an application. Its tokens stop working at once.
-    pub fn delete(&self, id: Uuid) -> Result<(), Error> {
-        self.change(|state| state.applications.remove(&id).map(drop).ok_or(Error::UnknownApplication(id)))
-    }
-
-    /// The enabled application of that tenant and client id if the secret is its own. Who asks
-    /// with an unknown id, a wrong secret or a disabled application learns nothing by the answer
-    /// or by the time it took.
-    pub fn authenticate(
-        &self,
-        tenant: TenantId,
-        id: Uuid,
-        secret: &Secret,
-        now: Time,
-    ) -> Option<Arc<Application>> {
-        let presented = self.pepper.hash(secret);
-        let application = self.application(id);
-        let stored = application.as_deref().map_or(&[][..], |application| &application.secrets);
-        let mut known = false;
-        for stored in stored {
-            known |= presented.equals(&stored.hash) & stored.expires.is_none_or(|expires| now < expires);
-        }
-        application.filter(|application| known && application.enabled && application.tenant == tenant)
-    }
-
-    /// The same for who sends an assertion signed with the key of a certificate. Whatever is wrong, one
-    /// signature is verified.
-    pub fn authenticate_by_certificate(
-        &self,
-        tenant: TenantId,
-        id: Uuid,
-        assertion: &Assertion<'_>,
-        now: Time,
-    ) -> Option<Arc<Application>> {
-        let application = self.application(id);
-        let stored = application.as_deref().map_or(&[][..], |application| &application.certificates);
-        let mut certificates = stored.iter().filter_map(StoredCertificate::read);
-        let certificate = certificates.find(|certificate| assertion.names(certificate));
-        let known = assertion.proves(id, certificate.as_ref(), now);
-        application.filter(|application| known && application.enabled && application.tenant == tenant)
-    }
-
-    fn new_secret(
-        &self,
-        secret: Option<Secret>,
-        expires: Option<Time>,
-        now: Time,
-    ) -> Result<(Secret, StoredSecret), super::Error> {
-        let secret = secret.map_or_else(Secret::generate, Ok)?;
-        let stored =
-            StoredSecret { id: Uuid::new_v4(), hash: self.pepper.hash(&secret), created: now, expires };
-        Ok((secret, stored))
     }
 
     fn state(&self) -> Arc<State> {
@@ -343,35 +190,10 @@ impl Control {
         let _one_at_a_time = self.changing.lock().unwrap_or_else(PoisonError::into_inner);
         let mut state = State::clone(&self.state());
         let made = change(&mut state)?;
-        write_state(&self.path, &state)?;
+        file::write(&self.path, &state)?;
         *self.state.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(state);
         Ok(made)
     }
-}
-
-fn read_state(path: &Path, bytes: &[u8]) -> Result<State, super::Error> {
-    #[derive(Deserialize)]
-    struct Format {
-        format: u32,
-    }
-    let damaged = |error: serde_json::Error| super::Error::damaged(path, error);
-    let Format { format } = serde_json::from_slice(bytes).map_err(damaged)?;
-    if format > FORMAT {
-        let reason =
-            format!("it is of format {format}, this pintle knows up to {FORMAT}: start the newer one");
-        return Err(super::Error::damaged(path, reason));
-    }
-    let file: File<State> = serde_json::from_slice(bytes).map_err(damaged)?;
-    Ok(file.state)
-}
-
-fn write_state(path: &Path, state: &State) -> Result<(), super::Error> {
-    private_file::replace(path, &state_bytes(path, state)?).map_err(super::Error::io("write", path))
-}
-
-fn state_bytes(path: &Path, state: &State) -> Result<Vec<u8>, super::Error> {
-    serde_json::to_vec_pretty(&File { format: FORMAT, state })
-        .map_err(|error| super::Error::damaged(path, error))
 }
 
 fn checked_name(name: &str) -> Result<String, Error> {
@@ -384,29 +206,83 @@ fn checked_name(name: &str) -> Result<String, Error> {
     if good { Ok(name.to_owned()) } else { Err(Error::Name) }
 }
 
-/// Applications stand in the file as a list, for whoever reads it.
-mod as_list {
-    use super::*;
-
-    pub fn serialize<S: serde::Serializer>(
-        applications: &BTreeMap<Uuid, Arc<Application>>,
-        serializer: S,
-    ) -> Result<S::Ok, S::Error> {
-        serializer.collect_seq(applications.values().map(|application| &**application))
-    }
-
-    pub fn deserialize<'de, D: serde::Deserializer<'de>>(
-        deserializer: D,
-    ) -> Result<BTreeMap<Uuid, Arc<Application>>, D::Error> {
-        let list = Vec::<Application>::deserialize(deserializer)?;
-        Ok(list.into_iter().map(|application| (application.id, Arc::new(application))).collect())
-    }
+fn checked_description(text: &str) -> Result<String, Error> {
+    let text = text.trim();
+    let good = text.chars().count() <= 1_000 && !text.chars().any(char::is_control);
+    if good { Ok(text.to_owned()) } else { Err(Error::Description) }
 }
+
+/// What has an id, a tenant and a name that is the only one of its kind there.
+trait Named: Clone {
+    /// Its kind in words, and the command that lists them.
+    const KIND: (&'static str, &'static str);
+
+    fn id(&self) -> Uuid;
+    fn tenant(&self) -> TenantId;
+    fn name(&self) -> &str;
+}
+
+type All<T> = BTreeMap<Uuid, Arc<T>>;
+
+/// The one of that id or name in a tenant; names compare without case.
+fn find<'s, T: Named>(all: &'s All<T>, tenant: TenantId, name_or_id: &str) -> Result<&'s Arc<T>, Error> {
+    let found = match Uuid::try_parse(name_or_id) {
+        Ok(id) => all.get(&id).filter(|one| one.tenant() == tenant),
+        Err(_) => named(all, tenant, name_or_id),
+    };
+    found.ok_or_else(|| Error::Unknown(T::KIND.0, name_or_id.to_owned(), T::KIND.1))
+}
+
+fn named<'s, T: Named>(all: &'s All<T>, tenant: TenantId, name: &str) -> Option<&'s Arc<T>> {
+    let name = name.trim().to_lowercase();
+    all.values().find(|one| one.tenant() == tenant && one.name().to_lowercase() == name)
+}
+
+/// Adds one, if its name is free and there are not too many.
+fn add<T: Named>(all: &mut All<T>, one: T) -> Result<Arc<T>, Error> {
+    if named(all, one.tenant(), one.name()).is_some() {
+        return Err(Error::Exists(format!("{} `{}`", T::KIND.0, one.name())));
+    }
+    if all.values().filter(|other| other.tenant() == one.tenant()).count() >= MAX_OF_A_KIND {
+        return Err(Error::TooMany(MAX_OF_A_KIND, T::KIND.0));
+    }
+    let one = Arc::new(one);
+    all.insert(one.id(), Arc::clone(&one));
+    Ok(one)
+}
+
+/// Changes one; its name must stay the only one.
+fn replace<T: Named>(all: &mut All<T>, changed: T) -> Result<Arc<T>, Error> {
+    if named(all, changed.tenant(), changed.name()).is_some_and(|other| other.id() != changed.id()) {
+        return Err(Error::Exists(format!("{} `{}`", T::KIND.0, changed.name())));
+    }
+    let changed = Arc::new(changed);
+    all.insert(changed.id(), Arc::clone(&changed));
+    Ok(changed)
+}
+
+fn of_tenant<T: Named>(all: &All<T>, tenant: Option<TenantId>) -> Vec<Arc<T>> {
+    all.values().filter(|one| tenant.is_none_or(|tenant| one.tenant() == tenant)).cloned().collect()
+}
+
+macro_rules! named {
+    ($($type:ty: $kind:literal $command:literal),*) => {
+        $(impl Named for $type {
+            const KIND: (&'static str, &'static str) = ($kind, $command);
+
+            fn id(&self) -> Uuid { self.id }
+            fn tenant(&self) -> TenantId { self.tenant }
+            fn name(&self) -> &str { &self.name }
+        })*
+    };
+}
+named!(Application: "application" "client", User: "user" "user", UserGroup: "user group" "group", Role: "role" "role");
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::auth::permission::Permission;
+    use crate::auth::permission::{Permission, Permissions};
+    use crate::auth::secret::Secret;
 
     const NOW: Time = Time::from_ticks(17_000_000_000_000_000);
 
@@ -462,13 +338,10 @@ mod tests {
         let tenant = control.tenant("default").unwrap().id;
         let end = NOW + std::time::Duration::from_secs(60);
         let new = NewApplication {
-            tenant,
-            name: "dev".to_owned(),
-            permissions: reader(),
             id: Some(Uuid::from_u128(1)),
             secret: Some(Secret::from_text("fixed")),
             secret_expires: Some(end),
-            quota: ApplicationQuota::Off,
+            ..NewApplication::new(tenant, "dev", reader())
         };
         let (application, secret) = control.create_application_with(new, NOW).unwrap();
         assert!(control.authenticate(tenant, application.id, &secret, NOW).is_some());

@@ -13,6 +13,8 @@ use uuid::Uuid;
 
 use super::application::{Application, Proof};
 use super::keys::{ChangeError, Key, KeyInfo, Keys, Schedule};
+use super::permission::{Permission, Permissions};
+use super::user::User;
 use super::{Error, random};
 
 /// The claims of an application token, in the order in which they are written.
@@ -46,6 +48,9 @@ pub struct Claims {
     /// An application's permissions. Left out when there are none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub roles: Option<Vec<String>>,
+    /// The user's name for people.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
     /// A user's scopes, separated by blanks. Its presence makes this a user's token.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub scp: Option<String>,
@@ -53,12 +58,36 @@ pub struct Claims {
     pub sub: String,
     /// The tenant.
     pub tid: TenantId,
+    /// What the user signs in with.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unique_name: Option<String>,
+    /// The same.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub upn: Option<String>,
     /// The token's own id.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub uti: Option<String>,
     /// The token's version.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ver: Option<String>,
+}
+
+/// The claims of an id token: for the application, and of no use at the API.
+#[derive(Serialize)]
+struct IdClaims<'a> {
+    aud: Uuid,
+    iss: String,
+    iat: i64,
+    nbf: i64,
+    exp: i64,
+    name: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    nonce: Option<&'a str>,
+    oid: Uuid,
+    preferred_username: &'a str,
+    sub: Uuid,
+    tid: TenantId,
+    ver: &'static str,
 }
 
 /// A signed token.
@@ -132,30 +161,99 @@ impl Issuer {
         audience: &str,
         now: Time,
     ) -> Result<Option<Issued>, Error> {
+        let roles: Vec<String> = application.permissions.iter().map(|role| role.to_string()).collect();
+        self.issue_with(application, Some(proof), audience, now, |claims| Claims {
+            oid: Some(application.object_id),
+            sub: application.object_id.to_string(),
+            roles: Some(roles).filter(|roles| !roles.is_empty()),
+            ..claims
+        })
+    }
+
+    /// Signs a token for a user who has signed in to an application, which has proved itself or is
+    /// public. `None` if no public URL is configured.
+    pub fn issue_for(
+        &self,
+        user: &User,
+        application: &Application,
+        proof: Option<Proof>,
+        scopes: Permissions,
+        audience: &str,
+        now: Time,
+    ) -> Result<Option<Issued>, Error> {
+        let scopes: Vec<&str> = scopes.iter().map(Permission::delegated).collect();
+        self.issue_with(application, proof, audience, now, |claims| Claims {
+            oid: Some(user.id),
+            sub: user.id.to_string(),
+            name: Some(user.display_name.clone()),
+            scp: Some(scopes.join(" ")),
+            unique_name: Some(user.name.clone()),
+            upn: Some(user.name.clone()),
+            ..claims
+        })
+    }
+
+    fn issue_with(
+        &self,
+        application: &Application,
+        proof: Option<Proof>,
+        audience: &str,
+        now: Time,
+        subject: impl FnOnce(Claims) -> Claims,
+    ) -> Result<Option<Issued>, Error> {
         let Some(iss) = self.of(application.tenant) else {
             return Ok(None);
         };
-        let roles: Vec<String> = application.permissions.iter().map(|role| role.to_string()).collect();
         let expires = now + self.lifetime;
-        let claims = Claims {
+        let claims = subject(Claims {
             aud: audience.to_owned(),
             iat: now.unix_seconds(),
             nbf: now.unix_seconds(),
             exp: expires.unix_seconds(),
             app_displayname: Some(application.name.clone()),
             appid: Some(application.id),
-            appidacr: Some(proof.claim().to_owned()),
+            appidacr: Some(proof.map_or("0", Proof::claim).to_owned()),
             idp: Some(iss.clone()),
             iss,
-            oid: Some(application.object_id),
-            roles: Some(roles).filter(|roles| !roles.is_empty()),
+            oid: None,
+            roles: None,
+            name: None,
             scp: None,
-            sub: application.object_id.to_string(),
+            sub: String::new(),
             tid: application.tenant,
+            unique_name: None,
+            upn: None,
             uti: Some(URL_SAFE_NO_PAD.encode(random::<16>()?)),
             ver: Some("1.0".to_owned()),
-        };
+        });
         Ok(Some(Issued { token: self.sign(&claims)?, not_before: now, expires }))
+    }
+
+    /// Signs what tells an application who signed in to it (OpenID Connect). `None` if no public URL is
+    /// configured.
+    pub fn issue_id_token(
+        &self,
+        user: &User,
+        application: &Application,
+        nonce: Option<&str>,
+        now: Time,
+    ) -> Result<Option<String>, Error> {
+        let Some(iss) = self.of(application.tenant) else { return Ok(None) };
+        let claims = IdClaims {
+            aud: application.id,
+            iss,
+            iat: now.unix_seconds(),
+            nbf: now.unix_seconds(),
+            exp: (now + self.lifetime).unix_seconds(),
+            name: &user.display_name,
+            nonce,
+            oid: user.id,
+            preferred_username: &user.name,
+            sub: user.id,
+            tid: user.tenant,
+            ver: "2.0",
+        };
+        self.sign(&claims).map(Some)
     }
 
     /// Signs any claims.

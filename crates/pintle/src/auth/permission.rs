@@ -69,6 +69,11 @@ permissions! {
 }
 
 impl Permission {
+    /// The permission of that value in a user token, whatever its case.
+    pub fn delegated_as(value: &str) -> Option<Permission> {
+        Permission::ALL.iter().copied().find(|permission| permission.delegated().eq_ignore_ascii_case(value))
+    }
+
     /// The permission of that value, whatever its case.
     pub fn named(value: &str) -> Option<Permission> {
         Permission::ALL.iter().copied().find(|permission| permission.value().eq_ignore_ascii_case(value))
@@ -90,6 +95,16 @@ impl Permissions {
     /// version's) are left out.
     pub fn named<'a>(values: impl IntoIterator<Item = &'a str>) -> Permissions {
         values.into_iter().filter_map(Permission::named).collect()
+    }
+
+    /// Those of these values of user tokens that are permissions.
+    pub fn delegated_as<'a>(values: impl IntoIterator<Item = &'a str>) -> Permissions {
+        values.into_iter().filter_map(Permission::delegated_as).collect()
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(self) -> bool {
+        self.0 == 0
     }
 
     /// Whether the permission is among them.

@@ -1,6 +1,6 @@
 //! Verification of bearer tokens. Every claim that decides is required and typed; the JWT library
 //! checks the signature only, because by itself it would let pass a token without `aud` or `iss`.
-//! What a token's application may do *now* is asked of [`Control`] for every request.
+//! What a token's caller may do *now* is asked of [`super::rights`] for every request.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -10,7 +10,6 @@ use pintle_model::{TenantId, Time};
 use sha2::{Digest as _, Sha256};
 use uuid::Uuid;
 
-use super::control::{Application, Control};
 use super::issuer::{Claims, Issuer};
 use super::permission::Permissions;
 
@@ -77,8 +76,15 @@ fn plain(audience: &str) -> String {
 pub enum Subject {
     /// An application, and the roles in its token.
     Application(Uuid, Permissions),
-    /// A user, by object id. This server knows no users yet, so nobody gets further with one.
-    User(Uuid),
+    /// A user who signed in to an application.
+    User {
+        /// Their object id.
+        user: Uuid,
+        /// The application.
+        application: Uuid,
+        /// What they let it do.
+        scopes: Permissions,
+    },
 }
 
 /// A token that is genuine, for this API and in its time.
@@ -88,6 +94,8 @@ pub struct Verified {
     pub tenant: TenantId,
     /// Whose it is.
     pub subject: Subject,
+    /// When it was issued, in seconds since 1970.
+    pub issued: i64,
     /// The key that signed it.
     kid: String,
     /// From when and until when it counts, leeway included, in seconds since 1970.
@@ -112,8 +120,8 @@ pub enum Refusal {
     /// Ask the administrator.
     #[error("the application of this token is unknown or disabled here")]
     Application,
-    /// Call as an application.
-    #[error("the user of this token is unknown here")]
+    /// Sign in again.
+    #[error("the user of this token is unknown or disabled here, or has another password since")]
     User,
 }
 
@@ -161,7 +169,8 @@ impl Verifier {
         if !self.audiences.contains(&claims.aud) {
             return Err(Refusal::Audience(claims.aud));
         }
-        let verified = Arc::new(Verified { tenant: claims.tid, subject: subject(&claims)?, kid, valid });
+        let (tenant, issued) = (claims.tid, claims.iat);
+        let verified = Arc::new(Verified { tenant, subject: subject(&claims)?, issued, kid, valid });
         self.cache.put(key, Arc::clone(&verified));
         Ok(verified)
     }
@@ -198,29 +207,16 @@ fn in_time((from, until): (i64, i64), now: Time) -> Result<(), Refusal> {
 /// A token with `scp` is a user's, whatever else it holds.
 fn subject(claims: &Claims) -> Result<Subject, Refusal> {
     match (&claims.scp, claims.appid, claims.oid) {
-        (Some(_), _, Some(user)) => Ok(Subject::User(user)),
+        (Some(scopes), Some(application), Some(user)) => {
+            let scopes = Permissions::delegated_as(scopes.split_ascii_whitespace());
+            Ok(Subject::User { user, application, scopes })
+        }
         (None, Some(application), _) => {
             let roles = claims.roles.iter().flatten().map(String::as_str);
             Ok(Subject::Application(application, Permissions::named(roles)))
         }
         _ => Err(Refusal::Foreign("it says neither whose nor which application's it is")),
     }
-}
-
-/// The application of a token and what it may do at this moment: what the token says, less what
-/// was taken from the application since.
-pub fn application_now(
-    control: &Control,
-    tenant: TenantId,
-    id: Uuid,
-    roles: Permissions,
-) -> Result<(Arc<Application>, Permissions), Refusal> {
-    let application = control
-        .application(id)
-        .filter(|application| application.enabled && application.tenant == tenant)
-        .ok_or(Refusal::Application)?;
-    let permissions = roles.intersection(application.permissions);
-    Ok((application, permissions))
 }
 
 /// Verified tokens by their SHA-256. Two generations: when the young one is full it becomes the
@@ -268,8 +264,10 @@ mod tests {
     use base64::engine::general_purpose::URL_SAFE_NO_PAD;
     use serde_json::{Value, json};
 
-    use crate::auth::application::Proof;
+    use crate::auth::application::{Application, Proof};
+    use crate::auth::control::Control;
     use crate::auth::permission::Permission;
+    use crate::auth::rights::Rights;
 
     const NOW: Time = Time::from_ticks(17_000_000_000_000_000);
     const MAIN: &str = "https://api.securitycenter.microsoft.com";
@@ -448,13 +446,13 @@ mod tests {
     fn what_is_taken_from_an_application_counts_at_once() {
         let house = house();
         let verified = house.verify(&house.token(MAIN)).unwrap();
-        let Subject::Application(id, roles) = verified.subject else { panic!("an application's token") };
-        let now = || application_now(&house.control, verified.tenant, id, roles);
-        assert!(now().unwrap().1.contains(Permission::FileRead));
+        let id = house.application.id;
+        let now = || Rights::now(&house.control, &verified);
+        assert!(now().unwrap().permissions.contains(Permission::FileRead));
 
         let only = [Permission::MachineRead, Permission::AlertRead].into_iter().collect();
         house.control.change_application(id, |application| application.permissions = only).unwrap();
-        let values: Vec<&str> = now().unwrap().1.iter().map(Permission::value).collect();
+        let values: Vec<&str> = now().unwrap().permissions.iter().map(Permission::value).collect();
         assert_eq!(values, ["Machine.Read.All"], "a new permission needs a new token");
 
         house.control.change_application(id, |application| application.enabled = false).unwrap();
@@ -483,7 +481,7 @@ mod tests {
         let mut claims = house.claims();
         claims["scp"] = json!("Machine.Read");
         let verified = house.verify(&house.signed(&Value::Null, &claims)).unwrap();
-        assert!(matches!(verified.subject, Subject::User(_)));
+        assert!(matches!(verified.subject, Subject::User { .. }));
     }
 
     #[test]
@@ -491,7 +489,8 @@ mod tests {
         let cache = Cache::default();
         let verified = Arc::new(Verified {
             tenant: TenantId::from_bytes([1; 16]),
-            subject: Subject::User(Uuid::nil()),
+            subject: Subject::Application(Uuid::nil(), Permissions::default()),
+            issued: 0,
             kid: String::new(),
             valid: (0, 1),
         });

@@ -11,9 +11,11 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use pintle_store::Scope;
 
-use crate::auth::control::{Application, ApplicationQuota};
-use crate::auth::permission::{Permission, Permissions};
-use crate::auth::token::{self, Refusal, Subject, application_now};
+use crate::auth::control::ApplicationQuota;
+use crate::auth::permission::Permission;
+use crate::auth::rights::{Rights, Who};
+use crate::auth::role::RolePermission;
+use crate::auth::token;
 use crate::http::AppId;
 use crate::http::error::Failure;
 use crate::http::quota;
@@ -30,13 +32,6 @@ pub struct Access {
     pub permissions: &'static [Permission],
     /// A user needs this besides one of the permissions' delegated forms; `None`: no user may.
     pub role_permission: Option<RolePermission>,
-}
-
-/// What a user's role must hold for a call.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum RolePermission {
-    /// View data - Security operations.
-    ViewData,
 }
 
 /// A caller who has been let in.
@@ -61,37 +56,32 @@ pub async fn admit(
     mut request: Request,
     next: Next,
 ) -> Response {
-    let (application, permissions) = match identify(&instance, request.headers()) {
-        Ok(known) => known,
+    let rights = match identify(&instance, request.headers()) {
+        Ok(rights) => rights,
         Err(failure) => return failure.into_response(),
     };
-    if !permissions.contains_any(access.permissions) {
-        return Failure::missing_roles(access.permissions, permissions).into_response();
+    if let Err(missing) = rights.may(access.permissions, access.role_permission) {
+        return Failure::missing(&missing).into_response();
     }
-    let allowance = match count(&instance, &application, access.quota) {
+    let allowance = match count(&instance, &rights, access.quota) {
         Ok(allowance) => allowance,
         Err(response) => return *response,
     };
-    // Device groups do not narrow application tokens; nothing public says that they do.
-    request.extensions_mut().insert(Caller { scope: Scope::whole(application.tenant) });
+    let application = rights.who.application;
+    request.extensions_mut().insert(Caller { scope: instance.scope(&rights) });
     let mut response = next.run(request).await;
-    response.extensions_mut().insert(AppId(application.id.to_string()));
+    response.extensions_mut().insert(AppId(application.to_string()));
     if let Some(allowance) = allowance {
         quota::tell(&allowance, response.headers_mut());
     }
     response
 }
 
-fn identify(instance: &Instance, headers: &HeaderMap) -> Result<(Arc<Application>, Permissions), Failure> {
+fn identify(instance: &Instance, headers: &HeaderMap) -> Result<Rights, Failure> {
     let token = bearer(headers).ok_or_else(Failure::no_token)?;
-    let refused = |refusal: Refusal| Failure::token(&refusal);
-    let verified = instance.tokens.verify(token, &instance.issuer, instance.now()).map_err(refused)?;
-    match verified.subject {
-        Subject::Application(id, roles) => {
-            application_now(&instance.control, verified.tenant, id, roles).map_err(refused)
-        }
-        Subject::User(_) => Err(refused(Refusal::User)),
-    }
+    let verified = instance.tokens.verify(token, &instance.issuer, instance.now());
+    let rights = verified.and_then(|verified| Rights::now(&instance.control, &verified));
+    rights.map_err(|refusal| Failure::token(&refusal))
 }
 
 /// What stands before a token, with some blanks.
@@ -112,12 +102,13 @@ fn bearer(headers: &HeaderMap) -> Option<&str> {
 /// Counts the call; `None`: no quota applies.
 fn count(
     instance: &Instance,
-    application: &Application,
+    rights: &Rights,
     endpoint: Option<&'static str>,
 ) -> Result<Option<Allowance>, Box<Response>> {
     let Some(endpoint) = endpoint else { return Ok(None) };
     let configured = &instance.config.quota;
-    let limits = match application.quota {
+    let Rights { tenant, who: Who { application, quota, .. }, .. } = rights;
+    let limits = match *quota {
         ApplicationQuota::Off => return Ok(None),
         ApplicationQuota::Limits(limits) => limits,
         ApplicationQuota::Configured if !configured.enabled => return Ok(None),
@@ -125,8 +116,7 @@ fn count(
             Limits { per_minute: configured.per_minute.get(), per_hour: configured.per_hour.get() }
         }
     };
-    let bucket =
-        Bucket { tenant: application.tenant, application: application.id, endpoint: endpoint.to_owned() };
+    let bucket = Bucket { tenant: *tenant, application: *application, endpoint: endpoint.to_owned() };
     instance.quotas.count(bucket, limits, instance.now()).map(Some).map_err(|exceeded| {
         instance.metrics.quota_refused(if exceeded.window == MINUTE { Window::Minute } else { Window::Hour });
         let mut response = Failure::quota(&exceeded).into_response();

@@ -7,9 +7,14 @@ use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 use uuid::Uuid;
 
-use crate::auth::permission::{Permission, Permissions};
+use crate::auth::permission::Permission;
+use crate::auth::rights::Missing;
 use crate::auth::token::Refusal;
 use crate::quota::Exceeded;
+
+fn list(permissions: impl Iterator<Item = Permission>, name: fn(Permission) -> &'static str) -> String {
+    permissions.map(name).collect::<Vec<_>>().join(",")
+}
 
 /// A call that failed, as the client is told.
 #[derive(Debug)]
@@ -56,16 +61,27 @@ impl Failure {
         Failure { header: Some(Header::Challenge(challenge)), ..failure }
     }
 
-    /// 403: the application lacks every permission that would do. The sentence is the live one.
-    pub fn missing_roles(required: &[Permission], has: Permissions) -> Failure {
-        let list = |permissions: &mut dyn Iterator<Item = Permission>| {
-            permissions.map(Permission::value).collect::<Vec<_>>().join(",")
+    /// 403: what the caller lacks. The sentence about an application is the live one.
+    pub fn missing(missing: &Missing) -> Failure {
+        let message = match missing {
+            Missing::Roles(required, has) => format!(
+                "Missing application roles. API required roles: {}, application roles: {}.",
+                list(required.iter().copied(), Permission::value),
+                list(has.iter(), Permission::value)
+            ),
+            Missing::Scopes(required, has) => format!(
+                "Missing user scopes. API required scopes: {}, user scopes: {}.",
+                list(required.iter().copied(), Permission::delegated),
+                list(has.iter(), Permission::delegated)
+            ),
+            Missing::RolePermission(permission) => {
+                format!(
+                    "Missing role permission. API required role permission: {}.",
+                    permission.display_name()
+                )
+            }
+            Missing::Users => "Only applications can make this request.".to_owned(),
         };
-        let message = format!(
-            "Missing application roles. API required roles: {}, application roles: {}.",
-            list(&mut required.iter().copied()),
-            list(&mut has.iter())
-        );
         Failure::new(StatusCode::FORBIDDEN, "Forbidden", message)
     }
 

@@ -13,8 +13,8 @@ use axum::routing::{MethodRouter, get, post};
 use tower::util::MapRequest;
 
 use crate::auth::permission::Permission::{self, *};
+use crate::auth::role::RolePermission::{self, ViewData};
 use crate::http::api::{alerts, files, ingest, machines};
-use crate::http::caller::RolePermission::{self, ViewData};
 use crate::http::caller::{Access, admit};
 use crate::http::origin::is_encrypted;
 use crate::http::{discovery, path, token};

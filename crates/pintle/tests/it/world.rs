@@ -9,7 +9,7 @@ use axum::body::Body;
 use axum::http::{HeaderMap, Request, StatusCode};
 use http_body_util::BodyExt as _;
 use pintle::auth::application::Proof;
-use pintle::auth::control::{ApplicationQuota, NewApplication};
+use pintle::auth::control::NewApplication;
 use pintle::auth::permission::Permissions;
 use pintle::auth::secret::Secret;
 use pintle::config::Config;
@@ -127,13 +127,12 @@ impl World {
     pub fn register(&self, permissions: &[String], secret: &str) -> Uuid {
         let instance = self.instance();
         let new = NewApplication {
-            tenant: instance.control.tenant("default").unwrap().id,
-            name: "a caller".to_owned(),
-            permissions: Permissions::named(permissions.iter().map(String::as_str)),
-            id: None,
             secret: Some(Secret::from_text(secret)),
-            secret_expires: None,
-            quota: ApplicationQuota::Configured,
+            ..NewApplication::new(
+                instance.control.tenant("default").unwrap().id,
+                "a caller",
+                Permissions::named(permissions.iter().map(String::as_str)),
+            )
         };
         instance.control.create_application_with(new, instance.now()).unwrap().0.id
     }

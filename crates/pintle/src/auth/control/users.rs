@@ -1,0 +1,200 @@
+//! Users and user groups.
+
+use super::super::user::NewUser;
+use super::*;
+
+/// What a user may be changed in; what is `None` stays.
+#[derive(Clone, Debug, Default)]
+pub struct UserChange {
+    /// Their name, for people.
+    pub display_name: Option<String>,
+    /// Whether they may sign in and use tokens.
+    pub enabled: Option<bool>,
+    /// Groups they are added to, by name or id.
+    pub join: Vec<String>,
+    /// Groups they are taken from.
+    pub leave: Vec<String>,
+}
+
+/// Why somebody is not signed in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NotSignedIn {
+    /// No such user, a wrong password, or a user who may not.
+    Wrong,
+    /// Too many wrong passwords: the next try counts then.
+    Locked(Locked),
+}
+
+impl Control {
+    /// The users, of one tenant or all, by id.
+    pub fn users(&self, tenant: Option<TenantId>) -> Vec<Arc<User>> {
+        of_tenant(&self.state().users, tenant)
+    }
+
+    /// The user of that name or id.
+    pub fn user(&self, tenant: TenantId, name_or_id: &str) -> Result<Arc<User>, Error> {
+        find(&self.state().users, tenant, name_or_id).cloned()
+    }
+
+    /// The user of that id, if they may use tokens that were issued at a time.
+    pub fn user_now(&self, tenant: TenantId, id: Uuid, issued: i64) -> Option<Arc<User>> {
+        let user = self.state().users.get(&id).cloned()?;
+        (user.tenant == tenant && user.enabled && issued >= user.tokens_from).then_some(user)
+    }
+
+    /// Adds a user, who cannot sign in before there is a password.
+    pub fn create_user(&self, new: NewUser, now: Time) -> Result<Arc<User>, Error> {
+        let name = checked_name(&new.name)?;
+        let display_name = match new.display_name.trim() {
+            "" => name.clone(),
+            display_name => checked_name(display_name)?,
+        };
+        self.change(|state| {
+            if !state.tenants.iter().any(|tenant| tenant.id == new.tenant) {
+                return Err(Error::UnknownTenant(new.tenant.to_string()));
+            }
+            let groups =
+                new.user_groups.iter().map(|group| Ok(find(&state.user_groups, new.tenant, group)?.id));
+            let user = User {
+                id: Uuid::new_v4(),
+                tenant: new.tenant,
+                user_groups: groups.collect::<Result<_, Error>>()?,
+                name,
+                display_name,
+                enabled: true,
+                created: now,
+                password: None,
+                tokens_from: 0,
+            };
+            add(&mut state.users, user)
+        })
+    }
+
+    /// Changes a user. Tokens they have follow from the next request on.
+    pub fn change_user(&self, tenant: TenantId, user: &str, change: UserChange) -> Result<Arc<User>, Error> {
+        let display_name = change.display_name.as_deref().map(checked_name).transpose()?;
+        self.change(|state| {
+            let mut user = User::clone(find(&state.users, tenant, user)?);
+            for group in &change.join {
+                user.user_groups.insert(find(&state.user_groups, tenant, group)?.id);
+            }
+            for group in &change.leave {
+                user.user_groups.remove(&find(&state.user_groups, tenant, group)?.id);
+            }
+            user.display_name = display_name.unwrap_or(user.display_name);
+            user.enabled = change.enabled.unwrap_or(user.enabled);
+            replace(&mut state.users, user)
+        })
+    }
+
+    /// Gives a user a password. Tokens they have stop working at once, and a lock ends. Blocks.
+    pub fn set_password(
+        &self,
+        tenant: TenantId,
+        user: &str,
+        password: &str,
+        now: Time,
+    ) -> Result<Arc<User>, Error> {
+        password::check(password)?;
+        // Before the hash, which takes its time.
+        self.user(tenant, user)?;
+        let hash = self.passwords.hash(password)?;
+        let changed = self.change(|state| {
+            let mut user = User::clone(find(&state.users, tenant, user)?);
+            user.password = Some(hash);
+            user.tokens_from = now.unix_seconds();
+            replace(&mut state.users, user)
+        })?;
+        self.lockout.forgive(tenant, &changed.name);
+        Ok(changed)
+    }
+
+    /// Removes a user. Their tokens stop working at once.
+    pub fn delete_user(&self, tenant: TenantId, user: &str) -> Result<Arc<User>, Error> {
+        let gone = self.change(|state| {
+            let gone = Arc::clone(find(&state.users, tenant, user)?);
+            state.users.remove(&gone.id);
+            Ok(gone)
+        })?;
+        self.lockout.forgive(tenant, &gone.name);
+        Ok(gone)
+    }
+
+    /// The user of that name if the password is theirs. Who asks for an unknown or a disabled one learns
+    /// nothing by the answer or by the time it took. Blocks.
+    pub fn sign_in(
+        &self,
+        tenant: TenantId,
+        name: &str,
+        password: &str,
+        now: Time,
+    ) -> Result<Arc<User>, NotSignedIn> {
+        self.lockout.try_name(tenant, name, now).map_err(NotSignedIn::Locked)?;
+        let user = named(&self.state().users, tenant, name).cloned();
+        let kept = user.as_deref().and_then(|user| user.password.as_ref());
+        let known = self.passwords.verify(password, kept);
+        let user = user.filter(|user| known && user.enabled).ok_or(NotSignedIn::Wrong)?;
+        self.lockout.forgive(tenant, name);
+        Ok(user)
+    }
+
+    /// The user groups, of one tenant or all, by id.
+    pub fn user_groups(&self, tenant: Option<TenantId>) -> Vec<Arc<UserGroup>> {
+        of_tenant(&self.state().user_groups, tenant)
+    }
+
+    /// The user group of that name or id.
+    pub fn user_group(&self, tenant: TenantId, name_or_id: &str) -> Result<Arc<UserGroup>, Error> {
+        find(&self.state().user_groups, tenant, name_or_id).cloned()
+    }
+
+    /// Makes a user group.
+    pub fn create_user_group(
+        &self,
+        tenant: TenantId,
+        name: &str,
+        description: &str,
+    ) -> Result<Arc<UserGroup>, Error> {
+        let (name, description) = (checked_name(name)?, checked_description(description)?);
+        self.change(|state| {
+            if !state.tenants.iter().any(|known| known.id == tenant) {
+                return Err(Error::UnknownTenant(tenant.to_string()));
+            }
+            add(&mut state.user_groups, UserGroup { id: Uuid::new_v4(), tenant, name, description })
+        })
+    }
+
+    /// Renames a user group or describes it anew.
+    pub fn change_user_group(
+        &self,
+        tenant: TenantId,
+        group: &str,
+        name: Option<&str>,
+        description: Option<&str>,
+    ) -> Result<Arc<UserGroup>, Error> {
+        let name = name.map(checked_name).transpose()?;
+        let description = description.map(checked_description).transpose()?;
+        self.change(|state| {
+            let mut group = UserGroup::clone(find(&state.user_groups, tenant, group)?);
+            group.name = name.unwrap_or(group.name);
+            group.description = description.unwrap_or(group.description);
+            replace(&mut state.user_groups, group)
+        })
+    }
+
+    /// Removes a user group, and with it what its members had by it. A device group that only it could
+    /// see would be seen by everybody then, so that is refused.
+    pub fn delete_user_group(&self, tenant: TenantId, group: &str) -> Result<Arc<UserGroup>, Error> {
+        self.change(|state| {
+            let gone = Arc::clone(find(&state.user_groups, tenant, group)?);
+            state.user_groups.remove(&gone.id);
+            for user in state.users.values_mut().filter(|user| user.user_groups.contains(&gone.id)) {
+                Arc::make_mut(user).user_groups.remove(&gone.id);
+            }
+            for role in state.roles.values_mut().filter(|role| role.user_groups.contains(&gone.id)) {
+                Arc::make_mut(role).user_groups.remove(&gone.id);
+            }
+            Ok(gone)
+        })
+    }
+}
