@@ -1,4 +1,5 @@
-"""Asks a running `pintle dev --fixed` the two questions as a Python client of the real thing does.
+"""Asks a running `pintle dev --fixed` the two questions as Python clients of the real thing do, for
+themselves and for a user who signs in.
 
 MSAL's ConfidentialClientApplication and azure-identity's ClientSecretCredential are used with
 their default settings: https://login.microsoftonline.com as the authority, instance discovery and
@@ -21,76 +22,8 @@ import sys
 import tempfile
 import urllib.request
 
-API = "https://api.securitycenter.microsoft.com"
-SCOPE = API + "/.default"
-
-
-class Names:
-    """Sends the service's host names to the dev server, and nothing else anywhere."""
-
-    def __init__(self, hosts, port):
-        self.hosts = set(hosts)
-        self.port = port
-        self.asked = set()
-        self.real_getaddrinfo = socket.getaddrinfo
-        socket.getaddrinfo = self.getaddrinfo
-
-    def getaddrinfo(self, host, port, *args, **kwargs):
-        if isinstance(host, bytes):
-            host = host.decode("ascii")
-        if host in self.hosts and port in (443, "443", "https"):
-            self.asked.add(host)
-            return self.real_getaddrinfo("127.0.0.1", self.port, *args, **kwargs)
-        if host in ("127.0.0.1", "localhost"):
-            return self.real_getaddrinfo(host, port, *args, **kwargs)
-        raise OSError(f"this test looks up no other host: {host!r}, port {port!r}")
-
-
-class Checks:
-    def __init__(self):
-        self.passed = 0
-        self.failed = 0
-
-    def check(self, what, action):
-        """Runs an action that raises when it is not as it should be."""
-        try:
-            said = action()
-        except Exception as error:
-            self.failed += 1
-            print(f"FAILED  {what}: {type(error).__name__}: {error}", flush=True)
-            return None
-        self.passed += 1
-        print(f"ok      {what}", flush=True)
-        return said
-
-
-def expect(condition, message):
-    if not condition:
-        raise AssertionError(message)
-
-
-def ask_both_questions(checks, client, dev, token):
-    """Calls both endpoints with `requests`, as most scripts do."""
-    import requests
-
-    headers = {"Authorization": "Bearer " + token}
-
-    def machines():
-        answer = requests.get(f"{API}/api/files/{dev['file_sha1']}/machines", headers=headers, timeout=30)
-        expect(answer.status_code == 200, f"{answer.status_code} {answer.text[:300]}")
-        body = answer.json()
-        expect(body["@odata.context"] == f"{API}/api/$metadata#Machines", body["@odata.context"])
-        expect(len(body["value"]) >= 2, f"{len(body['value'])} machines")
-        expect(all(machine["id"] and machine["computerDnsName"] for machine in body["value"]), "a machine without a name")
-
-    def files():
-        answer = requests.get(f"{API}/api/alerts/{dev['alert_id']}/files", headers=headers, timeout=30)
-        expect(answer.status_code == 200, f"{answer.status_code} {answer.text[:300]}")
-        hashes = [file["sha1"] for file in answer.json()["value"]]
-        expect(dev["file_sha1"] in hashes, f"{dev['file_sha1']} is not among {hashes}")
-
-    checks.check(f"{client}: GET /api/files/{{id}}/machines", machines)
-    checks.check(f"{client}: GET /api/alerts/{{id}}/files", files)
+from checks import SCOPE, Checks, Names, ask_both_questions, by_command, expect
+from signing_in import with_users
 
 
 def with_msal(checks, dev):
@@ -155,12 +88,7 @@ def certificate_for(pintle, dev, folder):
     path = os.path.join(folder, "certificate.pem")
     with open(path, "w") as file:
         file.write(public)
-    command = [pintle, "client", "add-certificate", dev["client_id"], path, "--data", dev["data"], "--json"]
-    # A variable of this name would be a setting.
-    settings = {name: value for name, value in os.environ.items() if not name.startswith("PINTLE_")}
-    ran = subprocess.run(command, capture_output=True, text=True, timeout=60, env=settings)
-    expect(ran.returncode == 0, f"{ran.returncode} {ran.stderr}")
-    added = json.loads(ran.stdout)
+    added = by_command(pintle, dev, "client", "add-certificate", dev["client_id"], path)
     thumbprint = certificate.fingerprint(hashes.SHA1()).hex().upper()
     expect(thumbprint in [credential.get("thumbprint") for credential in added["credentials"]], added)
     return private, public, thumbprint
@@ -293,6 +221,7 @@ def main(pintle):
         with_msal(checks, dev)
         with_azure_identity(checks, dev)
         with_certificates(checks, pintle, dev)
+        with_users(checks, pintle, dev)
         checks.check(
             "both went to the built-in hosts",
             lambda: expect({"login.microsoftonline.com", "api.securitycenter.microsoft.com"} <= names.asked, names.asked),

@@ -4,6 +4,7 @@
 pub mod application;
 pub mod assertion;
 pub mod certificate;
+pub mod codes;
 pub mod control;
 pub mod issuer;
 pub mod keys;
@@ -14,6 +15,7 @@ pub mod redirect;
 pub mod rights;
 pub mod role;
 pub mod secret;
+pub mod sessions;
 pub mod token;
 pub mod user;
 

@@ -1,6 +1,7 @@
 //! The command line: one command a file. All have the same exit codes; a command that means
 //! something more by them lists its own.
 
+mod administer;
 pub mod alerts;
 pub mod backup;
 pub mod batches;
@@ -10,6 +11,7 @@ pub mod config;
 pub mod dev;
 mod failure;
 pub mod generate;
+pub mod group;
 pub mod ingest;
 pub mod key;
 mod listing;
@@ -22,11 +24,13 @@ pub mod rebuild;
 pub mod rejects;
 pub mod restore;
 pub mod retention;
+pub mod role;
 pub mod search;
 pub mod serve;
 pub mod settings;
 pub mod tenant;
 mod terminal;
+pub mod user;
 pub mod verify;
 
 use std::process::ExitCode;
@@ -111,6 +115,9 @@ enum Command {
     Retention(retention::Args),
     Tenant(tenant::Args),
     Client(client::Args),
+    User(user::Args),
+    Group(group::Args),
+    Role(role::Args),
     Key(key::Args),
     Check(check::Args),
     Backup(backup::Args),
@@ -138,6 +145,9 @@ pub fn main() -> ExitCode {
         Command::Retention(args) => run(retention::run(args)),
         Command::Tenant(args) => run(tenant::run(args)),
         Command::Client(args) => run(client::run(args)),
+        Command::User(args) => run(user::run(args)),
+        Command::Group(args) => run(group::run(args)),
+        Command::Role(args) => run(role::run(args)),
         Command::Key(args) => run(key::run(args)),
         Command::Check(args) => run(check::run(args)),
         Command::Backup(args) => run(backup::run(args)),

@@ -145,6 +145,10 @@ pub struct Issuer {
     pub publish_keys_before: Duration,
     /// Audiences accepted beside those of the API and the public URL.
     pub accepted_audiences: Vec<Audience>,
+    /// Whether a client may send a user's name and password itself.
+    pub password_grant: bool,
+    /// How long a refresh token is good that is not used.
+    pub refresh_token_lifetime: Duration,
 }
 
 /// When closed parts of the archive are dropped.
@@ -246,6 +250,8 @@ impl Default for Issuer {
             rotate_keys_every: DAY * 90,
             publish_keys_before: DAY,
             accepted_audiences: Vec::new(),
+            password_grant: false,
+            refresh_token_lifetime: DAY * 14,
         }
     }
 }

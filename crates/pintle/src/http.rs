@@ -17,6 +17,7 @@ pub mod page;
 pub mod path;
 pub mod quota;
 pub mod routes;
+pub mod sign_in;
 pub mod tls;
 pub mod token;
 pub mod unread;

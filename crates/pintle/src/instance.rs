@@ -7,10 +7,13 @@ use std::time::Duration;
 
 use pintle_model::Time;
 use pintle_store::{Clock, Folder, Options, Replayed, Scope, Store};
+use tokio::sync::Semaphore;
 
+use crate::auth::codes::Codes;
 use crate::auth::control::{Control, Tenant};
 use crate::auth::issuer::Issuer;
 use crate::auth::rights::Rights;
+use crate::auth::sessions::Sessions;
 use crate::auth::token::{Audiences, Verifier};
 use crate::config::{Audience, Config};
 use crate::metrics::Metrics;
@@ -18,6 +21,9 @@ use crate::pace::Pace;
 use crate::quota::Quotas;
 use crate::retention::Job;
 use crate::slots::Slots;
+
+/// Passwords that wait to be looked at; whoever comes then is told to come again.
+const SIGNING_IN: usize = 32;
 
 /// Why a data folder could not be opened.
 #[derive(Debug, thiserror::Error)]
@@ -59,6 +65,12 @@ pub struct Instance {
     pub issuer: Issuer,
     /// Which tokens are accepted.
     pub tokens: Verifier,
+    /// Sign-ins that wait for their tokens.
+    pub codes: Codes,
+    /// Who may get further tokens without signing in again.
+    pub sessions: Sessions,
+    /// Passwords that may wait to be looked at.
+    pub signing_in: Arc<Semaphore>,
     /// How often each application has called.
     pub quotas: Quotas,
     /// When what has expired is taken out.
@@ -104,6 +116,10 @@ impl Instance {
         let issuer = Issuer::open(folder, public_url, config.issuer.token_lifetime, clock())?;
         let accepted = config.issuer.accepted_audiences.iter().map(Audience::as_str);
         let tokens = Verifier::new(Audiences::new(accepted.chain(public_url)));
+        let (sessions, problem) = Sessions::open(folder);
+        if let Some(problem) = problem {
+            tracing::warn!(error = %problem, "the sessions cannot be read, so users sign in again");
+        }
         let (quotas, problem) = Quotas::open(folder);
         if let Some(problem) = problem {
             tracing::warn!(error = %problem, "the quota counts cannot be read, so counting starts anew");
@@ -117,6 +133,9 @@ impl Instance {
             control,
             issuer,
             tokens,
+            codes: Codes::default(),
+            sessions,
+            signing_in: Arc::new(Semaphore::new(SIGNING_IN)),
             quotas,
             retention,
             metrics: Metrics::new(),

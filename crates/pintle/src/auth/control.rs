@@ -143,7 +143,7 @@ impl Control {
         Ok(Control {
             path,
             pepper,
-            passwords: Passwords::new()?,
+            passwords: Passwords::new(),
             lockout: Lockout::default(),
             state: RwLock::new(Arc::new(state)),
             changing: Mutex::new(()),
@@ -196,7 +196,8 @@ impl Control {
     }
 }
 
-fn checked_name(name: &str) -> Result<String, Error> {
+/// A name as it may be given, without blanks around it.
+pub(crate) fn checked_name(name: &str) -> Result<String, Error> {
     let name = name.trim();
     // A tenant named like a GUID could not be told from an id.
     let good = !name.is_empty()
@@ -261,8 +262,12 @@ fn replace<T: Named>(all: &mut All<T>, changed: T) -> Result<Arc<T>, Error> {
     Ok(changed)
 }
 
+/// Those of a tenant or of all, by name.
 fn of_tenant<T: Named>(all: &All<T>, tenant: Option<TenantId>) -> Vec<Arc<T>> {
-    all.values().filter(|one| tenant.is_none_or(|tenant| one.tenant() == tenant)).cloned().collect()
+    let theirs = all.values().filter(|one| tenant.is_none_or(|tenant| one.tenant() == tenant));
+    let mut theirs: Vec<Arc<T>> = theirs.cloned().collect();
+    theirs.sort_by_cached_key(|one| (one.name().to_lowercase(), one.id()));
+    theirs
 }
 
 macro_rules! named {

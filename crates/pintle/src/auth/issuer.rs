@@ -122,6 +122,11 @@ impl Issuer {
         Some(format!("{}/{tenant}/", self.base.as_deref()?))
     }
 
+    /// The same of a tenant that is not known yet, as Entra ID writes it.
+    pub fn template(&self) -> Option<String> {
+        Some(format!("{}/{{tenantid}}/", self.base.as_deref()?))
+    }
+
     /// The public keys, as a JWK set.
     pub fn jwks(&self) -> Arc<str> {
         self.keys.jwks()

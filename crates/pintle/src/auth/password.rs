@@ -1,7 +1,7 @@
 //! Passwords of people: kept as argon2id, hashed by few at a time, since each takes memory and a
 //! tenth of a second that whoever asks decides to spend.
 
-use std::sync::{Condvar, Mutex, PoisonError};
+use std::sync::{Condvar, Mutex, OnceLock, PoisonError};
 
 use argon2::password_hash::{PasswordHasher as _, PasswordVerifier as _, phc};
 use argon2::{Algorithm, Argon2, Params, Version};
@@ -32,8 +32,9 @@ pub(super) struct PasswordHash(String);
 pub(super) struct Passwords {
     free: Mutex<usize>,
     freed: Condvar,
-    /// What is compared with when there is no such user, so that the answer takes as long.
-    decoy: PasswordHash,
+    /// What is compared with when there is no such user, so that the answer takes as long. Made when
+    /// it is first needed, since most who open a folder sign nobody in.
+    decoy: OnceLock<Option<PasswordHash>>,
 }
 
 /// A password that cannot be one, with the remedy.
@@ -64,9 +65,8 @@ pub fn generate() -> Result<String, Error> {
 }
 
 impl Passwords {
-    pub(super) fn new() -> Result<Passwords, Error> {
-        let decoy = hash(&generate()?)?;
-        Ok(Passwords { free: Mutex::new(AT_ONCE), freed: Condvar::new(), decoy })
+    pub(super) fn new() -> Passwords {
+        Passwords { free: Mutex::new(AT_ONCE), freed: Condvar::new(), decoy: OnceLock::new() }
     }
 
     /// What is to be kept of a password. Blocks.
@@ -85,7 +85,10 @@ impl Passwords {
                 argon2().is_ok_and(|argon2| argon2.verify_password(password.as_bytes(), &hash).is_ok())
             })
         };
-        self.in_turn(|| matches(kept.unwrap_or(&self.decoy)) && kept.is_some())
+        self.in_turn(|| {
+            let decoy = self.decoy.get_or_init(|| hash(&generate().ok()?).ok());
+            kept.or(decoy.as_ref()).is_some_and(matches) && kept.is_some()
+        })
     }
 
     fn in_turn<T>(&self, work: impl FnOnce() -> T) -> T {
@@ -126,7 +129,7 @@ mod tests {
 
     #[test]
     fn a_password_is_known_again_and_no_other_is() {
-        let passwords = Passwords::new().unwrap();
+        let passwords = Passwords::new();
         let kept = passwords.hash("correct horse battery").unwrap();
         assert!(kept.0.starts_with("$argon2id$v=19$m=19456,t=2,p=1$"), "{}", kept.0);
         assert!(passwords.verify("correct horse battery", Some(&kept)));
@@ -148,7 +151,7 @@ mod tests {
     #[test]
     fn no_more_than_two_are_hashed_at_once() {
         use std::sync::atomic::{AtomicUsize, Ordering};
-        let (passwords, now, most) = (Passwords::new().unwrap(), AtomicUsize::new(0), AtomicUsize::new(0));
+        let (passwords, now, most) = (Passwords::new(), AtomicUsize::new(0), AtomicUsize::new(0));
         std::thread::scope(|scope| {
             for _ in 0..8 {
                 scope.spawn(|| {

@@ -66,6 +66,8 @@ permissions! {
     LibraryManage "Library.Manage" "Library.Manage" "Manage live response library files"
     EventWrite "Event.Write" "Event.Write" "Send telemetry"
     IntegrationConfigurationReadWrite "IntegrationConfiguration.ReadWrite" "IntegrationConfiguration.ReadWrite" "Read and write integration configuration"
+    Administration "Administration.ReadWrite.All" "Administration.ReadWrite" "Administer applications, users, roles and device groups"
+    ServerAdministration "ServerAdministration.ReadWrite.All" "ServerAdministration.ReadWrite.All" "Administer the tenants and the signing keys of the server"
 }
 
 impl Permission {

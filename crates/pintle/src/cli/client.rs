@@ -9,16 +9,18 @@ use base64::engine::general_purpose::STANDARD;
 use serde_json::Value;
 use uuid::Uuid;
 
+use super::administer::ask;
 use super::terminal::{Printable, Table};
 use super::{Failure, Place};
+use crate::admin::wire;
 use crate::auth::permission::Permission;
-use crate::socket::wire;
 
 /// Register applications and give them secrets and certificates
 #[derive(Debug, clap::Args)]
 #[command(after_long_help = "Examples:
   pintle client create soar --permission Machine.Read.All --permission File.Read.All
   pintle client list --credentials
+  pintle client create console --public --delegated Machine.Read.All --redirect-uri http://localhost
   pintle client add-secret 6c1fb5e0-95a6-4d2c-9a0c-3a2f0e1b7d55 --expires 2027-01-31
   pintle client add-certificate 6c1fb5e0-95a6-4d2c-9a0c-3a2f0e1b7d55 soar.pem")]
 pub struct Args {
@@ -34,14 +36,31 @@ enum What {
         /// Its name, for people
         name: String,
         /// What it may do; give it several times or part by commas
-        #[arg(long = "permission", short, value_name = "PERMISSION", required = true, value_delimiter = ',',
-              value_parser = permission, hide_possible_values = true)]
+        #[arg(long = "permission", short, value_name = "PERMISSION", value_delimiter = ',',
+              value_parser = permission, required_unless_present = "delegated")]
         permissions: Vec<Permission>,
+        #[command(flatten)]
+        users: ForUsers,
         #[command(flatten)]
         place: Place,
         /// Print it as JSON
         #[arg(long)]
         json: bool,
+    },
+    /// Change what an application may do; what is not named stays
+    #[command(after_long_help = create_help())]
+    Change {
+        #[command(flatten)]
+        which: Which,
+        /// Its new name
+        #[arg(long)]
+        name: Option<String>,
+        /// What it may do, all of it; give it several times or part by commas
+        #[arg(long = "permission", short, value_name = "PERMISSION", value_delimiter = ',',
+              value_parser = permission)]
+        permissions: Option<Vec<Permission>>,
+        #[command(flatten)]
+        users: ForUsers,
     },
     /// List the applications of all tenants with their permissions
     List {
@@ -101,6 +120,24 @@ enum What {
     },
 }
 
+/// What an application does for users who sign in to it
+#[derive(Debug, clap::Args)]
+struct ForUsers {
+    /// What it may do for users, as far as their roles go
+    #[arg(long, value_name = "PERMISSION", value_delimiter = ',', value_parser = permission)]
+    delegated: Option<Vec<Permission>>,
+    /// It runs where users could read a secret, so it has none: a command, a desktop program
+    #[arg(long)]
+    public: bool,
+    /// Where users are sent back to after signing in: https://…, or http://localhost for any port
+    #[arg(long = "redirect-uri", value_name = "URI")]
+    redirect_uris: Option<Vec<String>>,
+}
+
+fn values(permissions: Vec<Permission>) -> Vec<String> {
+    permissions.iter().map(ToString::to_string).collect()
+}
+
 /// An application, and where it is
 #[derive(Debug, clap::Args)]
 struct Which {
@@ -118,17 +155,21 @@ impl Which {
     async fn change(
         &self,
         method: Method,
-        what: &str,
+        what: &[&str],
         body: &impl serde::Serialize,
-    ) -> Result<wire::Application, Failure> {
-        let session = self.place.find().await?;
-        let path = format!("/applications/{}/{what}", self.id);
-        let changed = session.client.call(method, &path, body).await;
-        session.end().await;
-        Ok(changed?)
+    ) -> Result<wire::Client, Failure> {
+        let id = self.id.to_string();
+        let path = [&["clients", id.as_str()], what].concat();
+        ask(&self.place.folder, None, method, &path, body).await
     }
 
-    fn print(&self, application: &wire::Application) -> Result<(), Failure> {
+    /// Lets it get and use tokens, or not.
+    async fn enable(&self, enabled: bool) -> Result<wire::Client, Failure> {
+        let change = wire::ClientChange { enabled: Some(enabled), ..Default::default() };
+        self.change(Method::PATCH, &[], &change).await
+    }
+
+    fn print(&self, application: &wire::Client) -> Result<(), Failure> {
         super::print(&if self.json { super::json(application)? } else { shown(application) })
     }
 }
@@ -154,58 +195,66 @@ fn create_help() -> String {
 /// Runs the command.
 pub async fn run(args: Args) -> Result<ExitCode, Failure> {
     match args.what {
-        What::Create { name, permissions, place, json } => {
-            let session = place.take().await?;
-            let new = wire::NewApplication {
-                tenant: place.tenant.clone(),
+        What::Create { name, permissions, users, place, json } => {
+            let new = wire::NewClient {
                 name,
-                permissions: permissions.iter().map(ToString::to_string).collect(),
+                permissions: values(permissions),
+                delegated: values(users.delegated.unwrap_or_default()),
+                public: users.public,
+                redirect_uris: users.redirect_uris.unwrap_or_default(),
             };
-            let made: wire::Application = session.client.call(Method::POST, "/applications", &new).await?;
-            session.end().await;
+            let path = ["clients"];
+            let made: wire::Client =
+                ask(&place.folder, Some(&place.tenant), Method::POST, &path, &new).await?;
             super::print(&if json { super::json(&made)? } else { shown(&made) })?;
         }
+        What::Change { which, name, permissions, users } => {
+            let change = wire::ClientChange {
+                name,
+                permissions: permissions.map(values),
+                delegated: users.delegated.map(values),
+                public: users.public.then_some(true),
+                redirect_uris: users.redirect_uris,
+                ..Default::default()
+            };
+            which.print(&which.change(Method::PATCH, &[], &change).await?)?;
+        }
         What::List { credentials, place, json } => {
-            let session = place.find().await?;
-            let tenants: Vec<wire::Tenant> = session.client.get("/tenants", &Value::Null).await?;
-            let all: Vec<wire::Application> = session.client.get("/applications", &Value::Null).await?;
-            session.end().await;
+            let get =
+                |path: &'static [&'static str]| ask(&place.folder, None, Method::GET, path, &Value::Null);
+            let tenants = get(&["tenants"]).await?;
+            let tenants: Vec<wire::Tenant> = serde_json::from_value(tenants)?;
+            let all: Vec<wire::Client> = serde_json::from_value(get(&["clients"]).await?)?;
             super::print(&if json { super::json(&all)? } else { listed(&all, &tenants, credentials) })?;
         }
         What::Rotate { which } => {
-            which.print(&which.change(Method::POST, "secret", &Value::Null).await?)?;
+            which.print(&which.change(Method::POST, &["rotate"], &Value::Null).await?)?;
         }
         What::AddSecret { which, expires } => {
-            which.print(&which.change(Method::POST, "secrets", &wire::NewSecret { expires }).await?)?;
+            which.print(&which.change(Method::POST, &["secrets"], &wire::NewSecret { expires }).await?)?;
         }
         What::AddCertificate { which, certificate } => {
             let read = std::fs::read(&certificate);
             let read =
                 read.map_err(|error| Failure::Failed(format!("{}: {error}", certificate.display())))?;
             let new = wire::NewCertificate { certificate: STANDARD.encode(read) };
-            which.print(&which.change(Method::POST, "certificates", &new).await?)?;
+            which.print(&which.change(Method::POST, &["certificates"], &new).await?)?;
         }
         What::RemoveCredential { which, credential } => {
-            let path = format!("credentials/{credential}");
+            let path = ["credentials", &credential.to_string()];
             which.print(&which.change(Method::DELETE, &path, &Value::Null).await?)?;
         }
-        What::Enable { which } => {
-            which.print(&which.change(Method::PUT, "enabled", &wire::Enabled { enabled: true }).await?)?;
-        }
-        What::Disable { which } => {
-            which.print(&which.change(Method::PUT, "enabled", &wire::Enabled { enabled: false }).await?)?;
-        }
+        What::Enable { which } => which.print(&which.enable(true).await?)?,
+        What::Disable { which } => which.print(&which.enable(false).await?)?,
         What::Delete { id, place } => {
-            let session = place.find().await?;
-            let () =
-                session.client.call(Method::DELETE, &format!("/applications/{id}"), &Value::Null).await?;
-            session.end().await;
+            let path = ["clients", &id.to_string()];
+            let () = ask(&place.folder, None, Method::DELETE, &path, &Value::Null).await?;
         }
     }
     Ok(ExitCode::SUCCESS)
 }
 
-fn shown(application: &wire::Application) -> String {
+fn shown(application: &wire::Client) -> String {
     let mut table = Table::new("<<");
     table.row(["name", &application.name]);
     table.row(["tenant id", &application.tenant_id]);
@@ -219,6 +268,16 @@ fn shown(application: &wire::Application) -> String {
     for (place, permission) in application.permissions.iter().enumerate() {
         let label = if place == 0 { "permissions" } else { "" };
         table.row([label, &format!("{} ({})", permission.value, permission.display_name)]);
+    }
+    for (place, permission) in application.delegated.iter().enumerate() {
+        let label = if place == 0 { "for users" } else { "" };
+        table.row([label, &format!("{} ({})", permission.value, permission.display_name)]);
+    }
+    if application.public {
+        table.row(["kind", "public: it has no secret"]);
+    }
+    for uri in &application.redirect_uris {
+        table.row(["sends back to", uri]);
     }
     for (place, credential) in application.credentials.iter().enumerate() {
         let label = if place == 0 { "credentials" } else { "" };
@@ -240,7 +299,7 @@ fn described(credential: &wire::Credential) -> String {
     format!("{id}  {kind}{thumbprint}, from {created} {expires}")
 }
 
-fn listed(applications: &[wire::Application], tenants: &[wire::Tenant], credentials: bool) -> String {
+fn listed(applications: &[wire::Client], tenants: &[wire::Tenant], credentials: bool) -> String {
     if applications.is_empty() {
         return "no applications: `pintle client create` registers one\n".to_owned();
     }
@@ -275,7 +334,7 @@ mod tests {
 
     #[test]
     fn permissions_are_shown_with_their_names_and_the_secret_once() {
-        let application = wire::Application {
+        let application = wire::Client {
             client_id: "id".into(),
             tenant_id: "t".into(),
             name: "so\x1bar".into(),
@@ -284,6 +343,9 @@ mod tests {
                 value: "File.Read.All".into(),
                 display_name: "Read all file profiles".into(),
             }],
+            delegated: Vec::new(),
+            public: false,
+            redirect_uris: Vec::new(),
             credentials: vec![wire::Credential {
                 id: "c".into(),
                 kind: "certificate".into(),

@@ -5,9 +5,10 @@ use std::process::ExitCode;
 use axum::http::Method;
 use serde_json::Value;
 
+use super::administer::ask;
 use super::terminal::Table;
 use super::{Failure, Where};
-use crate::socket::wire;
+use crate::admin::wire;
 
 /// List, exchange and revoke the keys that sign tokens
 #[derive(Debug, clap::Args)]
@@ -46,27 +47,17 @@ enum What {
 
 /// Runs the command.
 pub async fn run(args: Args) -> Result<ExitCode, Failure> {
-    let (place, path) = match args.what {
+    let (place, path) = match &args.what {
         What::List(place) => {
-            let session = place.folder.find().await?;
-            let keys: Vec<wire::Key> = session.client.get("/keys", &Value::Null).await?;
-            session.end().await;
+            let keys: Vec<wire::Key> = ask(&place.folder, None, Method::GET, &["keys"], &Value::Null).await?;
             super::print(&if place.json { super::json(&keys)? } else { listed(&keys) })?;
             return Ok(ExitCode::SUCCESS);
         }
-        What::Publish(place) => (place, "/keys/publish".to_owned()),
-        What::Rotate(place) => (place, "/keys/rotate".to_owned()),
-        What::Revoke { kid, place } => {
-            if kid.is_empty() || !kid.chars().all(|c| c.is_ascii_alphanumeric() || "-_".contains(c)) {
-                return Err(Failure::Failed(format!("no key `{kid}`: `pintle key list` names them")));
-            }
-            (place, format!("/keys/{kid}/revoke"))
-        }
+        What::Publish(place) => (place, vec!["keys", "publish"]),
+        What::Rotate(place) => (place, vec!["keys", "rotate"]),
+        What::Revoke { kid, place } => (place, vec!["keys", kid, "revoke"]),
     };
-    let session = place.folder.find().await?;
-    let changed: Result<wire::Key, _> = session.client.call(Method::POST, &path, &Value::Null).await;
-    session.end().await;
-    let changed = changed?;
+    let changed: wire::Key = ask(&place.folder, None, Method::POST, &path, &Value::Null).await?;
     super::print(&if place.json { super::json(&changed)? } else { listed(&[changed]) })?;
     Ok(ExitCode::SUCCESS)
 }

@@ -6,9 +6,10 @@ use axum::http::Method;
 use serde_json::Value;
 use uuid::Uuid;
 
+use super::administer::ask;
 use super::terminal::Table;
 use super::{Failure, Where};
-use crate::socket::wire;
+use crate::admin::wire;
 
 /// List and make tenants
 #[derive(Debug, clap::Args)]
@@ -46,18 +47,13 @@ enum What {
 pub async fn run(args: Args) -> Result<ExitCode, Failure> {
     match args.what {
         What::List(place) => {
-            let session = place.folder.find().await?;
-            let tenants: Result<Vec<wire::Tenant>, _> = session.client.get("/tenants", &Value::Null).await;
-            session.end().await;
-            let tenants = tenants?;
-            super::print(&if place.json { super::json(&tenants)? } else { listed(&tenants) })?;
+            let path = ["tenants"];
+            let all: Vec<wire::Tenant> = ask(&place.folder, None, Method::GET, &path, &Value::Null).await?;
+            super::print(&if place.json { super::json(&all)? } else { listed(&all) })?;
         }
         What::Create { name, id, place } => {
-            let session = place.folder.take().await?;
             let new = wire::NewTenant { name, id: id.map(|id| id.to_string()) };
-            let made: Result<wire::Tenant, _> = session.client.call(Method::POST, "/tenants", &new).await;
-            session.end().await;
-            let made = made?;
+            let made: wire::Tenant = ask(&place.folder, None, Method::POST, &["tenants"], &new).await?;
             super::print(&if place.json { super::json(&made)? } else { listed(&[made]) })?;
         }
     }

@@ -171,6 +171,12 @@ pub static KEYS: &[Key] = &[
     key!("issuer.accepted_audiences", Vec<Audience>, issuer.accepted_audiences, Some("accepted-audiences"), "AUDIENCE,…",
         Some("[\"https://defender.example.org\"]"),
         "Audiences accepted in tokens beside those of the API and the public URL."),
+    key!("issuer.password_grant", bool, issuer.password_grant, Some("password-grant"), "true|false", None,
+        "Whether a client may send a user's name and password itself (grant_type=password), as old \
+         scripts do. Off, users type their password only into the server's own page."),
+    key!("issuer.refresh_token_lifetime", Duration, issuer.refresh_token_lifetime, Some("refresh-token-lifetime"), "TIME", None,
+        "How long a user who signed in stays so without a request. Each refresh token is good once; \
+         after 90 days a user signs in again in any case."),
 
     key!("retention.alerts", Option<Duration>, retention.alerts, Some("retention-alerts"), "TIME", None,
         "Alerts leave the answers when their last update is older. Defender's window is 30d to \

@@ -4,6 +4,7 @@
 //! What is asked of one thing is looked up where the request stands, as long as that is quick; what
 //! walks over many things runs on a blocking thread from the start.
 
+pub mod admin;
 pub mod alerts;
 pub mod files;
 pub mod ingest;

@@ -37,6 +37,8 @@ pub struct Access {
 /// A caller who has been let in.
 #[derive(Clone, Debug)]
 pub struct Caller {
+    /// Who they are.
+    pub who: Who,
     /// What they may see.
     pub scope: Scope,
 }
@@ -68,7 +70,8 @@ pub async fn admit(
         Err(response) => return *response,
     };
     let application = rights.who.application;
-    request.extensions_mut().insert(Caller { scope: instance.scope(&rights) });
+    let scope = instance.scope(&rights);
+    request.extensions_mut().insert(Caller { who: rights.who, scope });
     let mut response = next.run(request).await;
     response.extensions_mut().insert(AppId(application.to_string()));
     if let Some(allowance) = allowance {

@@ -28,22 +28,35 @@ pub async fn v1(State(instance): State<Arc<Instance>>, origin: Origin, Key(tenan
 
 fn document(instance: &Instance, origin: &Origin, tenant: &str, oauth2: &str, keys: &str) -> Response {
     let refused = |problem: Problem| problem.response(Uuid::new_v4(), instance.now());
-    let Some(tenant) = instance.control.tenant(tenant) else {
-        return refused(Problem::unknown_tenant(tenant));
+    // Whoever signs in at `common` learns their tenant from the token; until then it is left open.
+    let (issuer, tenant) = match (instance.control.tenant(tenant), tenant) {
+        (Some(tenant), _) => (instance.issuer.of(tenant.id), tenant.id.to_string()),
+        (None, "common" | "organizations") => (instance.issuer.template(), tenant.to_owned()),
+        (None, unknown) => return refused(Problem::unknown_tenant(unknown)),
     };
-    let Some(issuer) = instance.issuer.of(tenant.id) else {
+    let Some(issuer) = issuer else {
         return refused(Problem::server("The server has no issuer: set server.public_url."));
     };
-    let base = format!("{}/{}", origin.as_str(), tenant.id);
+    let base = format!("{}/{tenant}", origin.as_str());
+    let mut grants = vec![
+        "client_credentials",
+        "authorization_code",
+        "refresh_token",
+        "urn:ietf:params:oauth:grant-type:device_code",
+    ];
+    grants.extend(instance.config.issuer.password_grant.then_some("password"));
     public_json(&json!({
         "issuer": issuer,
-        // Nobody can sign in here yet, but MSAL refuses a document without it.
         "authorization_endpoint": format!("{base}{oauth2}/authorize"),
         "token_endpoint": format!("{base}{oauth2}/token"),
+        "device_authorization_endpoint": format!("{base}{oauth2}/devicecode"),
         "token_endpoint_auth_methods_supported": ["client_secret_post", "client_secret_basic", "private_key_jwt"],
-        "grant_types_supported": ["client_credentials"],
+        "grant_types_supported": grants,
         "jwks_uri": format!("{base}{keys}"),
-        "response_types_supported": ["token"],
+        "response_types_supported": ["code"],
+        "response_modes_supported": ["query", "fragment", "form_post"],
+        "code_challenge_methods_supported": ["S256"],
+        "scopes_supported": ["openid", "profile", "email", "offline_access"],
         "subject_types_supported": ["public"],
         "id_token_signing_alg_values_supported": ["RS256"],
     }))

@@ -7,6 +7,7 @@ use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 use uuid::Uuid;
 
+use crate::admin;
 use crate::auth::permission::Permission;
 use crate::auth::rights::Missing;
 use crate::auth::token::Refusal;
@@ -83,6 +84,17 @@ impl Failure {
             Missing::Users => "Only applications can make this request.".to_owned(),
         };
         Failure::new(StatusCode::FORBIDDEN, "Forbidden", message)
+    }
+
+    /// What administration refused.
+    pub(crate) fn administration(refused: admin::Refused) -> Failure {
+        match refused.status {
+            status @ StatusCode::NOT_FOUND => Failure::new(status, "ResourceNotFound", refused.message),
+            status @ StatusCode::FORBIDDEN => Failure::new(status, "Forbidden", refused.message),
+            status @ StatusCode::CONFLICT => Failure::new(status, "Conflict", refused.message),
+            StatusCode::INTERNAL_SERVER_ERROR => Failure::internal(&refused.message),
+            status => Failure::new(status, "InvalidInput", refused.message),
+        }
     }
 
     /// 404: no such thing, or none that the caller may see.

@@ -2,6 +2,7 @@
 //! discovery documents. Never for anything that decides: issuer and audiences are configured.
 
 use std::convert::Infallible;
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use axum::extract::FromRequestParts;
@@ -48,6 +49,16 @@ impl FromRequestParts<Arc<Instance>> for Origin {
 pub fn is_encrypted(headers: &HeaderMap, extensions: &Extensions, instance: &Instance) -> bool {
     extensions.get() == Some(&Scheme::Https)
         || is_from_proxy(extensions, instance) && last(headers, "x-forwarded-proto") == Some("https")
+}
+
+/// Where the client is, as far as can be believed; `None` where nobody knows.
+pub fn client_address(parts: &Parts, instance: &Instance) -> Option<IpAddr> {
+    let Peer(peer) = parts.extensions.get()?;
+    if instance.config.server.trusts(peer.ip()) {
+        // One that does not read is the proxy's fault, and its own address would be everybody's.
+        return last(&parts.headers, "x-forwarded-for")?.parse().ok();
+    }
+    Some(peer.ip())
 }
 
 fn named_by_request(parts: &Parts, instance: &Instance) -> Option<String> {

@@ -12,12 +12,13 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{MethodRouter, get, post};
 use tower::util::MapRequest;
 
+use crate::admin::{OPERATIONS, Operation, Reach};
 use crate::auth::permission::Permission::{self, *};
 use crate::auth::role::RolePermission::{self, ViewData};
-use crate::http::api::{alerts, files, ingest, machines};
+use crate::http::api::{admin, alerts, files, ingest, machines};
 use crate::http::caller::{Access, admit};
 use crate::http::origin::is_encrypted;
-use crate::http::{discovery, path, token};
+use crate::http::{discovery, path, sign_in, token};
 use crate::instance::Instance;
 
 /// An endpoint.
@@ -41,7 +42,7 @@ pub fn routes() -> Vec<Route> {
     // Permissions are those of applications; `Permission::delegated` gives a user's.
     // Telemetry is not counted: the API has no such endpoint, and a shipper sends when it must.
     //    path                                            handler                   calls are counted by    an application needs    a user's role
-    vec![
+    let mut routes = vec![
         reads("/api/alerts",                              get(alerts::list),        Some("alerts.list"),    ALERTS,                 Some(ViewData)),
         reads("/api/alerts/{id}",                         get(alerts::get),         Some("alerts.get"),     ALERTS,                 Some(ViewData)),
         reads("/api/alerts/{id}/files",                   get(alerts::files),       Some("alerts.files"),   FILES,                  Some(ViewData)),
@@ -53,12 +54,36 @@ pub fn routes() -> Vec<Route> {
 
         open(Method::POST, "/{tenant}/oauth2/token",                           get(token::v1).post(token::v1)),
         open(Method::POST, "/{tenant}/oauth2/v2.0/token",                      get(token::v2).post(token::v2)),
+        open(Method::GET,  "/{tenant}/oauth2/authorize",                       get(sign_in::authorize_v1).post(sign_in::authorize_v1)),
+        open(Method::GET,  "/{tenant}/oauth2/v2.0/authorize",                  get(sign_in::authorize_v2).post(sign_in::authorize_v2)),
+        open(Method::POST, "/{tenant}/oauth2/devicecode",                      post(sign_in::device_code_v1)),
+        open(Method::POST, "/{tenant}/oauth2/v2.0/devicecode",                 post(sign_in::device_code_v2)),
+        open(Method::GET,  "/{tenant}/oauth2/deviceauth",                      get(sign_in::device_auth).post(sign_in::device_auth)),
         open(Method::GET,  "/{tenant}/.well-known/openid-configuration",       get(discovery::v1)),
         open(Method::GET,  "/{tenant}/v2.0/.well-known/openid-configuration",  get(discovery::v2)),
         open(Method::GET,  "/{tenant}/discovery/keys",                         get(discovery::keys)),
         open(Method::GET,  "/{tenant}/discovery/v2.0/keys",                    get(discovery::keys)),
         open(Method::GET,  "/common/discovery/instance",                       get(discovery::instance)),
-    ]
+    ];
+    // What only the owner of the data folder can do is not here.
+    routes.extend(OPERATIONS.iter().filter(|operation| operation.reach != Reach::Owner).map(administers));
+    routes
+}
+
+fn administers(operation: &'static Operation) -> Route {
+    let access = match operation.reach {
+        Reach::Tenant => Access {
+            quota: None,
+            permissions: &[Administration],
+            role_permission: Some(RolePermission::ManageSystemSettings),
+        },
+        // A tenant's administrators are not the server's.
+        Reach::Server | Reach::Owner => {
+            Access { quota: None, permissions: &[ServerAdministration], role_permission: None }
+        }
+    };
+    let (method, path) = (operation.method.clone(), operation.path);
+    Route { method, path, handler: admin::handler(operation), access: Some(access) }
 }
 
 fn reads(

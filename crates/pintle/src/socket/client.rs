@@ -52,7 +52,8 @@ impl Client {
 
     /// Whether the owner still answers.
     pub(crate) async fn is_answered(&self) -> bool {
-        let tenants: Result<Vec<wire::Tenant>, _> = self.get("/tenants", &serde_json::Value::Null).await;
+        let tenants: Result<serde_json::Value, _> =
+            self.get("/api/admin/tenants", &serde_json::Value::Null).await;
         tenants.is_ok()
     }
 
@@ -125,6 +126,17 @@ impl Client {
     ) -> Result<T, ClientError> {
         let body = serde_json::to_vec(body).map_err(|error| self.broken(error))?;
         self.answer(self.request(method, path, body.into())?).await
+    }
+
+    /// Asks for an operation of administration.
+    pub(crate) async fn administer<T: DeserializeOwned>(
+        &self,
+        method: Method,
+        path: &str,
+        of: &impl Serialize,
+        body: &impl Serialize,
+    ) -> Result<T, ClientError> {
+        self.call(method, &format!("{path}?{}", self.query(of)?), body).await
     }
 
     async fn answer<T: DeserializeOwned>(&self, request: Request<Body>) -> Result<T, ClientError> {

@@ -1,9 +1,8 @@
 //! The side of whoever owns the data folder. One screen of routes, then their handlers, each a
 //! thin layer over the store or the control file.
 
-mod applications;
+mod admin;
 mod batches;
-mod keys;
 mod remake;
 mod retention;
 
@@ -18,7 +17,7 @@ use axum::extract::connect_info::Connected;
 use axum::extract::{Query, Request, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
-use axum::routing::{delete, get, post, put};
+use axum::routing::{get, post};
 use axum::serve::IncomingStream;
 use axum::{Json, Router};
 use futures_util::TryStreamExt;
@@ -32,7 +31,6 @@ use tokio_util::io::{StreamReader, SyncIoBridge};
 
 use super::address::Address;
 use super::wire;
-use crate::auth::control;
 use crate::http::unread::{DrainedBody, Patience};
 use crate::instance::Instance;
 use crate::intake::{self, Input, Taken};
@@ -99,7 +97,7 @@ fn bind(folder: &Path, path: &Path) -> io::Result<UnixListener> {
 }
 
 fn routes() -> Router<Arc<Instance>> {
-    Router::new()
+    admin::routes(Router::new())
         .route("/ingest", post(ingest))
         .route("/search", post(search))
         .route("/alerts", get(alerts))
@@ -116,18 +114,6 @@ fn routes() -> Router<Arc<Instance>> {
         .route("/totals", get(totals))
         .route("/check", get(check))
         .route("/backup", post(backup))
-        .route("/tenants", get(tenants).post(create_tenant))
-        .route("/applications", get(applications::list).post(applications::create))
-        .route("/applications/{id}", delete(applications::delete))
-        .route("/applications/{id}/enabled", put(applications::enable))
-        .route("/applications/{id}/secret", post(applications::rotate))
-        .route("/applications/{id}/secrets", post(applications::add_secret))
-        .route("/applications/{id}/certificates", post(applications::add_certificate))
-        .route("/applications/{id}/credentials/{credential}", delete(applications::remove_credential))
-        .route("/keys", get(keys::list))
-        .route("/keys/publish", post(keys::publish))
-        .route("/keys/rotate", post(keys::rotate))
-        .route("/keys/{kid}/revoke", post(keys::revoke))
         // A command reads its answer only if what it sends is taken to the end, also by a refusal.
         // It stops sending once it has the answer.
         .layer(axum::middleware::map_request(async |request: Request| {
@@ -165,16 +151,6 @@ impl IntoResponse for Refused {
 impl From<pintle_store::Error> for Refused {
     fn from(error: pintle_store::Error) -> Refused {
         Refused(StatusCode::INTERNAL_SERVER_ERROR, error.to_string())
-    }
-}
-
-impl From<control::Error> for Refused {
-    fn from(error: control::Error) -> Refused {
-        let status = match &error {
-            control::Error::Storage(_) => StatusCode::INTERNAL_SERVER_ERROR,
-            _ => StatusCode::BAD_REQUEST,
-        };
-        Refused(status, error.to_string())
     }
 }
 
@@ -415,20 +391,4 @@ fn long<T: serde::Serialize, E: ToString>(
         let _ = line(&said).map(|line| lines.blocking_send(Ok(line)));
     });
     Body::from_stream(ReceiverStream::new(answer)).into_response()
-}
-
-async fn tenants(State(instance): Owner) -> Json<Vec<wire::Tenant>> {
-    Json(instance.control.tenants().into_iter().map(shown).collect())
-}
-
-async fn create_tenant(
-    State(instance): Owner,
-    Json(new): Json<wire::NewTenant>,
-) -> Result<Json<wire::Tenant>, Refused> {
-    let id = new.id.map(|id| id.parse().map_err(|_| unusable(format!("`{id}` is no GUID")))).transpose()?;
-    Ok(Json(shown(instance.control.create_tenant(id, &new.name)?)))
-}
-
-fn shown(tenant: control::Tenant) -> wire::Tenant {
-    wire::Tenant { id: tenant.id.to_string(), name: tenant.name }
 }

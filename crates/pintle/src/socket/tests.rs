@@ -8,6 +8,7 @@ use serde_json::Value;
 
 use super::wire;
 use super::*;
+use crate::admin::wire as admin;
 use crate::config::Config;
 use crate::instance::Instance;
 
@@ -103,7 +104,7 @@ async fn a_deep_folder_has_a_socket_too() {
         [top.path().to_owned()].into_iter().chain((0..12).map(|_| "a-long-folder-name".into())).collect();
     std::fs::create_dir_all(&deep).unwrap();
     let session = open(&deep).await;
-    let tenants: Vec<wire::Tenant> = session.client.get("/tenants", &Value::Null).await.unwrap();
+    let tenants: Vec<admin::Tenant> = session.client.get("/api/admin/tenants", &Value::Null).await.unwrap();
     assert_eq!(tenants[0].name, "default");
     session.end().await;
 }
@@ -128,17 +129,15 @@ async fn what_makes_no_sense_is_refused_in_words() {
     };
     let nobody = wire::OfTenant { tenant: "nobody".into() };
     assert_eq!(refused(client.get("/totals", &nobody).await), "no tenant `nobody`: there is default");
-    let new = wire::NewApplication {
-        tenant: "default".into(),
-        name: "x".into(),
-        permissions: vec!["Fly.All".into()],
-    };
+    let new =
+        admin::NewClient { name: "x".into(), permissions: vec!["Fly.All".into()], ..Default::default() };
     assert_eq!(
-        refused(client.call(Method::POST, "/applications", &new).await),
+        refused(client.call(Method::POST, "/api/admin/clients?tenant=default", &new).await),
         "`Fly.All` is no permission of the API"
     );
     let id = "00000000-0000-4000-8000-000000000009";
-    let gone = refused(client.call(Method::DELETE, &format!("/applications/{id}"), &Value::Null).await);
+    let path = format!("/api/admin/clients/{id}");
+    let gone = refused(client.call(Method::DELETE, &path, &Value::Null).await);
     assert!(gone.contains(id), "{gone}");
     let odd = wire::Ingest { format: Some("runes".into()), ..ingest("x") };
     let error = client.ingest(&odd, Body::empty(), &mut |_, _| {}).await.unwrap_err().to_string();
@@ -151,21 +150,22 @@ async fn an_application_is_made_renewed_and_removed() {
     let folder = tempfile::tempdir().unwrap();
     let session = open(folder.path()).await;
     let client = &session.client;
-    let new = wire::NewApplication {
-        tenant: "default".into(),
+    let new = admin::NewClient {
         name: "soar".into(),
         permissions: vec!["machine.read.all".into()],
+        ..Default::default()
     };
-    let made: wire::Application = client.call(Method::POST, "/applications", &new).await.unwrap();
+    let all = "/api/admin/clients?tenant=default";
+    let made: admin::Client = client.call(Method::POST, all, &new).await.unwrap();
     assert_eq!(made.permissions[0].display_name, "Read all machine profiles");
-    let path = format!("/applications/{}", made.client_id);
-    let renewed: wire::Application =
-        client.call(Method::POST, &format!("{path}/secret"), &Value::Null).await.unwrap();
+    let path = format!("/api/admin/clients/{}", made.client_id);
+    let renewed: admin::Client =
+        client.call(Method::POST, &format!("{path}/rotate"), &Value::Null).await.unwrap();
     assert!(made.secret.is_some() && renewed.secret.is_some() && made.secret != renewed.secret);
-    let listed: Vec<wire::Application> = client.get("/applications", &Value::Null).await.unwrap();
+    let listed: Vec<admin::Client> = client.call(Method::GET, all, &Value::Null).await.unwrap();
     assert_eq!((listed.len(), &listed[0].secret), (1, &None));
     let () = client.call(Method::DELETE, &path, &Value::Null).await.unwrap();
-    let listed: Vec<wire::Application> = client.get("/applications", &Value::Null).await.unwrap();
+    let listed: Vec<admin::Client> = client.call(Method::GET, all, &Value::Null).await.unwrap();
     assert!(listed.is_empty());
     session.end().await;
 }

@@ -20,6 +20,7 @@ mod recordings;
 mod refused;
 mod retention;
 mod scenario;
+mod sign_in;
 mod table;
 mod token;
 mod truth;

@@ -47,6 +47,9 @@ struct Call {
     /// The server is stopped and started before the call.
     #[serde(default)]
     restart: bool,
+    /// Names for values of the answer, by JSON pointer; `{name}` stands for them in later calls.
+    #[serde(default)]
+    keep: BTreeMap<String, String>,
     status: u16,
     /// `"*"`: any value; `""`: the header is not there.
     #[serde(default)]
@@ -66,6 +69,8 @@ enum Caller {
     Application(Vec<String>),
     /// An application whose token is for another audience.
     Audience { permissions: Vec<String>, audience: String },
+    /// A user whose roles hold these permissions, signed in to an application with these scopes.
+    User { user: String, scopes: Vec<String>, role: Vec<String> },
     /// The Authorization header itself.
     Header(String),
 }
@@ -148,13 +153,14 @@ async fn play(scenario: &Scenario) -> Result<(), String> {
         }
     }
     let mut tokens = HashMap::new();
+    let mut kept = BTreeMap::new();
     for (number, call) in scenario.call.iter().enumerate() {
         if call.restart {
             world.restart();
         }
         world.forward(Duration::from_secs_f64(call.after));
         for _ in 0..call.repeat {
-            let request = request(call, &world, &mut tokens)?;
+            let request = request(call, &world, &mut tokens, &kept)?;
             let answer = world.send(request).await;
             check(call, &answer).map_err(|problem| {
                 format!(
@@ -166,17 +172,29 @@ async fn play(scenario: &Scenario) -> Result<(), String> {
                     answer.body
                 )
             })?;
+            for (name, pointer) in &call.keep {
+                let json: Value = serde_json::from_str(&answer.body).map_err(|error| error.to_string())?;
+                let value = json.pointer(pointer).and_then(Value::as_str);
+                kept.insert(name.clone(), value.ok_or_else(|| format!("no {pointer} in {json}"))?.to_owned());
+            }
         }
     }
     Ok(())
+}
+
+/// With what was kept in the place of its names.
+fn filled(text: &str, kept: &BTreeMap<String, String>) -> String {
+    kept.iter().fold(text.to_owned(), |text, (name, value)| text.replace(&format!("{{{name}}}"), value))
 }
 
 fn request(
     call: &Call,
     world: &World,
     tokens: &mut HashMap<Caller, String>,
+    kept: &BTreeMap<String, String>,
 ) -> Result<Request<Body>, String> {
-    let (method, path) = call.request.split_once(' ').ok_or("a request is a method and a path")?;
+    let line = filled(&call.request, kept);
+    let (method, path) = line.split_once(' ').ok_or("a request is a method and a path")?;
     let mut request =
         Request::builder().method(method.to_uppercase().as_str()).uri(path).header("Host", HOST);
     let token = match &call.caller {
@@ -192,6 +210,11 @@ fn request(
                 tokens.entry(call.caller.clone()).or_insert_with(|| world.token_for(permissions, audience));
             Some(format!("Bearer {token}"))
         }
+        Caller::User { user, scopes, role } => {
+            let token =
+                tokens.entry(call.caller.clone()).or_insert_with(|| world.user_token(user, scopes, role));
+            Some(format!("Bearer {token}"))
+        }
     };
     if let Some(token) = token {
         request = request.header("Authorization", token);
@@ -199,7 +222,9 @@ fn request(
     for (name, value) in &call.headers {
         request = request.header(name, value);
     }
-    request.body(Body::from(call.body.clone().unwrap_or_default())).map_err(|error| error.to_string())
+    request
+        .body(Body::from(filled(call.body.as_deref().unwrap_or_default(), kept)))
+        .map_err(|error| error.to_string())
 }
 
 fn check(call: &Call, answer: &Answer) -> Result<(), String> {

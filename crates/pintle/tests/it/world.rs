@@ -9,9 +9,11 @@ use axum::body::Body;
 use axum::http::{HeaderMap, Request, StatusCode};
 use http_body_util::BodyExt as _;
 use pintle::auth::application::Proof;
-use pintle::auth::control::NewApplication;
+use pintle::auth::control::{NewApplication, RoleChange, UserChange};
 use pintle::auth::permission::Permissions;
+use pintle::auth::role::RolePermission;
 use pintle::auth::secret::Secret;
+use pintle::auth::user::NewUser;
 use pintle::config::Config;
 use pintle::http::routes::router;
 use pintle::instance::Instance;
@@ -135,6 +137,42 @@ impl World {
             )
         };
         instance.control.create_application_with(new, instance.now()).unwrap().0.id
+    }
+
+    /// A token of a user, added if they are not there, with a role of these permissions, for an
+    /// application that may do for users what the scopes say.
+    pub fn user_token(&self, user: &str, scopes: &[String], role: &[String]) -> String {
+        let (control, now) = (&self.instance().control, self.instance().now());
+        let tenant = control.tenant("default").unwrap().id;
+        let scopes = Permissions::delegated_as(scopes.iter().map(String::as_str));
+        let new = NewApplication {
+            delegated: scopes,
+            is_public: true,
+            ..NewApplication::new(tenant, "a console", Permissions::default())
+        };
+        let application = control.create_application_with(new, now).unwrap().0;
+        let group = Uuid::new_v4().simple().to_string();
+        control.create_user_group(tenant, &format!("group {group}"), "").unwrap();
+        let role = RoleChange {
+            name: Some(format!("role {group}")),
+            permissions: Some(role.iter().map(|name| RolePermission::named(name).unwrap()).collect()),
+            give: vec![format!("group {group}")],
+            ..RoleChange::default()
+        };
+        control.create_role(tenant, role).unwrap();
+        if control.user(tenant, user).is_err() {
+            let new = NewUser {
+                tenant,
+                name: user.to_owned(),
+                display_name: String::new(),
+                user_groups: Vec::new(),
+            };
+            control.create_user(new, now).unwrap();
+        }
+        let join = UserChange { join: vec![format!("group {group}")], ..UserChange::default() };
+        let user = control.change_user(tenant, user, join).unwrap();
+        let issuer = &self.instance().issuer;
+        issuer.issue_for(&user, &application, None, scopes, AUDIENCE, now).unwrap().unwrap().token
     }
 
     /// Sends a request.

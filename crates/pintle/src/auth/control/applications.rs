@@ -38,7 +38,8 @@ impl Control {
             is_public: new.is_public,
             redirect_uris: new.redirect_uris,
             device_groups: None,
-            secrets: vec![stored],
+            // A public one has nowhere to keep it.
+            secrets: if new.is_public { Vec::new() } else { vec![stored] },
             certificates: Vec::new(),
         });
         self.change(|state| {

@@ -32,7 +32,7 @@ pub struct Held {
 }
 
 impl Control {
-    /// The roles, of one tenant or all, by id.
+    /// The roles, of one tenant or all, by name.
     pub fn roles(&self, tenant: Option<TenantId>) -> Vec<Arc<Role>> {
         of_tenant(&self.state().roles, tenant)
     }

@@ -26,7 +26,7 @@ pub enum NotSignedIn {
 }
 
 impl Control {
-    /// The users, of one tenant or all, by id.
+    /// The users, of one tenant or all, by name.
     pub fn users(&self, tenant: Option<TenantId>) -> Vec<Arc<User>> {
         of_tenant(&self.state().users, tenant)
     }
@@ -138,7 +138,7 @@ impl Control {
         Ok(user)
     }
 
-    /// The user groups, of one tenant or all, by id.
+    /// The user groups, of one tenant or all, by name.
     pub fn user_groups(&self, tenant: Option<TenantId>) -> Vec<Arc<UserGroup>> {
         of_tenant(&self.state().user_groups, tenant)
     }

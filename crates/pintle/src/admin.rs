@@ -1,0 +1,245 @@
+//! Who may ask is administered here: every operation is a row of [`OPERATIONS`] and a function in a file
+//! per kind of object. The owner of the data folder reaches them through the socket, everybody else
+//! over HTTP as `/api/admin/…`, with a permission of its own; both go through [`perform`], which writes
+//! the audit log.
+
+mod clients;
+mod keys;
+mod roles;
+mod tenants;
+mod user_groups;
+mod users;
+pub(crate) mod wire;
+
+use std::sync::Arc;
+
+use axum::http::{Method, StatusCode};
+use pintle_model::TenantId;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+
+use crate::auth::control;
+use crate::auth::keys::ChangeError;
+use crate::instance::Instance;
+
+/// What an administrator can do.
+pub(crate) struct Operation {
+    /// The method.
+    pub(crate) method: Method,
+    /// The path, over HTTP and over the socket.
+    pub(crate) path: &'static str,
+    /// Whom it concerns.
+    pub(crate) reach: Reach,
+    /// What the audit log calls it; `None`: it changes nothing and shows no secret.
+    pub(crate) action: Option<&'static str>,
+    run: fn(&Call<'_>) -> Answer,
+}
+
+/// Whom an operation concerns, and so who may do it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Reach {
+    /// A tenant.
+    Tenant,
+    /// Every tenant of the server.
+    Server,
+    /// Only the owner of the data folder can.
+    Owner,
+}
+
+/// Who asks, and with what.
+pub(crate) struct Call<'c> {
+    pub(crate) instance: &'c Instance,
+    pub(crate) asker: Asker,
+    /// The tenant of whoever asks, or that they name if they own the folder.
+    pub(crate) tenant: Option<TenantId>,
+    /// What stands for each `{key}` of the path, in order.
+    pub(crate) keys: Vec<String>,
+    pub(crate) body: Value,
+}
+
+/// Who asks for an operation.
+#[derive(Clone, Debug)]
+pub(crate) enum Asker {
+    /// Whoever owns the data folder, as the system knows them.
+    Owner { uid: Option<u32>, pid: Option<i32> },
+    /// A caller of the API.
+    Caller(Box<crate::auth::rights::Who>),
+}
+
+/// Why an operation was not done, in words for whoever asked.
+#[derive(Debug)]
+pub(crate) struct Refused {
+    pub(crate) status: StatusCode,
+    pub(crate) message: String,
+}
+
+type Answer = Result<Value, Refused>;
+
+/// Every operation.
+#[rustfmt::skip]
+pub(crate) static OPERATIONS: &[Operation] = &[
+    read(  Method::GET,    "/api/admin/tenants",                                    Reach::Server,                        tenants::list),
+    change(Method::POST,   "/api/admin/tenants",                                    Reach::Server, "tenant.created",      tenants::create),
+
+    read(  Method::GET,    "/api/admin/keys",                                       Reach::Server,                        keys::list),
+    change(Method::POST,   "/api/admin/keys/publish",                               Reach::Server, "key.published",       keys::publish),
+    change(Method::POST,   "/api/admin/keys/rotate",                                Reach::Server, "key.rotated",         keys::rotate),
+    change(Method::POST,   "/api/admin/keys/{kid}/revoke",                          Reach::Server, "key.revoked",         keys::revoke),
+
+    read(  Method::GET,    "/api/admin/clients",                                    Reach::Tenant,                        clients::list),
+    change(Method::POST,   "/api/admin/clients",                                    Reach::Tenant, "client.created",      clients::create),
+    change(Method::PATCH,  "/api/admin/clients/{id}",                               Reach::Tenant, "client.changed",      clients::change),
+    change(Method::DELETE, "/api/admin/clients/{id}",                               Reach::Tenant, "client.deleted",      clients::delete),
+    change(Method::POST,   "/api/admin/clients/{id}/rotate",                        Reach::Tenant, "client.rotated",      clients::rotate),
+    change(Method::POST,   "/api/admin/clients/{id}/secrets",                       Reach::Tenant, "client.secret_added", clients::add_secret),
+    change(Method::POST,   "/api/admin/clients/{id}/certificates",                  Reach::Tenant, "client.certificate_added", clients::add_certificate),
+    change(Method::DELETE, "/api/admin/clients/{id}/credentials/{credential}",      Reach::Tenant, "client.credential_removed", clients::remove_credential),
+
+    read(  Method::GET,    "/api/admin/users",                                      Reach::Tenant,                        users::list),
+    change(Method::POST,   "/api/admin/users",                                      Reach::Tenant, "user.created",        users::create),
+    change(Method::PATCH,  "/api/admin/users/{user}",                               Reach::Tenant, "user.changed",        users::change),
+    change(Method::DELETE, "/api/admin/users/{user}",                               Reach::Tenant, "user.deleted",        users::delete),
+    change(Method::POST,   "/api/admin/users/{user}/password",                      Reach::Tenant, "user.password_set",   users::set_password),
+    change(Method::POST,   "/api/admin/users/{user}/unlock",                        Reach::Tenant, "user.unlocked",       users::unlock),
+    change(Method::POST,   "/api/admin/users/{user}/recover",                       Reach::Owner,  "user.recovered",      users::recover),
+
+    read(  Method::GET,    "/api/admin/user-groups",                                Reach::Tenant,                        user_groups::list),
+    change(Method::POST,   "/api/admin/user-groups",                                Reach::Tenant, "user_group.created",  user_groups::create),
+    change(Method::PATCH,  "/api/admin/user-groups/{group}",                        Reach::Tenant, "user_group.changed",  user_groups::change),
+    change(Method::DELETE, "/api/admin/user-groups/{group}",                        Reach::Tenant, "user_group.deleted",  user_groups::delete),
+
+    read(  Method::GET,    "/api/admin/roles",                                      Reach::Tenant,                        roles::list),
+    change(Method::POST,   "/api/admin/roles",                                      Reach::Tenant, "role.created",        roles::create),
+    change(Method::PATCH,  "/api/admin/roles/{role}",                               Reach::Tenant, "role.changed",        roles::change),
+    change(Method::DELETE, "/api/admin/roles/{role}",                               Reach::Tenant, "role.deleted",        roles::delete),
+];
+
+const fn read(method: Method, path: &'static str, reach: Reach, run: fn(&Call<'_>) -> Answer) -> Operation {
+    Operation { method, path, reach, action: None, run }
+}
+
+const fn change(
+    method: Method,
+    path: &'static str,
+    reach: Reach,
+    action: &'static str,
+    run: fn(&Call<'_>) -> Answer,
+) -> Operation {
+    Operation { method, path, reach, action: Some(action), run }
+}
+
+/// Does an operation on a thread that may block, and writes it down.
+pub(crate) async fn perform(
+    operation: &'static Operation,
+    instance: Arc<Instance>,
+    asked: Asked,
+) -> Result<Value, Refused> {
+    let done = tokio::task::spawn_blocking(move || {
+        let Asked { asker, tenant, keys, body } = asked;
+        let body = match body.as_slice() {
+            b"" => Value::Null,
+            body => {
+                serde_json::from_slice(body).map_err(|error| bad(format!("the body is no JSON: {error}")))?
+            }
+        };
+        let call = Call { instance: &instance, asker, tenant, keys, body };
+        if operation.reach == Reach::Owner && !matches!(call.asker, Asker::Owner { .. }) {
+            return Err(Refused::new(StatusCode::FORBIDDEN, "only the owner of the data folder can"));
+        }
+        let done = (operation.run)(&call);
+        if let Some(action) = operation.action {
+            note(action, &call, &done);
+        }
+        done
+    });
+    done.await.unwrap_or_else(|error| Err(Refused::new(StatusCode::INTERNAL_SERVER_ERROR, error.to_string())))
+}
+
+/// Bytes of a body: a certificate is the most there is to send.
+pub(crate) const MAX_BODY: usize = 256 * 1024;
+
+/// A call as it comes in.
+pub(crate) struct Asked {
+    pub(crate) asker: Asker,
+    pub(crate) tenant: Option<TenantId>,
+    pub(crate) keys: Vec<String>,
+    pub(crate) body: Vec<u8>,
+}
+
+fn note(action: &'static str, call: &Call<'_>, done: &Answer) {
+    let target = call.keys.join(" ");
+    match done {
+        Ok(_) => tracing::info!(asker = ?call.asker, target, "{action}"),
+        Err(refused) => {
+            tracing::info!(asker = ?call.asker, target, reason = refused.message, "refused: {action}")
+        }
+    }
+}
+
+impl Call<'_> {
+    /// The tenant it is about.
+    fn tenant(&self) -> Result<TenantId, Refused> {
+        self.tenant.ok_or_else(|| bad("name a tenant: ?tenant=NAME"))
+    }
+
+    fn key(&self, place: usize) -> &str {
+        self.keys.get(place).map(String::as_str).unwrap_or_default()
+    }
+
+    /// What was sent along.
+    fn body<T: DeserializeOwned>(&self) -> Result<T, Refused> {
+        serde_json::from_value(self.body.clone())
+            .map_err(|error| bad(format!("the body cannot be used: {error}")))
+    }
+
+    fn is_owner(&self) -> bool {
+        matches!(self.asker, Asker::Owner { .. })
+    }
+}
+
+impl Refused {
+    fn new(status: StatusCode, message: impl Into<String>) -> Refused {
+        Refused { status, message: message.into() }
+    }
+}
+
+fn bad(message: impl Into<String>) -> Refused {
+    Refused::new(StatusCode::BAD_REQUEST, message)
+}
+
+fn answer(value: impl Serialize) -> Answer {
+    serde_json::to_value(value)
+        .map_err(|error| Refused::new(StatusCode::INTERNAL_SERVER_ERROR, error.to_string()))
+}
+
+impl From<control::Error> for Refused {
+    fn from(error: control::Error) -> Refused {
+        use control::Error;
+        let status = match &error {
+            Error::Storage(_) => StatusCode::INTERNAL_SERVER_ERROR,
+            Error::UnknownTenant(_)
+            | Error::UnknownApplication(_)
+            | Error::UnknownCredential(_)
+            | Error::Unknown(..) => StatusCode::NOT_FOUND,
+            Error::Exists(_) => StatusCode::CONFLICT,
+            _ => StatusCode::BAD_REQUEST,
+        };
+        Refused::new(status, error.to_string())
+    }
+}
+
+impl From<crate::auth::Error> for Refused {
+    fn from(error: crate::auth::Error) -> Refused {
+        Refused::new(StatusCode::INTERNAL_SERVER_ERROR, error.to_string())
+    }
+}
+
+impl From<ChangeError> for Refused {
+    fn from(error: ChangeError) -> Refused {
+        match error {
+            ChangeError::Storage(error) => error.into(),
+            other => bad(other.to_string()),
+        }
+    }
+}

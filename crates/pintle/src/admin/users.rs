@@ -1,0 +1,123 @@
+//! The users of a tenant.
+
+use super::{Answer, Call, Refused, answer, wire};
+use crate::auth::control::{RoleChange, UserChange};
+use crate::auth::password;
+use crate::auth::role::Role;
+use crate::auth::user::{NewUser, User};
+
+/// The user group that `recover` puts its user in, made if it is not there.
+const RECOVERED: &str = "Administrators";
+
+pub(super) fn list(call: &Call<'_>) -> Answer {
+    answer(
+        call.instance
+            .control
+            .users(call.tenant)
+            .iter()
+            .map(|user| shown(call, user, None))
+            .collect::<Vec<_>>(),
+    )
+}
+
+pub(super) fn create(call: &Call<'_>) -> Answer {
+    let new: wire::NewUser = call.body()?;
+    // Before the user is there: one without a password could not be made again.
+    if let Some(password) = &new.password {
+        password::check(password)?;
+    }
+    let tenant = call.tenant()?;
+    let wire::NewUser { name, display_name, groups: user_groups, password } = new;
+    let new = NewUser { tenant, name, display_name, user_groups };
+    let user = call.instance.control.create_user(new, call.instance.now())?;
+    with_password(call, &user, password)
+}
+
+pub(super) fn change(call: &Call<'_>) -> Answer {
+    let wire::UserChange { display_name, enabled, join, leave } = call.body()?;
+    let change = UserChange { display_name, enabled, join, leave };
+    let user = call.instance.control.change_user(call.tenant()?, call.key(0), change)?;
+    answer(shown(call, &user, None))
+}
+
+pub(super) fn delete(call: &Call<'_>) -> Answer {
+    let user = call.instance.control.delete_user(call.tenant()?, call.key(0))?;
+    answer(shown(call, &user, None))
+}
+
+pub(super) fn set_password(call: &Call<'_>) -> Answer {
+    let wire::NewPassword { password } = call.body()?;
+    let user = call.instance.control.user(call.tenant()?, call.key(0))?;
+    with_password(call, &user, password)
+}
+
+pub(super) fn unlock(call: &Call<'_>) -> Answer {
+    let user = call.instance.control.user(call.tenant()?, call.key(0))?;
+    call.instance.control.lockout.forgive(user.tenant, &user.name);
+    answer(shown(call, &user, None))
+}
+
+/// Lets a user in as administrator, with a new password, whatever was done to the user and the role.
+pub(super) fn recover(call: &Call<'_>) -> Answer {
+    let (control, tenant, name) = (&call.instance.control, call.tenant()?, call.key(0));
+    let user = match control.user(tenant, name) {
+        Ok(user) => user,
+        Err(crate::auth::control::Error::Unknown(..)) => {
+            let new = NewUser {
+                tenant,
+                name: name.to_owned(),
+                display_name: String::new(),
+                user_groups: Vec::new(),
+            };
+            control.create_user(new, call.instance.now())?
+        }
+        Err(error) => return Err(error.into()),
+    };
+    if control.user_group(tenant, RECOVERED).is_err() {
+        control.create_user_group(tenant, RECOVERED, "May do everything")?;
+    }
+    let give = RoleChange { give: vec![RECOVERED.to_owned()], ..RoleChange::default() };
+    control.change_role(tenant, Role::ADMINISTRATOR, give)?;
+    let change =
+        UserChange { enabled: Some(true), join: vec![RECOVERED.to_owned()], ..UserChange::default() };
+    control.change_user(tenant, &user.id.to_string(), change)?;
+    with_password(call, &user, None)
+}
+
+fn with_password(call: &Call<'_>, user: &User, given: Option<String>) -> Answer {
+    let (password, made) = match given {
+        Some(password) => (password, None),
+        None => {
+            let made = password::generate()?;
+            (made.clone(), Some(made))
+        }
+    };
+    let user = user.id.to_string();
+    let user = call.instance.control.set_password(call.tenant()?, &user, &password, call.instance.now())?;
+    answer(shown(call, &user, made))
+}
+
+fn shown(call: &Call<'_>, user: &User, password: Option<String>) -> wire::User {
+    let control = &call.instance.control;
+    let group = |id: &uuid::Uuid| control.user_group(user.tenant, &id.to_string()).ok();
+    let locked_until = control.lockout.locked_until(user.tenant, &user.name, call.instance.now());
+    wire::User {
+        id: user.id.to_string(),
+        tenant_id: user.tenant.to_string(),
+        name: user.name.clone(),
+        display_name: user.display_name.clone(),
+        enabled: user.enabled,
+        has_password: user.has_password(),
+        locked_until: locked_until.map(|until| until.to_string()),
+        groups: user.user_groups.iter().filter_map(group).map(|group| group.name.clone()).collect(),
+        roles: control.held_by(user.tenant, &user.user_groups).roles,
+        created: user.created.to_string(),
+        password,
+    }
+}
+
+impl From<password::Unfit> for Refused {
+    fn from(unfit: password::Unfit) -> Refused {
+        super::bad(unfit.to_string())
+    }
+}

@@ -1,0 +1,249 @@
+//! The objects of administration as they go over the wire, both ways. What is `None` in a change stays.
+
+use serde::{Deserialize, Serialize};
+
+/// Which tenant, for the owner of the data folder.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub(crate) struct OfTenant {
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) tenant: Option<String>,
+}
+
+/// A tenant.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct Tenant {
+    pub(crate) id: String,
+    pub(crate) name: String,
+}
+
+/// A tenant to make.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct NewTenant {
+    pub(crate) name: String,
+    /// A GUID; without one, a random one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) id: Option<String>,
+}
+
+/// An application to register.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct NewClient {
+    pub(crate) name: String,
+    /// What it may do itself.
+    #[serde(default)]
+    pub(crate) permissions: Vec<String>,
+    /// What it may do for users who sign in to it.
+    #[serde(default)]
+    pub(crate) delegated: Vec<String>,
+    /// Whether it signs users in without a secret.
+    #[serde(default)]
+    pub(crate) public: bool,
+    /// Where users may be sent back to.
+    #[serde(default)]
+    pub(crate) redirect_uris: Vec<String>,
+}
+
+/// A change of an application.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct ClientChange {
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) name: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) enabled: Option<bool>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) permissions: Option<Vec<String>>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) delegated: Option<Vec<String>>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) public: Option<bool>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) redirect_uris: Option<Vec<String>>,
+}
+
+/// An application.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct Client {
+    pub(crate) client_id: String,
+    pub(crate) tenant_id: String,
+    pub(crate) name: String,
+    pub(crate) enabled: bool,
+    pub(crate) permissions: Vec<Permission>,
+    pub(crate) delegated: Vec<Permission>,
+    pub(crate) public: bool,
+    pub(crate) redirect_uris: Vec<String>,
+    /// What it proves itself with.
+    pub(crate) credentials: Vec<Credential>,
+    /// Only in the answer that made it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) secret: Option<String>,
+}
+
+/// A secret or a certificate of an application.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct Credential {
+    pub(crate) id: String,
+    /// `secret` or `certificate`.
+    pub(crate) kind: String,
+    /// A certificate's SHA-1.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) thumbprint: Option<String>,
+    pub(crate) created: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) expires: Option<String>,
+}
+
+/// A secret to be made.
+#[derive(Debug, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct NewSecret {
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) expires: Option<String>,
+}
+
+/// A certificate to be registered, as its file has it, in base64.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct NewCertificate {
+    pub(crate) certificate: String,
+}
+
+/// A permission, for people.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct Permission {
+    pub(crate) value: String,
+    pub(crate) display_name: String,
+}
+
+/// A key that signs tokens.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct Key {
+    pub(crate) kid: String,
+    /// `published`, `signing`, `retained` or `revoked`.
+    pub(crate) state: String,
+    pub(crate) created: String,
+    /// Since when it has been in this state.
+    pub(crate) since: String,
+    /// When it goes, if it is retained.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) until: Option<String>,
+}
+
+/// A user to add.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct NewUser {
+    /// What they sign in with.
+    pub(crate) name: String,
+    #[serde(default)]
+    pub(crate) display_name: String,
+    /// User groups, by name or id.
+    #[serde(default)]
+    pub(crate) groups: Vec<String>,
+    /// Without one, they get one that nobody can guess.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) password: Option<String>,
+}
+
+/// A change of a user.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct UserChange {
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) display_name: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) enabled: Option<bool>,
+    /// User groups to add them to.
+    #[serde(default)]
+    pub(crate) join: Vec<String>,
+    /// User groups to take them from.
+    #[serde(default)]
+    pub(crate) leave: Vec<String>,
+}
+
+/// A password to be set; without one, one is made.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct NewPassword {
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) password: Option<String>,
+}
+
+/// A user.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct User {
+    pub(crate) id: String,
+    pub(crate) tenant_id: String,
+    pub(crate) name: String,
+    pub(crate) display_name: String,
+    pub(crate) enabled: bool,
+    /// Whether they can sign in here.
+    pub(crate) has_password: bool,
+    /// Until when no password of theirs is looked at.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) locked_until: Option<String>,
+    /// The names of their user groups.
+    pub(crate) groups: Vec<String>,
+    /// The names of the roles these give them.
+    pub(crate) roles: Vec<String>,
+    pub(crate) created: String,
+    /// Only in the answer that made it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) password: Option<String>,
+}
+
+/// A user group to make, or its change.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct UserGroupChange {
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) name: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) description: Option<String>,
+}
+
+/// A user group.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct UserGroup {
+    pub(crate) id: String,
+    pub(crate) tenant_id: String,
+    pub(crate) name: String,
+    pub(crate) description: String,
+    /// The names of its users.
+    pub(crate) users: Vec<String>,
+    /// The names of the roles that it gives.
+    pub(crate) roles: Vec<String>,
+}
+
+/// A role to make, or its change.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct RoleChange {
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) name: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) description: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) permissions: Option<Vec<String>>,
+    /// User groups to give it to.
+    #[serde(default)]
+    pub(crate) give: Vec<String>,
+    /// User groups to take it from.
+    #[serde(default)]
+    pub(crate) take: Vec<String>,
+}
+
+/// A role.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct Role {
+    pub(crate) id: String,
+    pub(crate) tenant_id: String,
+    pub(crate) name: String,
+    pub(crate) description: String,
+    pub(crate) built_in: bool,
+    pub(crate) permissions: Vec<Permission>,
+    /// The names of the user groups that have it.
+    pub(crate) groups: Vec<String>,
+}

@@ -1,0 +1,202 @@
+//! The pages: plain HTML without a script (but for the one line that posts a form), styled from within,
+//! and headers that keep others from framing or reading them.
+
+use std::fmt::Write as _;
+
+use axum::http::header::{
+    CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS,
+    X_FRAME_OPTIONS,
+};
+use axum::http::{HeaderName, StatusCode};
+use axum::response::{IntoResponse, Response};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use sha2::{Digest as _, Sha256};
+
+use crate::auth::application::Application;
+use crate::auth::codes::Asked;
+
+const STYLE: &str = "\
+:root{color-scheme:light dark}\
+body{font:1rem/1.5 system-ui,sans-serif;max-width:24rem;margin:4rem auto;padding:0 1rem}\
+h1{font-size:1.3rem}\
+label{display:block;margin:1rem 0 .2rem}\
+input{font:inherit;width:100%;padding:.4rem;box-sizing:border-box}\
+button{font:inherit;padding:.4rem 1rem;margin:1.2rem .5rem 0 0}\
+.problem{border-left:.3rem solid #b3261e;padding-left:.7rem}\
+.small{font-size:.85rem;opacity:.8}";
+
+/// Posts the page's form as soon as it is there.
+const POST_AT_ONCE: &str = "document.forms[0].submit()";
+
+/// Text as HTML shows it, also in an attribute.
+fn escaped(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for character in text.chars() {
+        match character {
+            '&' => out.push_str("&amp;"),
+            '<' => out.push_str("&lt;"),
+            '>' => out.push_str("&gt;"),
+            '"' => out.push_str("&quot;"),
+            '\'' => out.push_str("&#39;"),
+            other => out.push(other),
+        }
+    }
+    out
+}
+
+/// What a page is for, and what stands on it.
+pub(super) struct Page<'a> {
+    pub(super) status: StatusCode,
+    pub(super) title: &'a str,
+    /// HTML.
+    pub(super) body: String,
+    /// Where its form may lead besides this server: browsers apply this to what they are sent on to.
+    pub(super) leads_to: Option<&'a str>,
+    /// Whether its form is posted without the user.
+    pub(super) posts_at_once: bool,
+}
+
+impl Page<'_> {
+    /// The page with its headers.
+    pub(super) fn response(&self) -> Response {
+        let script =
+            if self.posts_at_once { format!("<script>{POST_AT_ONCE}</script>") } else { String::new() };
+        let html = format!(
+            "<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">\
+             <meta name=\"viewport\" content=\"width=device-width\"><title>{title}</title><style>{STYLE}</style></head>\
+             <body><main><h1>{title}</h1>{body}</main>{script}</body></html>\n",
+            title = escaped(self.title),
+            body = self.body,
+        );
+        let headers: [(HeaderName, String); 6] = [
+            (CONTENT_TYPE, "text/html; charset=utf-8".to_owned()),
+            (CACHE_CONTROL, "no-store".to_owned()),
+            (CONTENT_SECURITY_POLICY, self.policy()),
+            (X_FRAME_OPTIONS, "DENY".to_owned()),
+            (X_CONTENT_TYPE_OPTIONS, "nosniff".to_owned()),
+            // The URL has the application's state in it.
+            (REFERRER_POLICY, "no-referrer".to_owned()),
+        ];
+        (self.status, headers, html).into_response()
+    }
+
+    fn policy(&self) -> String {
+        let hash = |text: &str| format!("'sha256-{}'", STANDARD.encode(Sha256::digest(text.as_bytes())));
+        let mut policy =
+            format!("default-src 'none'; base-uri 'none'; frame-ancestors 'none'; style-src {}", hash(STYLE));
+        if self.posts_at_once {
+            let _ = write!(policy, "; script-src {}", hash(POST_AT_ONCE));
+        }
+        let _ = write!(policy, "; form-action 'self' {}", self.leads_to.map(source).unwrap_or_default());
+        policy
+    }
+}
+
+/// A redirect URI as a policy names it: scheme and host, or the scheme of an application of its own.
+fn source(uri: &str) -> String {
+    let Some((scheme, rest)) = uri.split_once(':') else { return String::new() };
+    let plain = |text: &str| text.bytes().all(|b| b.is_ascii_alphanumeric() || b".-+:[]".contains(&b));
+    match rest.strip_prefix("//").map(|rest| rest.split(['/', '?']).next().unwrap_or_default()) {
+        Some(host) if matches!(scheme, "http" | "https") && plain(host) => format!("{scheme}://{host}"),
+        _ if plain(scheme) => format!("{scheme}:"),
+        _ => String::new(),
+    }
+}
+
+/// A page that says why it does not go on.
+pub(super) fn problem(status: StatusCode, title: &str, message: &str) -> Response {
+    let body = format!("<p class=\"problem\">{}</p>", escaped(message));
+    Page { status, title, body, leads_to: None, posts_at_once: false }.response()
+}
+
+/// A page that says how it ended.
+pub(super) fn done(title: &str, message: &str) -> Response {
+    let body = format!("<p>{}</p>", escaped(message));
+    Page { status: StatusCode::OK, title, body, leads_to: None, posts_at_once: false }.response()
+}
+
+/// What an application asks for, in a user's words, and the fields to sign in with.
+pub(super) fn sign_in(
+    application: &Application,
+    asked: &Asked,
+    name: &str,
+    wrong: Option<&str>,
+    hidden: &[(&str, &str)],
+) -> String {
+    let mut body = String::new();
+    if let Some(wrong) = wrong {
+        let _ = write!(body, "<p class=\"problem\" role=\"alert\">{}</p>", escaped(wrong));
+    }
+    let _ = write!(
+        body,
+        "<p><strong>{}</strong> asks to do this for you, as far as your roles allow:</p><ul>",
+        escaped(&application.name)
+    );
+    for permission in asked.scopes.iter() {
+        let _ = write!(body, "<li>{}</li>", escaped(permission.display_name()));
+    }
+    if asked.offline {
+        body.push_str("<li>Go on doing it without asking you again</li>");
+    }
+    body.push_str("</ul><form method=\"post\">");
+    hide(&mut body, hidden);
+    let _ = write!(
+        body,
+        "<label for=\"username\">User name</label>\
+         <input id=\"username\" name=\"username\" value=\"{}\" autocomplete=\"username\" autocapitalize=\"none\" \
+         spellcheck=\"false\" required autofocus>\
+         <label for=\"password\">Password</label>\
+         <input id=\"password\" name=\"password\" type=\"password\" autocomplete=\"current-password\">\
+         <button name=\"decision\" value=\"allow\">Sign in and allow</button>\
+         <button name=\"decision\" value=\"decline\" formnovalidate>Cancel</button></form>\
+         <p class=\"small\">Client id {}. Allow it only if you started it.</p>",
+        escaped(name),
+        application.id,
+    );
+    body
+}
+
+/// A form that is sent on with these fields.
+pub(super) fn post_on(action: &str, fields: &[(&str, &str)]) -> Response {
+    let mut body = format!("<form method=\"post\" action=\"{}\">", escaped(action));
+    hide(&mut body, fields);
+    body.push_str("<button>Go on</button></form>");
+    let (title, leads_to) = ("Signed in", Some(action));
+    Page { status: StatusCode::OK, title, body, leads_to, posts_at_once: true }.response()
+}
+
+fn hide(body: &mut String, fields: &[(&str, &str)]) {
+    for (name, value) in fields {
+        let (name, value) = (escaped(name), escaped(value));
+        let _ = write!(body, "<input type=\"hidden\" name=\"{name}\" value=\"{value}\">");
+    }
+}
+
+/// Where a user types what a device shows.
+pub(super) fn user_code(wrong: Option<&str>) -> Response {
+    let wrong = wrong.map_or_else(String::new, |wrong| {
+        format!("<p class=\"problem\" role=\"alert\">{}</p>", escaped(wrong))
+    });
+    let body = format!(
+        "{wrong}<form method=\"get\"><label for=\"user_code\">The code that the device or program shows</label>\
+         <input id=\"user_code\" name=\"user_code\" autocomplete=\"off\" spellcheck=\"false\" required autofocus>\
+         <button>Go on</button></form>"
+    );
+    let status = if wrong.is_empty() { StatusCode::OK } else { StatusCode::BAD_REQUEST };
+    Page { status, title: "Sign in for a device", body, leads_to: None, posts_at_once: false }.response()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_a_client_sends_becomes_markup_or_policy() {
+        assert_eq!(escaped("<a href='x'>&\""), "&lt;a href=&#39;x&#39;&gt;&amp;&quot;");
+        assert_eq!(source("https://soar.example.org:8443/back?x=;"), "https://soar.example.org:8443");
+        assert_eq!(source("https://a; script-src *"), "https:");
+        assert_eq!(source("org.example.app:/back"), "org.example.app:");
+        assert_eq!(source("x; script-src *:"), "");
+    }
+}
