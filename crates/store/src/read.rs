@@ -2,15 +2,17 @@
 
 use std::collections::hash_map::Entry;
 use std::collections::{BinaryHeap, HashMap};
+use std::sync::Arc;
 
-use pintle_model::{AlertId, FileHash, Hashes, Time, shapes};
+use pintle_model::{AlertId, FileHash, Hashes, TenantId, Time, shapes};
 
 use crate::base::value::Arrival;
 
-use crate::directory::{MachineList, SharedDirectory, Window};
+use crate::directory::{Grouping, MachineList, SharedDirectory, Window};
 use crate::entity::Entity;
 use crate::lookup::{self, Resolved};
 use crate::pair::Pair;
+use crate::render::AlertGroup;
 use crate::retention::Cutoffs;
 use crate::store::{Store, read_lock};
 use crate::{BatchInfo, Conflict, Error, FileMachines, Page, Reject, Scope, Sighting, Span, Totals, render};
@@ -35,8 +37,8 @@ impl Seen {
 }
 
 impl Store {
-    fn machine_window(&self, scope: &Scope) -> Window {
-        Window { now: self.now(), length: self.retention(scope.tenant()).machines }
+    pub(crate) fn machine_window(&self, tenant: TenantId) -> Window {
+        Window { now: self.now(), length: self.retention(tenant).machines }
     }
 
     fn directory(&self, scope: &Scope) -> Result<SharedDirectory, Error> {
@@ -143,16 +145,23 @@ impl Store {
 
     /// An alert by id with its evidence: the members of one `alert` object.
     pub fn alert(&self, scope: &Scope, id: &AlertId) -> Result<Option<String>, Error> {
-        let alert = self.visible_alert(scope, id)?;
-        Ok(alert.map(|entity| render::render_alert(scope.tenant(), id.as_str(), &entity, true)))
+        let (sight, alert) = (self.sight_of_alerts(scope)?, self.kept_alert(scope, id)?);
+        let render = |alert: &Entity| {
+            let group = sight.group(alert)?;
+            Some(render::render_alert(scope.tenant(), id.as_str(), alert, group, true))
+        };
+        Ok(alert.as_ref().and_then(render))
     }
 
     fn visible_alert(&self, scope: &Scope, id: &AlertId) -> Result<Option<Entity>, Error> {
+        let sight = self.sight_of_alerts(scope)?;
+        Ok(self.kept_alert(scope, id)?.filter(|alert| sight.group(alert).is_some()))
+    }
+
+    /// An alert within the retention, whoever may see it.
+    fn kept_alert(&self, scope: &Scope, id: &AlertId) -> Result<Option<Entity>, Error> {
         let alert = self.known().base.alert(scope.tenant(), id)?;
-        let Some(alert) = alert.filter(|alert| self.cutoffs(scope).keeps_alert(alert)) else {
-            return Ok(None);
-        };
-        Ok(self.is_visible(scope, &alert)?.then_some(alert))
+        Ok(alert.filter(|alert| self.cutoffs(scope).keeps_alert(alert)))
     }
 
     /// What has not expired now.
@@ -160,17 +169,16 @@ impl Store {
         Cutoffs::at(self.now(), self.retention(scope.tenant()))
     }
 
-    /// Whether the caller may see the machine that the alert is on. An alert on none is only
-    /// there for those who see all.
-    fn is_visible(&self, scope: &Scope, alert: &Entity) -> Result<bool, Error> {
-        if scope.sees_all() {
-            return Ok(true);
+    /// How the caller sees alerts now.
+    fn sight_of_alerts<'s>(&self, scope: &'s Scope) -> Result<AlertSight<'s>, Error> {
+        let known = self.known();
+        let directory = known.directories.of(scope.tenant());
+        let grouping = read_lock(&directory).grouping().clone();
+        if !scope.sees_all() || !grouping.groups().is_none() {
+            // Their machines decide, so these must be known.
+            known.directory(scope.tenant())?;
         }
-        let directory = self.directory(scope)?;
-        let directory = read_lock(&directory);
-        let id = alert.facts.text(shapes::alert::MACHINE_ID);
-        let machine = id.and_then(|id| directory.ordinal(&id.parse().ok()?));
-        Ok(machine.is_some_and(|ordinal| directory.is_visible(scope, ordinal)))
+        Ok(AlertSight { scope, directory, grouping })
     }
 
     /// Alerts, ascending by id, as `{…},{…}`, `evidence` empty. Returns how many were written.
@@ -180,13 +188,15 @@ impl Store {
         if page.top == 0 {
             return Ok(0);
         }
-        let cutoffs = self.cutoffs(scope);
+        let (cutoffs, sight) = (self.cutoffs(scope), self.sight_of_alerts(scope)?);
         self.known().base.alerts(scope.tenant(), &mut |id, alert| {
-            if cutoffs.keeps_alert(&alert) && self.is_visible(scope, &alert)? {
+            if cutoffs.keeps_alert(&alert)
+                && let Some(group) = sight.group(&alert)
+            {
                 if to_skip > 0 {
                     to_skip -= 1;
                 } else {
-                    list.push(&render::render_alert(scope.tenant(), id, &alert, false));
+                    list.push(&render::render_alert(scope.tenant(), id, &alert, group, false));
                 }
             }
             Ok(list.written < page.top)
@@ -220,7 +230,7 @@ impl Store {
 
     /// A machine by id, else by name without regard to case: the members of one `machine` object.
     pub fn machine(&self, scope: &Scope, id_or_name: &str) -> Result<Option<String>, Error> {
-        let window = self.machine_window(scope);
+        let window = self.machine_window(scope.tenant());
         let directory = self.directory(scope)?;
         let machine =
             read_lock(&directory).find(scope, window, id_or_name).map(|machine| machine.members(window.now));
@@ -237,7 +247,7 @@ impl Store {
 
     /// The same, to be written piece by piece.
     pub fn list_machines(&self, scope: &Scope, page: Page) -> Result<MachineList, Error> {
-        let window = self.machine_window(scope);
+        let window = self.machine_window(scope.tenant());
         let directory = self.directory(scope)?;
         let ordinals = read_lock(&directory).all(scope, window, page);
         Ok(MachineList::new(directory, ordinals, window.now))
@@ -281,6 +291,33 @@ impl Store {
     /// How much the tenant holds.
     pub fn totals(&self, scope: &Scope) -> Result<Totals, Error> {
         Ok(self.known().base.totals(scope.tenant()))
+    }
+}
+
+/// How a caller sees alerts, at one moment: groups that change while many are gone through change
+/// nothing.
+struct AlertSight<'s> {
+    scope: &'s Scope,
+    directory: SharedDirectory,
+    grouping: Grouping,
+}
+
+impl AlertSight<'_> {
+    /// The group that an alert shows; `None`: the caller may not see the machine that it is on. An
+    /// alert on no machine that is known is only there for those who see all.
+    fn group(&self, alert: &Entity) -> Option<AlertGroup<'_>> {
+        let has_no_groups = self.grouping.groups().is_none();
+        if self.scope.sees_all() && has_no_groups {
+            return Some(AlertGroup::AsTold);
+        }
+        let id = alert.facts.text(shapes::alert::MACHINE_ID);
+        let machine = id.and_then(|id| read_lock(&self.directory).ordinal(&id.parse().ok()?));
+        let is_visible = |ordinal: u32| self.grouping.sees(self.scope, ordinal);
+        if !self.scope.sees_all() && !machine.is_some_and(is_visible) {
+            return None;
+        }
+        let label = machine.and_then(|ordinal| self.grouping.label(ordinal)).map(Arc::as_ref);
+        Some(if has_no_groups { AlertGroup::AsTold } else { AlertGroup::Is(label) })
     }
 }
 
