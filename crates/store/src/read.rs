@@ -10,6 +10,7 @@ use crate::base::value::Arrival;
 
 use crate::directory::{Grouping, MachineList, SharedDirectory, Window};
 use crate::entity::Entity;
+use crate::known::Known;
 use crate::lookup::{self, Resolved};
 use crate::pair::Pair;
 use crate::render::AlertGroup;
@@ -36,6 +37,53 @@ impl Seen {
     }
 }
 
+/// One question about files.
+struct FileQuestion<'s> {
+    scope: &'s Scope,
+    known: Arc<Known>,
+    /// Where the machines are that count; `None`: all count, and files that were seen on none.
+    grouping: Option<Grouping>,
+    cutoffs: Cutoffs,
+}
+
+impl FileQuestion<'_> {
+    /// Whether a machine counts.
+    fn counts(&self, ordinal: u32) -> bool {
+        self.grouping.as_ref().is_none_or(|grouping| grouping.sees(self.scope, ordinal))
+    }
+
+    fn resolve(&self, hash: &FileHash) -> Result<Option<Resolved>, Error> {
+        let counts = |ordinal| self.counts(ordinal);
+        let counts: Option<&dyn Fn(u32) -> bool> = if self.grouping.is_some() { Some(&counts) } else { None };
+        lookup::resolve(self.known.base.files(self.scope.tenant()), hash, counts)
+    }
+
+    /// What a hash stands for and where it was seen, within the retention of sightings.
+    fn seen(&self, hash: &FileHash) -> Result<Option<Seen>, Error> {
+        let Some(resolved) = self.resolve(hash)? else { return Ok(None) };
+        let mut pairs = resolved.pairs()?;
+        let was_seen = !pairs.is_empty();
+        pairs.retain(|(ordinal, pair)| self.cutoffs.keeps_pair(pair) && self.counts(*ordinal));
+        if was_seen && pairs.is_empty() {
+            return Ok(None);
+        }
+        Ok(Some(Seen { resolved, pairs }))
+    }
+
+    /// What a hash stands for and the machines where it was seen, by ordinal, in no order. Times are
+    /// read only where they decide.
+    fn seen_on(&self, hash: &FileHash) -> Result<Option<(Resolved, Vec<u32>)>, Error> {
+        if !self.cutoffs.keeps_all_pairs() {
+            let seen = self.seen(hash)?;
+            return Ok(seen.map(|Seen { resolved, pairs }| (resolved, ordinals_of(&pairs).collect())));
+        }
+        let Some(resolved) = self.resolve(hash)? else { return Ok(None) };
+        // Those that do not count are not visible either.
+        let machines = resolved.machines()?;
+        Ok(Some((resolved, machines)))
+    }
+}
+
 impl Store {
     pub(crate) fn machine_window(&self, tenant: TenantId) -> Window {
         Window { now: self.now(), length: self.retention(tenant).machines }
@@ -45,35 +93,20 @@ impl Store {
         self.known().directory(scope.tenant())
     }
 
-    /// What a hash stands for and where it was seen, within the retention of sightings.
-    fn seen(&self, scope: &Scope, hash: &FileHash) -> Result<Option<Seen>, Error> {
-        let files = self.known().base.files(scope.tenant());
-        let Some(resolved) = lookup::resolve(files, hash)? else { return Ok(None) };
-        let mut pairs = resolved.pairs()?;
-        let (cutoffs, was_seen) = (self.cutoffs(scope), !pairs.is_empty());
-        pairs.retain(|(_, pair)| cutoffs.keeps_pair(pair));
-        if was_seen && pairs.is_empty() {
-            return Ok(None);
+    /// A question about files, all of it about what is known now.
+    fn ask_of_files<'s>(&self, scope: &'s Scope) -> Result<FileQuestion<'s>, Error> {
+        let known = self.known();
+        let mut grouping = None;
+        if scope.hides_files() {
+            let directory = known.directory(scope.tenant())?;
+            grouping = Some(read_lock(&directory).grouping().clone());
         }
-        Ok(Some(Seen { resolved, pairs }))
-    }
-
-    /// What a hash stands for and the machines where it was seen, by ordinal, in no order. Times are
-    /// read only where they decide.
-    fn seen_on(&self, scope: &Scope, hash: &FileHash) -> Result<Option<(Resolved, Vec<u32>)>, Error> {
-        if !self.cutoffs(scope).keeps_all_pairs() {
-            let seen = self.seen(scope, hash)?;
-            return Ok(seen.map(|Seen { resolved, pairs }| (resolved, ordinals_of(&pairs).collect())));
-        }
-        let Some(resolved) = lookup::resolve(self.known().base.files(scope.tenant()), hash)? else {
-            return Ok(None);
-        };
-        let machines = resolved.machines()?;
-        Ok(Some((resolved, machines)))
+        Ok(FileQuestion { scope, known, grouping, cutoffs: self.cutoffs(scope) })
     }
 
     /// The machines with a record of this file, as `{…},{…}`, ascending by id. `None`: unknown
-    /// hash. A file seen only on machines that the caller may not see is known all the same.
+    /// hash. A file seen only on machines that the caller may not see is known all the same, unless
+    /// the scope narrows statistics ([`Scope::narrowing_statistics`]).
     pub fn file_machines(
         &self,
         scope: &Scope,
@@ -95,8 +128,9 @@ impl Store {
         hash: &FileHash,
         page: Page,
     ) -> Result<Option<(MachineList, FileMachines)>, Error> {
-        let Some((resolved, machines)) = self.seen_on(scope, hash)? else { return Ok(None) };
-        let directory = self.directory(scope)?;
+        let question = self.ask_of_files(scope)?;
+        let Some((resolved, machines)) = question.seen_on(hash)? else { return Ok(None) };
+        let directory = question.known.directory(scope.tenant())?;
         let ordinals = read_lock(&directory).some(scope, machines.into_iter(), page);
         let found = FileMachines {
             written: ordinals.len(),
@@ -113,8 +147,9 @@ impl Store {
         scope: &Scope,
         hash: &FileHash,
     ) -> Result<Option<(Vec<Sighting>, FileMachines)>, Error> {
-        let Some(Seen { resolved, pairs }) = self.seen(scope, hash)? else { return Ok(None) };
-        let directory = self.directory(scope)?;
+        let question = self.ask_of_files(scope)?;
+        let Some(Seen { resolved, pairs }) = question.seen(hash)? else { return Ok(None) };
+        let directory = question.known.directory(scope.tenant())?;
         let directory = read_lock(&directory);
         let sighting = |ordinal: u32| {
             let place = pairs.binary_search_by_key(&ordinal, |(ordinal, _)| *ordinal).ok()?;
@@ -139,7 +174,7 @@ impl Store {
 
     /// What is known of a file: the members of one `file` object. `None`: unknown hash.
     pub fn file(&self, scope: &Scope, hash: &FileHash) -> Result<Option<String>, Error> {
-        let Some(seen) = self.seen(scope, hash)? else { return Ok(None) };
+        let Some(seen) = self.ask_of_files(scope)?.seen(hash)? else { return Ok(None) };
         Ok(Some(seen.render(&seen.resolved.hashes())?))
     }
 
@@ -214,14 +249,14 @@ impl Store {
         out: &mut Vec<u8>,
     ) -> Result<Option<usize>, Error> {
         let Some(alert) = self.visible_alert(scope, id)? else { return Ok(None) };
-        let mut list = List::new(out);
+        let (mut list, question) = (List::new(out), self.ask_of_files(scope)?);
         // Many pieces of evidence may name one file.
         let mut asked = HashMap::new();
         for hashes in render::evidence_files(&alert).into_iter().skip(page.skip).take(page.top) {
             let Some(hash) = hashes.iter().next() else { continue };
             let seen = match asked.entry(hash) {
                 Entry::Occupied(known) => known.into_mut(),
-                Entry::Vacant(new) => new.insert(self.seen(scope, &hash)?),
+                Entry::Vacant(new) => new.insert(question.seen(&hash)?),
             };
             list.push(&evidence_file(&hashes, seen.as_ref())?);
         }

@@ -11,6 +11,7 @@ pub struct Scope {
     /// A bit for each group's id; `None`: all groups. Shared, because a scope is copied for every
     /// request.
     groups: Option<Arc<[u64]>>,
+    narrows_statistics: bool,
 }
 
 impl Scope {
@@ -19,7 +20,7 @@ impl Scope {
 
     /// The whole tenant: application tokens, administrators, the owner of the data folder.
     pub fn whole(tenant: TenantId) -> Scope {
-        Scope { tenant, groups: None }
+        Scope { tenant, groups: None, narrows_statistics: false }
     }
 
     /// Only the machines in device groups of these ids, and the alerts on them. 0 stands for the
@@ -38,6 +39,18 @@ impl Scope {
         Scope { groups: Some(bits.into()), ..Scope::whole(tenant) }
     }
 
+    /// Whether answers about files follow from the visible machines alone, as if nobody had heard of
+    /// the others: statistics do not count them, and hashes that were seen on no visible machine are
+    /// unknown, link nothing and are named nowhere. Says nothing for a scope that sees all.
+    pub fn narrowing_statistics(self, narrows_statistics: bool) -> Scope {
+        Scope { narrows_statistics, ..self }
+    }
+
+    /// See [`Scope::narrowing_statistics`].
+    pub fn narrows_statistics(&self) -> bool {
+        self.narrows_statistics
+    }
+
     /// The tenant.
     pub fn tenant(&self) -> TenantId {
         self.tenant
@@ -53,6 +66,11 @@ impl Scope {
         let Some(bits) = &self.groups else { return true };
         let (word, bit) = place(group);
         bits.get(word).is_some_and(|word| word & bit != 0)
+    }
+
+    /// Whether the machines that are not visible count for nothing in answers about files.
+    pub(crate) fn hides_files(&self) -> bool {
+        self.narrows_statistics && !self.sees_all()
     }
 }
 
@@ -80,5 +98,14 @@ mod tests {
         assert!(hostile.sees(7) && !hostile.sees(Scope::MAX_GROUP_ID + 1) && !hostile.sees(u32::MAX));
         assert_eq!(hostile, Scope::device_groups(tenant, [7]));
         assert!([0, 1, u32::MAX].into_iter().all(|id| Scope::whole(tenant).sees(id)));
+    }
+
+    #[test]
+    fn only_a_scope_that_does_not_see_all_can_hide_files() {
+        let tenant = TenantId::from_bytes([1; 16]);
+        let some = Scope::device_groups(tenant, [1]);
+        assert!(!some.hides_files() && some.clone().narrowing_statistics(true).hides_files());
+        let whole = Scope::whole(tenant).narrowing_statistics(true);
+        assert!(whole.narrows_statistics() && !whole.hides_files());
     }
 }
