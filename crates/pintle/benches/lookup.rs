@@ -34,7 +34,10 @@ use pintle::metrics::Metrics;
 use pintle::quota::{Limits, MAX_LIMIT};
 use pintle_model::tables::device_process_events as process;
 use pintle_model::{Record, Row, Sha1, TenantId};
-use pintle_store::{Batch, Options, Page, Scope};
+use pintle_store::{
+    Batch, DefaultGroup, DeviceGroup, DeviceGroups, DeviceRule, Operator, Options, Page, Row as RuleRow,
+    Scope,
+};
 use serde_json::Value;
 use tokio::runtime::Runtime;
 use tokio_util::sync::CancellationToken;
@@ -182,16 +185,26 @@ fn fill(
         let (source, records) = ("bench".to_owned(), records.to_vec());
         instance.store.append(Batch { tenant, source, records, rejects: Vec::new() })?;
     }
-    Ok((files, half(tenant, &company)))
+    Ok((files, half(instance, tenant, &company)?))
 }
 
-/// Groups with half of the machines, that of the first one among them.
-fn half(tenant: TenantId, company: &[Value]) -> Scope {
+/// Makes a device group of each group that telemetry names. Returns a scope of groups with half of the
+/// machines, that of the first one among them.
+fn half(instance: &Instance, tenant: TenantId, company: &[Value]) -> Result<Scope, Failure> {
     let group = |machine: &Value| machine["rbacGroupName"].as_str().map(str::to_owned);
     let mut sizes = HashMap::<String, usize>::new();
     for group in company.iter().filter_map(group) {
         *sizes.entry(group).or_default() += 1;
     }
+    let mut ids: HashMap<String, u32> = sizes.keys().cloned().zip(1..).collect();
+    let device_group = |(name, id): (&String, &u32)| {
+        let named = RuleRow { operator: Operator::Equals, value: name.clone() };
+        let rule = DeviceRule { source_group: vec![named], ..DeviceRule::default() };
+        DeviceGroup { id: *id, name: name.clone(), rule }
+    };
+    let rest = DefaultGroup { id: Scope::MAX_GROUP_ID, name: "UnassignedGroup".to_owned() };
+    let groups = DeviceGroups::new(ids.iter().map(device_group).collect(), rest);
+    instance.store.set_device_groups(tenant, groups)?;
     let first = company.first().and_then(group).unwrap_or_default();
     let mut left = (company.len() / 2).saturating_sub(sizes.remove(&first).unwrap_or_default());
     let mut sizes: Vec<(String, usize)> = sizes.into_iter().collect();
@@ -203,7 +216,7 @@ fn half(tenant: TenantId, company: &[Value]) -> Scope {
             groups.push(group);
         }
     }
-    Scope::groups(tenant, groups)
+    Ok(Scope::device_groups(tenant, groups.iter().filter_map(|name| ids.remove(name))))
 }
 
 /// A token of a new application. Its calls are counted against limits that are never reached.

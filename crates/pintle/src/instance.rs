@@ -45,6 +45,7 @@ pub fn store_options(config: &Config, control: &Control, clock: Clock) -> Option
         tenant_retention: control.tenants().into_iter().map(retention).collect(),
         archive: config.archive.caps(),
         memory: config.store.limits(),
+        device_groups: Default::default(),
     }
 }
 

@@ -30,6 +30,7 @@ use sha2::{Digest, Sha256};
 
 use crate::archive::{ArchivedBatch, BatchId, Position};
 use crate::delta::Delta;
+use crate::device_group::GroupsByTenant;
 use crate::directory::{Directories, Directory};
 use crate::entity::{Entity, most};
 use crate::folders::make_private;
@@ -176,23 +177,27 @@ impl Base {
         Ok(view.deltas().any(held) || view.stores(&key::of(of, Table::BatchIds, batch))?)
     }
 
-    /// All tenants' machines, and the damage for which some could not be read.
-    pub(crate) fn directories(&self) -> Result<(HashMap<TenantId, Directory>, Option<Error>), Error> {
+    /// All tenants' machines, in these groups, and the damage for which some could not be read.
+    pub(crate) fn directories(
+        &self,
+        groups: &GroupsByTenant,
+    ) -> Result<(HashMap<TenantId, Directory>, Option<Error>), Error> {
         let view = self.view();
         let tenants: Vec<(TenantId, u32)> = {
             let delta = read_delta(&view.active);
             delta.counts.iter().map(|(tenant, counts)| (*tenant, counts.next_ordinal)).collect()
         };
-        let (mut directories, mut lost) = (HashMap::new(), None);
+        let with_groups = |(tenant, groups): (&TenantId, &_)| (*tenant, Directory::new(Arc::clone(groups)));
+        let mut directories: HashMap<TenantId, Directory> = groups.iter().map(with_groups).collect();
+        let mut lost = None;
         for (tenant, next_ordinal) in tenants {
-            let mut directory = Directory::default();
-            match read_machines(&view, tenant, &mut directory) {
+            let directory = directories.entry(tenant).or_default();
+            match read_machines(&view, tenant, directory) {
                 Ok(()) => {}
                 Err(damage @ Error::Damaged { .. }) => lost = Some(damage),
                 Err(error) => return Err(error),
             }
             directory.start_at(next_ordinal);
-            directories.insert(tenant, directory);
         }
         Ok((directories, lost))
     }

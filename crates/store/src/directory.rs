@@ -7,22 +7,26 @@ mod all;
 mod blocks;
 mod groups;
 mod list;
+mod regroup;
 #[cfg(test)]
 mod tests;
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::ops::Bound;
 use std::sync::{Arc, OnceLock, RwLock};
 use std::time::Duration;
 
 use pintle_model::{Change, MachineId, Time, shapes};
 
+use crate::device_group::{DeviceGroups, GroupLabel};
 use crate::entity::{Entity, most};
 use crate::render::RenderedMachine;
 use crate::{Page, Scope};
 pub(crate) use all::Directories;
 use blocks::{Block, Blocks};
-use groups::Groups;
+pub(crate) use groups::Grouping;
 pub use list::MachineList;
+pub(crate) use regroup::regroup;
 
 /// A tenant's directory as the store shares it: read for as long as it takes to write a piece of an
 /// answer, never while a client is waited for.
@@ -33,10 +37,9 @@ pub(crate) type SharedDirectory = Arc<RwLock<Directory>>;
 pub(crate) struct Directory {
     /// By ordinal; `None` where a machine was forgotten.
     machines: Vec<Option<Machine>>,
-    /// By ordinal, apart from the rest: what decides about ten thousand machines at once should
-    /// lie close together.
-    groups_of: Vec<u32>,
-    groups: Groups,
+    grouping: Grouping,
+    /// Machines that came, changed or went while all get other groups ([`regroup`]).
+    changed: Option<BTreeSet<u32>>,
     by_id: BTreeMap<MachineId, u32>,
     by_name: HashMap<String, Vec<u32>>,
     /// Made by the first who asks after machines came or went.
@@ -58,13 +61,19 @@ pub(crate) struct Machine {
     pub(crate) id: MachineId,
     pub(crate) name: Option<String>,
     entity: Entity,
+    /// What it shows of its device group; `None`: what telemetry says.
+    label: Option<Arc<GroupLabel>>,
     rendered: RenderedMachine,
 }
 
 impl Machine {
-    fn new(id: MachineId, entity: Entity) -> Machine {
-        let (name, rendered) = (name(&entity), RenderedMachine::new(&id, &entity));
-        Machine { id, name, entity, rendered }
+    fn new(id: MachineId, entity: Entity, label: Option<Arc<GroupLabel>>) -> Machine {
+        let (name, rendered) = (name(&entity), RenderedMachine::new(&id, &entity, label.as_deref()));
+        Machine { id, name, entity, label, rendered }
+    }
+
+    fn render(&mut self) {
+        self.rendered = RenderedMachine::new(&self.id, &self.entity, self.label.as_deref());
     }
 
     /// What is known of it.
@@ -78,7 +87,7 @@ impl Machine {
 
     /// Whether it was seen within the window; without a window, or without a time of its own, it
     /// always was.
-    fn is_recent(&self, Window { now, length }: Window) -> bool {
+    pub(crate) fn is_recent(&self, Window { now, length }: Window) -> bool {
         match (self.last_seen(), length) {
             (Some(last), Some(length)) => last >= now - length,
             _ => true,
@@ -103,10 +112,6 @@ fn name(entity: &Entity) -> Option<String> {
     entity.facts.text(shapes::machine::COMPUTER_DNS_NAME)
 }
 
-fn group(entity: &Entity) -> Option<String> {
-    entity.facts.text(shapes::machine::RBAC_GROUP_NAME)
-}
-
 /// How a machine is counted as recent, with the clock's reading.
 #[derive(Clone, Copy)]
 pub(crate) struct Window {
@@ -115,12 +120,16 @@ pub(crate) struct Window {
 }
 
 impl Directory {
+    /// No machines yet; those that come are in these groups.
+    pub(crate) fn new(groups: Arc<DeviceGroups>) -> Directory {
+        Directory { grouping: Grouping::new(groups), ..Directory::default() }
+    }
+
     /// Gives none of the ordinals below this to a new machine: some may have named others once.
     pub(crate) fn start_at(&mut self, next: u32) {
         let next = place(next);
         if self.machines.len() < next {
             self.machines.resize_with(next, || None);
-            self.groups_of.resize(next, Groups::NONE);
         }
     }
 
@@ -132,6 +141,22 @@ impl Directory {
     /// The ordinal of the next new machine.
     pub(crate) fn next_ordinal(&self) -> u32 {
         u32::try_from(self.machines.len()).unwrap_or(u32::MAX)
+    }
+
+    /// The machines whose ids come after this one, ascending; all without one.
+    pub(crate) fn after(&self, id: Option<&MachineId>) -> impl Iterator<Item = &Machine> {
+        let from = id.map_or(Bound::Unbounded, Bound::Excluded);
+        self.by_id
+            .range::<MachineId, _>((from, Bound::Unbounded))
+            .filter_map(|(_, ordinal)| self.get(*ordinal))
+    }
+
+    /// The device groups of all machines that lie in the window.
+    pub(crate) fn groups_of_recent(&self, window: Window) -> impl Iterator<Item = u32> {
+        let recent = self
+            .ordinals()
+            .filter(move |ordinal| self.get(*ordinal).is_some_and(|machine| machine.is_recent(window)));
+        recent.filter_map(|ordinal| self.grouping.group(ordinal))
     }
 
     pub(crate) fn ordinal(&self, id: &MachineId) -> Option<u32> {
@@ -149,15 +174,16 @@ impl Directory {
         if self.get(ordinal).is_some_and(|known| known.id != id) {
             self.forget(ordinal);
         }
-        let machine = Machine::new(id, entity);
+        let group = self.grouping.groups().group_of(&entity);
+        let machine = Machine::new(id, entity, self.grouping.groups().label(group).cloned());
         if !self.by_id.contains_key(&machine.id) {
             self.by_id.insert(machine.id.clone(), ordinal);
             self.order.take();
         }
-        let (name, group) = (machine.name.clone(), group(&machine.entity));
+        let name = machine.name.clone();
         let old = self.machines.get_mut(place).and_then(|slot| slot.replace(machine));
         self.rename(ordinal, old.and_then(|old| old.name), name);
-        self.regroup(ordinal, group.as_deref());
+        self.put_in_group(ordinal, Some(group));
         self.outdate(ordinal);
     }
 
@@ -177,11 +203,13 @@ impl Directory {
                 }
             }
             Change::Value => {
-                machine.rendered = RenderedMachine::new(&machine.id, &machine.entity);
-                let (name, group) = (name(&machine.entity), group(&machine.entity));
+                let group = self.grouping.groups().group_of(&machine.entity);
+                machine.label = self.grouping.groups().label(group).cloned();
+                machine.render();
+                let name = name(&machine.entity);
                 let old = std::mem::replace(&mut machine.name, name.clone());
                 self.rename(ordinal, old, name);
-                self.regroup(ordinal, group.as_deref());
+                self.put_in_group(ordinal, Some(group));
             }
         }
         self.outdate(ordinal);
@@ -193,7 +221,7 @@ impl Directory {
         let Some(machine) = self.machines.get_mut(place(ordinal)).and_then(Option::take) else { return };
         self.by_id.remove(&machine.id);
         self.rename(ordinal, machine.name, None);
-        self.regroup(ordinal, None);
+        self.put_in_group(ordinal, None);
         self.order.take();
     }
 
@@ -214,16 +242,21 @@ impl Directory {
         }
     }
 
-    fn regroup(&mut self, ordinal: u32, group: Option<&str>) {
-        let Some(number) = self.groups_of.get_mut(place(ordinal)) else { return };
-        let old = std::mem::replace(number, self.groups.join(group));
-        self.groups.leave(old);
+    fn put_in_group(&mut self, ordinal: u32, group: Option<u32>) {
+        self.grouping.put(ordinal, group);
+        if let Some(changed) = &mut self.changed {
+            changed.insert(ordinal);
+        }
+    }
+
+    /// Which device groups the machines are in now.
+    pub(crate) fn grouping(&self) -> &Grouping {
+        &self.grouping
     }
 
     /// Whether the caller may see a machine.
     pub(crate) fn is_visible(&self, scope: &Scope, ordinal: u32) -> bool {
-        let group = self.groups_of.get(place(ordinal)).filter(|_| self.get(ordinal).is_some());
-        group.is_some_and(|group| self.groups.are_visible(scope, *group))
+        self.grouping.sees(scope, ordinal)
     }
 
     /// The machine of this id, else the one of this name that was seen last.
@@ -244,10 +277,8 @@ impl Directory {
 
     /// All machines that the caller may see and that lie in the window, in the order of their ids.
     pub(crate) fn all(&self, scope: &Scope, window: Window, page: Page) -> Vec<u32> {
-        let sight = self.groups.sight(scope);
         let is_listed = |ordinal: &u32| {
-            let group = self.groups_of.get(place(*ordinal));
-            group.is_some_and(|group| sight.sees(*group))
+            self.is_visible(scope, *ordinal)
                 && (window.length.is_none()
                     || self.get(*ordinal).is_some_and(|machine| machine.is_recent(window)))
         };
@@ -262,13 +293,11 @@ impl Directory {
         ordinals: impl ExactSizeIterator<Item = u32>,
         page: Page,
     ) -> Vec<u32> {
-        let (order, sight) = (self.order(), self.groups.sight(scope));
+        let order = self.order();
         let few = ordinals.len() * FEW < order.ordinals.len();
         let ranks = ordinals.filter_map(|ordinal| {
-            let place = place(ordinal);
-            let rank = order.ranks.get(place).filter(|rank| **rank != NO_RANK)?;
-            self.groups_of.get(place).filter(|group| sight.sees(**group))?;
-            Some(*rank)
+            let rank = order.ranks.get(place(ordinal)).filter(|rank| **rank != NO_RANK)?;
+            self.is_visible(scope, ordinal).then_some(*rank)
         });
         let ordinal = |rank: u32| order.ordinals.get(place(rank)).copied();
         if few {

@@ -11,6 +11,7 @@ use pintle_model::TenantId;
 use crate::archive::{self, ArchivedBatch, Position, Until};
 use crate::base::key::Marks;
 use crate::base::{Base, Duty};
+use crate::device_group::GroupsByTenant;
 use crate::directory::{Directories, SharedDirectory};
 use crate::observe::Observed;
 use crate::{Error, Memory, Receipt, Replayed};
@@ -24,10 +25,16 @@ pub(crate) struct Known {
 }
 
 impl Known {
-    /// Opens the base in a folder, making an empty one if there is none ([`Base::open`]).
-    pub(crate) fn open(folder: &Path, limits: Memory, marks: Option<Marks>) -> Result<Known, Error> {
+    /// Opens the base in a folder, making an empty one if there is none ([`Base::open`]). Its machines
+    /// are in these groups.
+    pub(crate) fn open(
+        folder: &Path,
+        limits: Memory,
+        marks: Option<Marks>,
+        groups: &GroupsByTenant,
+    ) -> Result<Known, Error> {
         let base = Base::open(folder, limits, marks)?;
-        let (directories, lost_machines) = base.directories()?;
+        let (directories, lost_machines) = base.directories(groups)?;
         Ok(Known { base, directories: Directories::new(directories), lost_machines })
     }
 

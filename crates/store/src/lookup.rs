@@ -6,7 +6,8 @@
 //! links are never followed transitively, and a hash with several partners is a conflict, not a
 //! merge.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::hash_map::Entry;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use pintle_model::{FileHash, HashKind, Hashes, TenantId};
 
@@ -86,28 +87,64 @@ impl Resolved {
     }
 }
 
-/// Finds what a hash stands for; `None` if no record ever carried it.
-pub(crate) fn resolve(mut files: Files, hash: &FileHash) -> Result<Option<Resolved>, Error> {
-    let kind = hash.kind();
-    let carrying = files.with(hash, MAX_SETS)?;
+/// The sets of hashes that a question may look at.
+struct Sets<'q> {
+    files: Files,
+    /// Whether a machine counts; none given: also sets count that were seen on no machine.
+    counts: Option<&'q dyn Fn(u32) -> bool>,
+    /// What came of it, since a set is met on several ways.
+    known: HashMap<Hashes, bool>,
+}
+
+impl Sets<'_> {
+    /// Those that carry a hash, and whether there are more than are looked at.
+    fn with(&mut self, hash: &FileHash) -> Result<(Vec<Found>, bool), Error> {
+        let found = self.files.with(hash, MAX_SETS)?;
+        let cut_short = found.len() >= MAX_SETS;
+        let Some(counts) = self.counts else { return Ok((found, cut_short)) };
+        let mut counting = Vec::with_capacity(found.len());
+        for set in found {
+            let is_known = match self.known.entry(set.hashes()) {
+                Entry::Occupied(known) => *known.get(),
+                Entry::Vacant(new) => {
+                    let mut machines = Vec::new();
+                    set.machines(self.files.of, &mut machines)?;
+                    *new.insert(machines.into_iter().any(counts))
+                }
+            };
+            counting.extend(is_known.then_some(set));
+        }
+        Ok((counting, cut_short))
+    }
+}
+
+/// Finds what a hash stands for; `None` if no record ever carried it. If only some machines count
+/// (`counts`, by ordinal), sets of hashes that were seen on none of them are as if nobody had ever
+/// told of them: they make no file known, link nothing and are in no conflict.
+pub(crate) fn resolve(
+    files: Files,
+    hash: &FileHash,
+    counts: Option<&dyn Fn(u32) -> bool>,
+) -> Result<Option<Resolved>, Error> {
+    let (kind, of) = (hash.kind(), files.of);
+    let mut sets = Sets { files, counts, known: HashMap::new() };
+    let (carrying, cut_short) = sets.with(hash)?;
     if carrying.is_empty() {
         return Ok(None);
     }
     let hashes = carrying.iter().map(Found::hashes);
     let beside: BTreeSet<FileHash> =
         hashes.flat_map(|set| set.iter().collect::<Vec<_>>()).filter(|other| other.kind() != kind).collect();
-    let cut_short = carrying.len() >= MAX_SETS;
-    let of = files.of;
     let mut resolved = Resolved { of, carrying, meaning: Vec::new(), ask_instead: Vec::new(), cut_short };
     for other in beside {
-        let sets = files.with(&other, MAX_SETS)?;
+        let (sets, is_cut) = sets.with(&other)?;
         let lacks = |set: &Hashes| set.get(kind).is_none() && set.best_besides(kind) == Some(other);
         let mut lacking = sets.iter().filter(|set| lacks(&set.hashes())).cloned().peekable();
         if lacking.peek().is_none() {
             continue;
         }
         let mut partners = sets.iter().filter_map(|set| set.hashes().get(kind));
-        if sets.len() < MAX_SETS && partners.all(|found| found == *hash) {
+        if !is_cut && partners.all(|found| found == *hash) {
             resolved.meaning.extend(lacking);
         } else {
             resolved.ask_instead.push(other);

@@ -1,10 +1,12 @@
 //! How a store is opened: its clock, what it hides after how long, what it drops.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
 use pintle_model::{TenantId, Time};
+
+use crate::DeviceGroups;
 
 /// Where the store takes the time from; a test passes its own.
 pub type Clock = Arc<dyn Fn() -> Time + Send + Sync>;
@@ -45,6 +47,9 @@ pub struct Options {
     pub archive: ArchiveCaps,
     /// What is kept in memory before it goes to the base.
     pub memory: Memory,
+    /// The device groups of tenants that have any. The store keeps them nowhere: whoever opens it does,
+    /// and gives later ones to [`Store::set_device_groups`](crate::Store::set_device_groups).
+    pub device_groups: HashMap<TenantId, DeviceGroups>,
 }
 
 /// How much is kept in memory before it goes to the base: repeats are folded together there.
@@ -70,6 +75,7 @@ impl Default for Options {
             tenant_retention: BTreeMap::new(),
             archive: ArchiveCaps::default(),
             memory: Memory::default(),
+            device_groups: HashMap::new(),
         }
     }
 }

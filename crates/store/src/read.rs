@@ -2,15 +2,18 @@
 
 use std::collections::hash_map::Entry;
 use std::collections::{BinaryHeap, HashMap};
+use std::sync::Arc;
 
-use pintle_model::{AlertId, FileHash, Hashes, Time, shapes};
+use pintle_model::{AlertId, FileHash, Hashes, TenantId, Time, shapes};
 
 use crate::base::value::Arrival;
 
-use crate::directory::{MachineList, SharedDirectory, Window};
+use crate::directory::{Grouping, MachineList, SharedDirectory, Window};
 use crate::entity::Entity;
+use crate::known::Known;
 use crate::lookup::{self, Resolved};
 use crate::pair::Pair;
+use crate::render::AlertGroup;
 use crate::retention::Cutoffs;
 use crate::store::{Store, read_lock};
 use crate::{BatchInfo, Conflict, Error, FileMachines, Page, Reject, Scope, Sighting, Span, Totals, render};
@@ -34,22 +37,33 @@ impl Seen {
     }
 }
 
-impl Store {
-    fn machine_window(&self, scope: &Scope) -> Window {
-        Window { now: self.now(), length: self.retention(scope.tenant()).machines }
+/// One question about files.
+struct FileQuestion<'s> {
+    scope: &'s Scope,
+    known: Arc<Known>,
+    /// Where the machines are that count; `None`: all count, and files that were seen on none.
+    grouping: Option<Grouping>,
+    cutoffs: Cutoffs,
+}
+
+impl FileQuestion<'_> {
+    /// Whether a machine counts.
+    fn counts(&self, ordinal: u32) -> bool {
+        self.grouping.as_ref().is_none_or(|grouping| grouping.sees(self.scope, ordinal))
     }
 
-    fn directory(&self, scope: &Scope) -> Result<SharedDirectory, Error> {
-        self.known().directory(scope.tenant())
+    fn resolve(&self, hash: &FileHash) -> Result<Option<Resolved>, Error> {
+        let counts = |ordinal| self.counts(ordinal);
+        let counts: Option<&dyn Fn(u32) -> bool> = if self.grouping.is_some() { Some(&counts) } else { None };
+        lookup::resolve(self.known.base.files(self.scope.tenant()), hash, counts)
     }
 
     /// What a hash stands for and where it was seen, within the retention of sightings.
-    fn seen(&self, scope: &Scope, hash: &FileHash) -> Result<Option<Seen>, Error> {
-        let files = self.known().base.files(scope.tenant());
-        let Some(resolved) = lookup::resolve(files, hash)? else { return Ok(None) };
+    fn seen(&self, hash: &FileHash) -> Result<Option<Seen>, Error> {
+        let Some(resolved) = self.resolve(hash)? else { return Ok(None) };
         let mut pairs = resolved.pairs()?;
-        let (cutoffs, was_seen) = (self.cutoffs(scope), !pairs.is_empty());
-        pairs.retain(|(_, pair)| cutoffs.keeps_pair(pair));
+        let was_seen = !pairs.is_empty();
+        pairs.retain(|(ordinal, pair)| self.cutoffs.keeps_pair(pair) && self.counts(*ordinal));
         if was_seen && pairs.is_empty() {
             return Ok(None);
         }
@@ -58,20 +72,41 @@ impl Store {
 
     /// What a hash stands for and the machines where it was seen, by ordinal, in no order. Times are
     /// read only where they decide.
-    fn seen_on(&self, scope: &Scope, hash: &FileHash) -> Result<Option<(Resolved, Vec<u32>)>, Error> {
-        if !self.cutoffs(scope).keeps_all_pairs() {
-            let seen = self.seen(scope, hash)?;
+    fn seen_on(&self, hash: &FileHash) -> Result<Option<(Resolved, Vec<u32>)>, Error> {
+        if !self.cutoffs.keeps_all_pairs() {
+            let seen = self.seen(hash)?;
             return Ok(seen.map(|Seen { resolved, pairs }| (resolved, ordinals_of(&pairs).collect())));
         }
-        let Some(resolved) = lookup::resolve(self.known().base.files(scope.tenant()), hash)? else {
-            return Ok(None);
-        };
+        let Some(resolved) = self.resolve(hash)? else { return Ok(None) };
+        // Those that do not count are not visible either.
         let machines = resolved.machines()?;
         Ok(Some((resolved, machines)))
     }
+}
+
+impl Store {
+    pub(crate) fn machine_window(&self, tenant: TenantId) -> Window {
+        Window { now: self.now(), length: self.retention(tenant).machines }
+    }
+
+    fn directory(&self, scope: &Scope) -> Result<SharedDirectory, Error> {
+        self.known().directory(scope.tenant())
+    }
+
+    /// A question about files, all of it about what is known now.
+    fn ask_of_files<'s>(&self, scope: &'s Scope) -> Result<FileQuestion<'s>, Error> {
+        let known = self.known();
+        let mut grouping = None;
+        if scope.hides_files() {
+            let directory = known.directory(scope.tenant())?;
+            grouping = Some(read_lock(&directory).grouping().clone());
+        }
+        Ok(FileQuestion { scope, known, grouping, cutoffs: self.cutoffs(scope) })
+    }
 
     /// The machines with a record of this file, as `{…},{…}`, ascending by id. `None`: unknown
-    /// hash. A file seen only on machines that the caller may not see is known all the same.
+    /// hash. A file seen only on machines that the caller may not see is known all the same, unless
+    /// the scope narrows statistics ([`Scope::narrowing_statistics`]).
     pub fn file_machines(
         &self,
         scope: &Scope,
@@ -93,8 +128,9 @@ impl Store {
         hash: &FileHash,
         page: Page,
     ) -> Result<Option<(MachineList, FileMachines)>, Error> {
-        let Some((resolved, machines)) = self.seen_on(scope, hash)? else { return Ok(None) };
-        let directory = self.directory(scope)?;
+        let question = self.ask_of_files(scope)?;
+        let Some((resolved, machines)) = question.seen_on(hash)? else { return Ok(None) };
+        let directory = question.known.directory(scope.tenant())?;
         let ordinals = read_lock(&directory).some(scope, machines.into_iter(), page);
         let found = FileMachines {
             written: ordinals.len(),
@@ -111,8 +147,9 @@ impl Store {
         scope: &Scope,
         hash: &FileHash,
     ) -> Result<Option<(Vec<Sighting>, FileMachines)>, Error> {
-        let Some(Seen { resolved, pairs }) = self.seen(scope, hash)? else { return Ok(None) };
-        let directory = self.directory(scope)?;
+        let question = self.ask_of_files(scope)?;
+        let Some(Seen { resolved, pairs }) = question.seen(hash)? else { return Ok(None) };
+        let directory = question.known.directory(scope.tenant())?;
         let directory = read_lock(&directory);
         let sighting = |ordinal: u32| {
             let place = pairs.binary_search_by_key(&ordinal, |(ordinal, _)| *ordinal).ok()?;
@@ -137,22 +174,29 @@ impl Store {
 
     /// What is known of a file: the members of one `file` object. `None`: unknown hash.
     pub fn file(&self, scope: &Scope, hash: &FileHash) -> Result<Option<String>, Error> {
-        let Some(seen) = self.seen(scope, hash)? else { return Ok(None) };
+        let Some(seen) = self.ask_of_files(scope)?.seen(hash)? else { return Ok(None) };
         Ok(Some(seen.render(&seen.resolved.hashes())?))
     }
 
     /// An alert by id with its evidence: the members of one `alert` object.
     pub fn alert(&self, scope: &Scope, id: &AlertId) -> Result<Option<String>, Error> {
-        let alert = self.visible_alert(scope, id)?;
-        Ok(alert.map(|entity| render::render_alert(scope.tenant(), id.as_str(), &entity, true)))
+        let (sight, alert) = (self.sight_of_alerts(scope)?, self.kept_alert(scope, id)?);
+        let render = |alert: &Entity| {
+            let group = sight.group(alert)?;
+            Some(render::render_alert(scope.tenant(), id.as_str(), alert, group, true))
+        };
+        Ok(alert.as_ref().and_then(render))
     }
 
     fn visible_alert(&self, scope: &Scope, id: &AlertId) -> Result<Option<Entity>, Error> {
+        let sight = self.sight_of_alerts(scope)?;
+        Ok(self.kept_alert(scope, id)?.filter(|alert| sight.group(alert).is_some()))
+    }
+
+    /// An alert within the retention, whoever may see it.
+    fn kept_alert(&self, scope: &Scope, id: &AlertId) -> Result<Option<Entity>, Error> {
         let alert = self.known().base.alert(scope.tenant(), id)?;
-        let Some(alert) = alert.filter(|alert| self.cutoffs(scope).keeps_alert(alert)) else {
-            return Ok(None);
-        };
-        Ok(self.is_visible(scope, &alert)?.then_some(alert))
+        Ok(alert.filter(|alert| self.cutoffs(scope).keeps_alert(alert)))
     }
 
     /// What has not expired now.
@@ -160,17 +204,16 @@ impl Store {
         Cutoffs::at(self.now(), self.retention(scope.tenant()))
     }
 
-    /// Whether the caller may see the machine that the alert is on. An alert on none is only
-    /// there for those who see all.
-    fn is_visible(&self, scope: &Scope, alert: &Entity) -> Result<bool, Error> {
-        if scope.sees_all() {
-            return Ok(true);
+    /// How the caller sees alerts now.
+    fn sight_of_alerts<'s>(&self, scope: &'s Scope) -> Result<AlertSight<'s>, Error> {
+        let known = self.known();
+        let directory = known.directories.of(scope.tenant());
+        let grouping = read_lock(&directory).grouping().clone();
+        if !scope.sees_all() || !grouping.groups().is_none() {
+            // Their machines decide, so these must be known.
+            known.directory(scope.tenant())?;
         }
-        let directory = self.directory(scope)?;
-        let directory = read_lock(&directory);
-        let id = alert.facts.text(shapes::alert::MACHINE_ID);
-        let machine = id.and_then(|id| directory.ordinal(&id.parse().ok()?));
-        Ok(machine.is_some_and(|ordinal| directory.is_visible(scope, ordinal)))
+        Ok(AlertSight { scope, directory, grouping })
     }
 
     /// Alerts, ascending by id, as `{…},{…}`, `evidence` empty. Returns how many were written.
@@ -180,13 +223,15 @@ impl Store {
         if page.top == 0 {
             return Ok(0);
         }
-        let cutoffs = self.cutoffs(scope);
+        let (cutoffs, sight) = (self.cutoffs(scope), self.sight_of_alerts(scope)?);
         self.known().base.alerts(scope.tenant(), &mut |id, alert| {
-            if cutoffs.keeps_alert(&alert) && self.is_visible(scope, &alert)? {
+            if cutoffs.keeps_alert(&alert)
+                && let Some(group) = sight.group(&alert)
+            {
                 if to_skip > 0 {
                     to_skip -= 1;
                 } else {
-                    list.push(&render::render_alert(scope.tenant(), id, &alert, false));
+                    list.push(&render::render_alert(scope.tenant(), id, &alert, group, false));
                 }
             }
             Ok(list.written < page.top)
@@ -204,14 +249,14 @@ impl Store {
         out: &mut Vec<u8>,
     ) -> Result<Option<usize>, Error> {
         let Some(alert) = self.visible_alert(scope, id)? else { return Ok(None) };
-        let mut list = List::new(out);
+        let (mut list, question) = (List::new(out), self.ask_of_files(scope)?);
         // Many pieces of evidence may name one file.
         let mut asked = HashMap::new();
         for hashes in render::evidence_files(&alert).into_iter().skip(page.skip).take(page.top) {
             let Some(hash) = hashes.iter().next() else { continue };
             let seen = match asked.entry(hash) {
                 Entry::Occupied(known) => known.into_mut(),
-                Entry::Vacant(new) => new.insert(self.seen(scope, &hash)?),
+                Entry::Vacant(new) => new.insert(question.seen(&hash)?),
             };
             list.push(&evidence_file(&hashes, seen.as_ref())?);
         }
@@ -220,7 +265,7 @@ impl Store {
 
     /// A machine by id, else by name without regard to case: the members of one `machine` object.
     pub fn machine(&self, scope: &Scope, id_or_name: &str) -> Result<Option<String>, Error> {
-        let window = self.machine_window(scope);
+        let window = self.machine_window(scope.tenant());
         let directory = self.directory(scope)?;
         let machine =
             read_lock(&directory).find(scope, window, id_or_name).map(|machine| machine.members(window.now));
@@ -237,7 +282,7 @@ impl Store {
 
     /// The same, to be written piece by piece.
     pub fn list_machines(&self, scope: &Scope, page: Page) -> Result<MachineList, Error> {
-        let window = self.machine_window(scope);
+        let window = self.machine_window(scope.tenant());
         let directory = self.directory(scope)?;
         let ordinals = read_lock(&directory).all(scope, window, page);
         Ok(MachineList::new(directory, ordinals, window.now))
@@ -281,6 +326,33 @@ impl Store {
     /// How much the tenant holds.
     pub fn totals(&self, scope: &Scope) -> Result<Totals, Error> {
         Ok(self.known().base.totals(scope.tenant()))
+    }
+}
+
+/// How a caller sees alerts, at one moment: groups that change while many are gone through change
+/// nothing.
+struct AlertSight<'s> {
+    scope: &'s Scope,
+    directory: SharedDirectory,
+    grouping: Grouping,
+}
+
+impl AlertSight<'_> {
+    /// The group that an alert shows; `None`: the caller may not see the machine that it is on. An
+    /// alert on no machine that is known is only there for those who see all.
+    fn group(&self, alert: &Entity) -> Option<AlertGroup<'_>> {
+        let has_no_groups = self.grouping.groups().is_none();
+        if self.scope.sees_all() && has_no_groups {
+            return Some(AlertGroup::AsTold);
+        }
+        let id = alert.facts.text(shapes::alert::MACHINE_ID);
+        let machine = id.and_then(|id| read_lock(&self.directory).ordinal(&id.parse().ok()?));
+        let is_visible = |ordinal: u32| self.grouping.sees(self.scope, ordinal);
+        if !self.scope.sees_all() && !machine.is_some_and(is_visible) {
+            return None;
+        }
+        let label = machine.and_then(|ordinal| self.grouping.label(ordinal)).map(Arc::as_ref);
+        Some(if has_no_groups { AlertGroup::AsTold } else { AlertGroup::Is(label) })
     }
 }
 

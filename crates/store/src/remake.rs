@@ -21,6 +21,7 @@ use pintle_model::Time;
 use serde::{Deserialize, Serialize};
 
 use crate::archive::{self, Position, Until};
+use crate::device_group::GroupsByTenant;
 use crate::folders::sync_folder;
 use crate::known::{Known, Upkeep};
 use crate::purge::{self, Purge};
@@ -100,7 +101,7 @@ impl Store {
                 return Err(error);
             }
         };
-        self.replace_known(|committed| {
+        self.replace_known(|committed, groups| {
             upkeep.catch_up(
                 &folder.archive(),
                 Until::Position(committed),
@@ -117,7 +118,7 @@ impl Store {
             }
             write(folder, &journal(Stage::Ready))?;
             finish(folder)?;
-            Known::open(&folder.base(), self.memory(), None)
+            Known::open(&folder.base(), self.memory(), None, groups)
         })?;
         Ok(remade)
     }
@@ -153,7 +154,9 @@ impl Store {
         let marks = self.known().base.marks();
         // Nothing of it is read again after a crash, so only memory bounds what is folded at once.
         let memory = Memory { records: u64::MAX, bytes: self.memory().bytes.max(Memory::default().bytes) };
-        let known = Arc::new(Known::open(&folder.start_rebuild()?, memory, Some(marks))?);
+        // Nobody asks this one about machines, so their groups do not matter.
+        let groups = GroupsByTenant::new();
+        let known = Arc::new(Known::open(&folder.start_rebuild()?, memory, Some(marks), &groups)?);
         let upkeep = Upkeep::start(&known)?;
         let before = archive::size_from(&source, Position::START)?;
         let (bytes, bytes_total) = if purges.is_empty() { (0, before) } else { (before, before * 2) };

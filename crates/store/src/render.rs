@@ -10,6 +10,7 @@ use pintle_model::{Fact, Hashes, MachineId, MemberId, TenantId, Time, shapes};
 use serde_json::Value;
 
 use crate::Span;
+use crate::device_group::GroupLabel;
 use crate::entity::Entity;
 
 /// A machine without a signal for longer is `Inactive`, as the API documents.
@@ -31,13 +32,13 @@ pub(crate) struct RenderedMachine {
 }
 
 impl RenderedMachine {
-    /// Renders a machine.
-    pub(crate) fn new(id: &MachineId, entity: &Entity) -> RenderedMachine {
+    /// Renders a machine. It shows this group, else what telemetry says of one.
+    pub(crate) fn new(id: &MachineId, entity: &Entity, group: Option<&GroupLabel>) -> RenderedMachine {
         use shapes::machine as m;
         let given = entity.facts.json(m::HEALTH_STATUS).filter(|json| !is_matter_of_time(json));
         let last = entity.span.map(|span| span.last);
         let health = given.unwrap_or(if last.is_some() { ACTIVE } else { "\"Unknown\"" });
-        let [before, between, after] = members(id, entity);
+        let [before, between, after] = members(id, entity, group);
         let mut text = Vec::with_capacity(before.len() + between.len() + after.len() + 64);
         let mut put = |piece: &str| {
             let start = text.len();
@@ -91,7 +92,7 @@ fn is_matter_of_time(health: &str) -> bool {
 /// A machine's members before the time of its last event, from there to its health, and after it.
 /// Those that the API never leaves `null` get the value of a machine nobody said anything about:
 /// not excluded, not merged, in no group, onboarded (it reports here).
-fn members(id: &MachineId, entity: &Entity) -> [String; 3] {
+fn members(id: &MachineId, entity: &Entity, group: Option<&GroupLabel>) -> [String; 3] {
     use shapes::machine as m;
     const SOMETHING_GOES_HERE: &str = "\u{0}";
     let mut text = String::with_capacity(1024);
@@ -103,6 +104,8 @@ fn members(id: &MachineId, entity: &Entity) -> [String; 3] {
             m::FIRST_SEEN => Some(time_or_null(entity.span.map(|span| span.first))),
             m::LAST_SEEN | m::HEALTH_STATUS => Some(SOMETHING_GOES_HERE.into()),
             m::IS_POTENTIAL_DUPLICATION | m::IS_EXCLUDED if known.is_none() => Some("false".into()),
+            m::RBAC_GROUP_ID if group.is_some() => group.map(|group| group.id.to_string().into()),
+            m::RBAC_GROUP_NAME => group.map(|group| quoted(&group.name)),
             // 0 is "in no group"; the number of a group that a source only names is unknown.
             m::RBAC_GROUP_ID if known.is_none() && is_in_no_group(entity) => Some("0".into()),
             m::MACHINE_TAGS if known.is_none() => Some("[]".into()),
@@ -148,8 +151,23 @@ fn ip_addresses(entity: &Entity) -> Addresses {
     Addresses { list: Value::Array(all).to_string(), last: newest.map(|(_, address)| address) }
 }
 
+/// Which group an alert shows.
+#[derive(Clone, Copy)]
+pub(crate) enum AlertGroup<'g> {
+    /// The one that telemetry names: the tenant has no device groups.
+    AsTold,
+    /// That of its machine; `None`: it is on none.
+    Is(Option<&'g GroupLabel>),
+}
+
 /// Renders an alert. `evidence` is `[]` unless asked for, as in the API's lists.
-pub(crate) fn render_alert(of: TenantId, id: &str, entity: &Entity, with_evidence: bool) -> String {
+pub(crate) fn render_alert(
+    of: TenantId,
+    id: &str,
+    entity: &Entity,
+    group: AlertGroup<'_>,
+    with_evidence: bool,
+) -> String {
     use shapes::alert as a;
     let mut text = String::with_capacity(2048);
     entity.facts.write_members(&a::SHAPE, &mut text, |member| {
@@ -159,6 +177,10 @@ pub(crate) fn render_alert(of: TenantId, id: &str, entity: &Entity, with_evidenc
             a::ID => Some(quoted(id)),
             a::EVIDENCE if with_evidence => Some(evidence_list(entity).into()),
             a::EVIDENCE => Some("[]".into()),
+            a::RBAC_GROUP_NAME => match group {
+                AlertGroup::AsTold => None,
+                AlertGroup::Is(group) => Some(group.map_or("null".into(), |group| quoted(&group.name))),
+            },
             _ if known.is_some() => None,
             a::SEVERITY => Some("\"UnSpecified\"".into()),
             a::STATUS => Some("\"Unknown\"".into()),

@@ -9,6 +9,7 @@ use pintle_model::{Record, TenantId, Time, shapes};
 
 use crate::archive::{self, Archive, ArchivedBatch, BatchId, Encoded, Frame, Position, Until};
 use crate::base::Base;
+use crate::device_group::GroupsByTenant;
 use crate::known::{Known, Upkeep};
 use crate::{Batch, Error, Folder, Memory, Options, Receipt, Retention, backup, folders, remake};
 
@@ -39,6 +40,9 @@ pub struct Store {
     commit: Mutex<Committed>,
     /// Held by whoever makes the base anew, copies it or takes out what has expired.
     pub(crate) maintenance: Mutex<()>,
+    /// The device groups that count. Held while machines are put in others, and while what is known
+    /// gives way to what was made anew, so that they count there too.
+    pub(crate) device_groups: Mutex<GroupsByTenant>,
     set_aside: Option<PathBuf>,
     /// Damage in the archive that opening passed over.
     damages: Vec<String>,
@@ -102,12 +106,14 @@ impl Store {
     /// batch of that.
     pub fn open_in(
         folder: Folder,
-        options: Options,
+        mut options: Options,
         progress: &mut dyn FnMut(Replayed),
     ) -> Result<Store, Error> {
         let unfinished = remake::recover(&folder)?;
         backup::remove_staging(&folder)?;
-        let known = Arc::new(Known::open(&folder.base(), options.memory, None)?);
+        let given = std::mem::take(&mut options.device_groups).into_iter();
+        let device_groups: GroupsByTenant = given.map(|(of, groups)| (of, Arc::new(groups))).collect();
+        let known = Arc::new(Known::open(&folder.base(), options.memory, None, &device_groups)?);
         let upkeep = Upkeep::start(&known)?;
         let archived = folder.archive();
         folders::make_private(&archived)?;
@@ -150,6 +156,7 @@ impl Store {
             queue: Mutex::new(queue),
             commit: Mutex::new(committed),
             maintenance: Mutex::default(),
+            device_groups: Mutex::new(device_groups),
             set_aside,
             damages,
         };
@@ -173,7 +180,8 @@ impl Store {
         if let Some(lacking) = archive::incomplete(&archived, applied)? {
             return Err(Error::ArchiveIncomplete(lacking));
         }
-        let known = Arc::new(Known::open(&folder.start_rebuild()?, options.memory, marks)?);
+        let groups = GroupsByTenant::new();
+        let known = Arc::new(Known::open(&folder.start_rebuild()?, options.memory, marks, &groups)?);
         let upkeep = Upkeep::start(&known)?;
         let mut rebuilt =
             Replayed { bytes_total: archive::size_from(&archived, Position::START)?, ..Replayed::default() };
@@ -255,16 +263,18 @@ impl Store {
     }
 
     /// Lets nobody write while `change` runs, which is told how far the archive is durable and applied;
-    /// what it returns is what is known from then on. If it fails, the store takes no more writes.
+    /// and which device groups count; what it returns is what is known from then on. If it fails, the
+    /// store takes no more writes.
     pub(crate) fn replace_known(
         &self,
-        change: impl FnOnce(Position) -> Result<Known, Error>,
+        change: impl FnOnce(Position, &GroupsByTenant) -> Result<Known, Error>,
     ) -> Result<(), Error> {
         let committed = hold(&self.commit);
         let mut upkeep = hold(&self.upkeep);
         // The old base must be left alone before its folder is another's.
         let is_kept_up = upkeep.take().is_some();
-        let known = Arc::new(self.close_if_failed(change(committed.after))?);
+        let device_groups = hold(&self.device_groups);
+        let known = Arc::new(self.close_if_failed(change(committed.after, &device_groups))?);
         if is_kept_up {
             *upkeep = Some(self.close_if_failed(Upkeep::start(&known))?);
         }

@@ -254,7 +254,8 @@ fn a_caller_sees_only_machines_and_alerts_of_their_groups() {
             evidence_row("nowhere", "", SHA1_A),
         ],
     );
-    let servers = Scope::groups(TENANT, ["Servers".to_owned()]);
+    store.set_device_groups(TENANT, support::source_groups(&["servers", "Clients"])).unwrap();
+    let servers = support::groups(&[1]);
     assert_eq!(machine_ids(&store, &servers, SHA1_A), Some(vec!["m1".into()]));
     assert_eq!(
         machine_ids(&store, &servers, SHA1_B),

@@ -1,128 +1,74 @@
-//! Device groups by number, so that whether a caller sees a machine is a look at one place of a
-//! short list, not a search for its group's name. What a caller sees of a group stays decided by
-//! [`Scope`].
+//! Which device group each machine is in. Copied at no cost, and a copy stays as it was: who goes
+//! through much keeps one, so that a change of the groups shows whole in the answer or not at all.
 
-use std::collections::HashMap;
+use std::sync::Arc;
 
+use super::place;
 use crate::Scope;
+use crate::device_group::{DeviceGroups, GroupLabel};
 
-/// The groups of a tenant's machines. A number is free again once no machine has it, so that
-/// telemetry that invents groups takes no more than it has machines.
-pub(super) struct Groups {
-    /// By number; the first stands for no group at all and is never free.
-    all: Vec<Group>,
-    numbers: HashMap<Box<str>, u32>,
-    free: Vec<u32>,
+/// See the module.
+#[derive(Clone, Default)]
+pub(crate) struct Grouping {
+    groups: Arc<DeviceGroups>,
+    /// By machine's ordinal, apart from all else that is known of it: what decides about ten thousand
+    /// machines at once should lie close together.
+    of: Arc<Vec<u32>>,
 }
 
-#[derive(Default)]
-struct Group {
-    name: Option<Box<str>>,
-    machines: usize,
-}
+/// What stands in a machine's place when there is none: no scope that names groups sees it.
+const NO_MACHINE: u32 = u32::MAX;
 
-impl Default for Groups {
-    fn default() -> Groups {
-        Groups { all: vec![Group::default()], numbers: HashMap::new(), free: Vec::new() }
-    }
-}
-
-impl Groups {
-    /// A machine's group: no group's number is 0.
-    pub(super) const NONE: u32 = 0;
-
-    /// Counts a machine to a group and gives the group's number.
-    pub(super) fn join(&mut self, name: Option<&str>) -> u32 {
-        let Some(name) = name else { return Groups::NONE };
-        let number = match self.numbers.get(name) {
-            Some(number) => *number,
-            None => self.number(name),
-        };
-        if let Some(group) = self.group_mut(number) {
-            group.machines += 1;
-        }
-        number
+impl Grouping {
+    /// The groups, and yet no machine.
+    pub(super) fn new(groups: Arc<DeviceGroups>) -> Grouping {
+        Grouping { groups, of: Arc::default() }
     }
 
-    fn number(&mut self, name: &str) -> u32 {
-        let group = Group { name: Some(name.into()), machines: 0 };
-        let number = self.free.pop().unwrap_or_else(|| {
-            self.all.push(Group::default());
-            u32::try_from(self.all.len() - 1).unwrap_or(u32::MAX)
-        });
-        if let Some(place) = self.group_mut(number) {
-            *place = group;
-        }
-        self.numbers.insert(name.into(), number);
-        number
+    /// The groups, and what is there by ordinal.
+    pub(super) fn of(groups: Arc<DeviceGroups>, of: Vec<Option<u32>>) -> Grouping {
+        let of = of.into_iter().map(|group| group.unwrap_or(NO_MACHINE)).collect();
+        Grouping { groups, of: Arc::new(of) }
     }
 
-    /// Counts a machine out of its group.
-    pub(super) fn leave(&mut self, number: u32) {
-        let Some(group) = self.group_mut(number).filter(|_| number != Groups::NONE) else { return };
-        group.machines = group.machines.saturating_sub(1);
-        if group.machines > 0 {
+    /// The tenant's groups.
+    pub(crate) fn groups(&self) -> &DeviceGroups {
+        &self.groups
+    }
+
+    /// Puts a machine in a group; `None`: it is gone.
+    pub(super) fn put(&mut self, ordinal: u32, group: Option<u32>) {
+        let (place, group) = (place(ordinal), group.unwrap_or(NO_MACHINE));
+        // Nearly always it is there already, and a copy that somebody keeps need not be made.
+        if self.of.get(place) == Some(&group) {
             return;
         }
-        if let Some(name) = group.name.take() {
-            self.numbers.remove(&name);
-            self.free.push(number);
+        let of = Arc::make_mut(&mut self.of);
+        if of.len() <= place {
+            of.resize(place.saturating_add(1), NO_MACHINE);
+        }
+        if let Some(slot) = of.get_mut(place) {
+            *slot = group;
         }
     }
 
-    /// Whether a caller sees the machines of a group.
-    pub(super) fn are_visible(&self, scope: &Scope, number: u32) -> bool {
-        let group = usize::try_from(number).ok().and_then(|place| self.all.get(place));
-        group.is_some_and(|group| scope.sees(group.name.as_deref()))
+    /// The group of a machine; `None`: there is no such machine.
+    pub(crate) fn group(&self, ordinal: u32) -> Option<u32> {
+        self.of.get(place(ordinal)).copied().filter(|group| *group != NO_MACHINE)
     }
 
-    /// Which groups a caller sees, to be asked of many machines.
-    pub(super) fn sight(&self, scope: &Scope) -> Sight {
-        let see = |group: &Group| scope.sees(group.name.as_deref());
-        Sight((!scope.sees_all()).then(|| self.all.iter().map(see).collect()))
+    /// What a machine shows of its group; `None`: what telemetry says.
+    pub(crate) fn label(&self, ordinal: u32) -> Option<&Arc<GroupLabel>> {
+        self.groups.label(self.group(ordinal)?)
     }
 
-    fn group_mut(&mut self, number: u32) -> Option<&mut Group> {
-        self.all.get_mut(usize::try_from(number).ok()?)
+    /// Whether there is this machine and the caller may see it.
+    pub(crate) fn sees(&self, scope: &Scope, ordinal: u32) -> bool {
+        self.group(ordinal).is_some_and(|group| scope.sees(group))
     }
-}
 
-/// Which groups a caller sees, by number; `None`: all.
-pub(super) struct Sight(Option<Vec<bool>>);
-
-impl Sight {
-    pub(super) fn sees(&self, number: u32) -> bool {
-        match &self.0 {
-            None => true,
-            Some(seen) => usize::try_from(number).ok().and_then(|place| seen.get(place)) == Some(&true),
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use pintle_model::TenantId;
-
-    use super::*;
-
-    #[test]
-    fn a_number_is_used_again_and_never_shows_another_groups_machines() {
-        let mut groups = Groups::default();
-        let (one, other) = (groups.join(Some("one")), groups.join(Some("other")));
-        assert_eq!(groups.join(Some("one")), one);
-        let scope = Scope::groups(TenantId::from_bytes([1; 16]), ["one".to_owned()]);
-        let sight = groups.sight(&scope);
-        assert!(sight.sees(one) && !sight.sees(other) && !sight.sees(Groups::NONE) && !sight.sees(9));
-
-        groups.leave(one);
-        assert!(groups.are_visible(&scope, one), "one machine is left");
-        groups.leave(one);
-        assert_eq!(groups.join(Some("third")), one, "the number is free");
-        assert!(!groups.are_visible(&scope, one));
-        for n in 0..100 {
-            let number = groups.join(Some(&n.to_string()));
-            groups.leave(number);
-        }
-        assert!(groups.all.len() <= 4, "{}", groups.all.len());
+    /// How many machines are in another group than in `other`.
+    pub(super) fn moved(&self, other: &Grouping) -> usize {
+        self.of.iter().zip(&*other.of).filter(|(one, other)| one != other).count()
     }
 }

@@ -3,8 +3,8 @@ use std::time::Instant;
 use pintle_model::{Fact, TenantId};
 
 use super::*;
-use crate::Span;
 use crate::store::read_lock;
+use crate::{DefaultGroup, DeviceGroup, DeviceRule, Operator, Row, Span};
 
 fn at(seconds: i64) -> Time {
     Time::from_unix_seconds(1_700_000_000 + seconds)
@@ -23,16 +23,31 @@ fn seen(group: Option<&str>, seconds: i64) -> Entity {
     entity
 }
 
+/// Groups 1 and 2 for the machines of which telemetry says a and b, 9 for the rest.
+fn groups() -> Arc<DeviceGroups> {
+    let group = |id: u32, name: &str| {
+        let row = Row { operator: Operator::Equals, value: name.to_owned() };
+        let rule = DeviceRule { source_group: vec![row], ..DeviceRule::default() };
+        DeviceGroup { id, name: format!("group {name}"), rule }
+    };
+    let default = DefaultGroup { id: REST, name: "UnassignedGroup".to_owned() };
+    Arc::new(DeviceGroups::new(vec![group(A, "a"), group(B, "b")], default))
+}
+
+const A: u32 = 1;
+const B: u32 = 2;
+const REST: u32 = 9;
+
 fn directory(machines: u32) -> Directory {
-    let mut directory = Directory::default();
+    let mut directory = Directory::new(groups());
     for n in 0..machines {
         directory.put(n, id(n), seen([None, Some("a"), Some("b")][n as usize % 3], 0));
     }
     directory
 }
 
-fn scope(groups: &[&str]) -> Scope {
-    Scope::groups(TenantId::from_bytes([1; 16]), groups.iter().map(|group| (*group).to_owned()))
+fn scope(groups: &[u32]) -> Scope {
+    Scope::device_groups(TenantId::from_bytes([1; 16]), groups.iter().copied())
 }
 
 fn whole_tenant() -> Scope {
@@ -86,7 +101,7 @@ fn noting_changes_bit_by_bit_ends_like_putting_the_whole() {
         for now in [at(100), at(100) + Duration::from_secs(30 * 24 * 3_600)] {
             assert_eq!(everything(&noted, now), everything(&put, now), "step {step}");
             let window = Window { now, length: None };
-            for (name, scope) in [("HOST.example.org", scope(&["a"])), ("other.example.org", scope(&["b"]))] {
+            for (name, scope) in [("HOST.example.org", scope(&[A])), ("other.example.org", scope(&[B]))] {
                 let find = |directory: &Directory| {
                     directory.find(&scope, window, name).map(|machine| machine.id.clone())
                 };
@@ -106,7 +121,7 @@ fn what_is_listed_is_what_the_scope_sees_in_the_order_of_ids_however_many_there_
             assert!(directory.get(ordinal).is_none() && directory.ordinal(&id(ordinal)).is_none());
         }
         assert_eq!(directory.next_ordinal(), machines, "no ordinal is given twice");
-        let scopes = [whole_tenant(), scope(&["a"]), scope(&["a", "b", "none"]), scope(&[])];
+        let scopes = [whole_tenant(), scope(&[A]), scope(&[A, B, 77]), scope(&[REST]), scope(&[])];
         for (scope, step, page) in scopes.iter().flat_map(|scope| {
             let pages = [Page::ALL, Page { skip: 3, top: 5 }];
             pages.into_iter().flat_map(move |page| [1, 5, 1_000].map(move |step| (scope, step, page)))
@@ -115,7 +130,7 @@ fn what_is_listed_is_what_the_scope_sees_in_the_order_of_ids_however_many_there_
             let mut expected: Vec<(MachineId, u32)> = asked
                 .iter()
                 .filter(|ordinal| {
-                    let group = [None, Some("a"), Some("b")][**ordinal as usize % 3];
+                    let group = [REST, A, B][**ordinal as usize % 3];
                     **ordinal < machines && **ordinal % 7 != 0 && scope.sees(group)
                 })
                 .map(|ordinal| (id(*ordinal), *ordinal))

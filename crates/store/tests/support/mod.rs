@@ -7,9 +7,12 @@ use std::sync::Arc;
 
 use pintle_model::{
     Alert, Evidence, Facts, FileHash, Hashes, Record, Row, TenantId, Time, shapes,
-    tables::{alert_evidence, device_file_events, device_process_events},
+    tables::{alert_evidence, device_file_events, device_info, device_process_events},
 };
-use pintle_store::{Batch, Error, Options, Page, Receipt, Scope, Sighting, Store};
+use pintle_store::{
+    Batch, DefaultGroup, DeviceGroup, DeviceGroups, DeviceRule, Error, Operator, Options, Page, Receipt,
+    Scope, Sighting, Store,
+};
 
 pub const TENANT: TenantId = TenantId::from_bytes([1; 16]);
 pub const SHA1_A: &str = "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa";
@@ -68,6 +71,45 @@ pub fn in_group(machine: &str, group: &str, sha1: &str) -> Record {
     };
     row.set_text(device_file_events::MACHINE_GROUP, Some(group));
     Record::Row(row)
+}
+
+/// What a machine's report says of it, as far as a rule looks at it; an empty text is an absent one.
+pub fn device(machine: &str, at: &str, name: &str, tags: &[&str], os: &str, group: &str) -> Record {
+    use device_info as t;
+    let mut row = Row::new(&t::TABLE);
+    row.set_time(t::TIMESTAMP, Time::parse(at));
+    row.set_text(t::DEVICE_ID, Some(machine));
+    row.set_text(t::DEVICE_NAME, Some(name));
+    row.set_text(t::DEVICE_MANUAL_TAGS, Some(&serde_json::Value::from(tags).to_string()));
+    row.set_text(t::OS_PLATFORM, Some(os));
+    row.set_text(t::MACHINE_GROUP, Some(group));
+    Record::Row(row)
+}
+
+/// Groups for the machines of which telemetry names these groups, numbered from 1; the rest is in
+/// [`REST`].
+pub fn source_groups(names: &[&str]) -> DeviceGroups {
+    let group = |(id, name): (u32, &&str)| DeviceGroup {
+        id,
+        name: (*name).to_owned(),
+        rule: DeviceRule { source_group: vec![row(Operator::Equals, name)], ..DeviceRule::default() },
+    };
+    DeviceGroups::new((1..).zip(names).map(group).collect(), rest())
+}
+
+pub const REST: u32 = 99;
+
+pub fn rest() -> DefaultGroup {
+    DefaultGroup { id: REST, name: "UnassignedGroup".into() }
+}
+
+pub fn row(operator: Operator, value: &str) -> pintle_store::Row {
+    pintle_store::Row { operator, value: value.into() }
+}
+
+/// A caller who sees these groups.
+pub fn groups(ids: &[u32]) -> Scope {
+    Scope::device_groups(TENANT, ids.iter().copied())
 }
 
 pub fn named(machine: &str, name: &str, at: &str) -> Record {
@@ -167,12 +209,17 @@ pub fn answers(store: &Store, _: &[Record]) -> Vec<String> {
 
 /// The ids in a list of entities.
 pub fn list(write: impl FnOnce(&mut Vec<u8>) -> Result<usize, Error>) -> Vec<String> {
+    entities(write).iter().map(|entity| entity["id"].as_str().unwrap().to_owned()).collect()
+}
+
+/// A list of entities.
+pub fn entities(write: impl FnOnce(&mut Vec<u8>) -> Result<usize, Error>) -> Vec<serde_json::Value> {
     let mut out = b"[".to_vec();
     let written = write(&mut out).unwrap();
     out.push(b']');
     let entities: Vec<serde_json::Value> = serde_json::from_slice(&out).unwrap();
     assert_eq!(entities.len(), written);
-    entities.iter().map(|entity| entity["id"].as_str().unwrap().to_owned()).collect()
+    entities
 }
 
 /// The ids of a file's machines; `None` for an unknown hash.
