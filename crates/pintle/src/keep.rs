@@ -13,7 +13,7 @@ use crate::quota::Quotas;
 
 /// Tenants and applications with what is kept of their secrets, the keys that sign tokens, counts of
 /// calls, and what was purged when.
-pub(crate) const OTHERS: &[&str] = &[CONTROL, auth::PEPPER, auth::keys::FILE, QUOTAS, "audit.jsonl"];
+pub(crate) const OTHERS: &[&str] = &[CONTROL, auth::PEPPER, auth::keys::FILE, QUOTAS, "purges.jsonl"];
 
 const CONTROL: &str = "control.json";
 const QUOTAS: &str = "quota.json";
