@@ -2,6 +2,7 @@
 //! something more by them lists its own.
 
 pub mod alerts;
+pub mod audit;
 pub mod backup;
 pub mod batches;
 pub mod check;
@@ -112,6 +113,7 @@ enum Command {
     Tenant(tenant::Args),
     Client(client::Args),
     Key(key::Args),
+    Audit(audit::Args),
     Check(check::Args),
     Backup(backup::Args),
     Verify(verify::Args),
@@ -139,6 +141,7 @@ pub fn main() -> ExitCode {
         Command::Tenant(args) => run(tenant::run(args)),
         Command::Client(args) => run(client::run(args)),
         Command::Key(args) => run(key::run(args)),
+        Command::Audit(args) => run(audit::run(args)),
         Command::Check(args) => run(check::run(args)),
         Command::Backup(args) => run(backup::run(args)),
         Command::Verify(args) => run(verify::run(args)),

@@ -4,19 +4,42 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use pintle_model::Time;
-use pintle_store::{Checked, Damage, Part};
+use pintle_store::{BackedUp, Checked, Damage, Part, Progress};
 
+use crate::audit;
 use crate::auth;
 use crate::auth::control::Control;
 use crate::auth::issuer::Issuer;
+use crate::instance::Instance;
 use crate::quota::Quotas;
 
 /// Tenants and applications with what is kept of their secrets, the keys that sign tokens, counts of
-/// calls, and what was purged when.
-pub(crate) const OTHERS: &[&str] = &[CONTROL, auth::PEPPER, auth::keys::FILE, QUOTAS, "purges.jsonl"];
+/// calls, and what was purged when. The audit log comes beside them.
+const OTHERS: &[&str] = &[CONTROL, auth::PEPPER, auth::keys::FILE, QUOTAS, "purges.jsonl"];
 
 const CONTROL: &str = "control.json";
 const QUOTAS: &str = "quota.json";
+
+/// Why a backup was not made.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Error {
+    #[error(transparent)]
+    Store(#[from] pintle_store::Error),
+    #[error(transparent)]
+    Audit(#[from] audit::Error),
+}
+
+/// Copies the data folder of a running instance.
+pub(crate) fn backup(
+    instance: &Instance,
+    to: &Path,
+    progress: &mut dyn FnMut(Progress),
+) -> Result<BackedUp, Error> {
+    let mut others: Vec<String> = OTHERS.iter().map(|name| (*name).to_owned()).collect();
+    let (head, logged) = audit::for_backup(instance.store.folder())?;
+    others.extend(logged);
+    Ok(instance.store.backup(to, &others, head.as_slice(), progress)?)
+}
 
 /// Adds what is wrong with those that are there. Makes none.
 pub(crate) fn check(folder: &Path, checked: &mut Checked) {
@@ -40,6 +63,24 @@ pub(crate) fn check(folder: &Path, checked: &mut Checked) {
         let (file, reason) = (folder.join(QUOTAS), problem.to_string());
         checked.damages.push(Damage { part: Part::Other, file, offset: 0, reason });
     }
+    check_audit(folder, checked);
+}
+
+/// Names the first that is wrong with the audit log: `pintle audit verify` names all.
+fn check_audit(folder: &Path, checked: &mut Checked) {
+    let logged = folder.join(audit::FOLDER);
+    let wrong = match audit::verify(folder, None) {
+        Ok(verified) => {
+            checked.files += verified.files;
+            checked.bytes += verified.bytes;
+            verified.problems.into_iter().next().map(|problem| {
+                let reason = format!("line {}: {} (`pintle audit verify`)", problem.line, problem.reason);
+                (logged.join(problem.file), reason)
+            })
+        }
+        Err(error) => Some((logged, error.to_string())),
+    };
+    checked.damages.extend(wrong.map(|(file, reason)| Damage { part: Part::Other, file, offset: 0, reason }));
 }
 
 fn damage(file: PathBuf, error: auth::Error) -> Damage {

@@ -4,6 +4,7 @@
 //! All that a client can touch is here: only this crate knows JSON envelopes, OData, OAuth2 and
 //! status codes.
 
+pub mod audit;
 pub mod auth;
 pub mod cli;
 pub mod config;

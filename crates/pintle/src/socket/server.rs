@@ -2,11 +2,13 @@
 //! thin layer over the store or the control file.
 
 mod applications;
+mod audited;
 mod batches;
 mod keys;
 mod remake;
 mod retention;
 
+use std::fmt;
 use std::io;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
@@ -15,7 +17,7 @@ use std::sync::Arc;
 
 use axum::body::{Body, Bytes};
 use axum::extract::connect_info::Connected;
-use axum::extract::{Query, Request, State};
+use axum::extract::{ConnectInfo, Query, Request, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{delete, get, post, put};
@@ -32,11 +34,13 @@ use tokio_util::io::{StreamReader, SyncIoBridge};
 
 use super::address::Address;
 use super::wire;
+use crate::audit::Entry;
 use crate::auth::control;
 use crate::http::unread::{DrainedBody, Patience};
 use crate::instance::Instance;
 use crate::intake::{self, Input, Taken};
 use crate::keep;
+use audited::audited;
 
 /// What keeps the socket from being opened.
 #[derive(Debug, thiserror::Error)]
@@ -156,6 +160,12 @@ impl Connected<IncomingStream<'_, UnixListener>> for Peer {
 /// Why a request was not carried out, in words for the terminal.
 struct Refused(StatusCode, String);
 
+impl fmt::Display for Refused {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.1)
+    }
+}
+
 impl IntoResponse for Refused {
     fn into_response(self) -> Response {
         (self.0, Json(wire::Refusal { error: self.1 })).into_response()
@@ -164,6 +174,12 @@ impl IntoResponse for Refused {
 
 impl From<pintle_store::Error> for Refused {
     fn from(error: pintle_store::Error) -> Refused {
+        Refused(StatusCode::INTERNAL_SERVER_ERROR, error.to_string())
+    }
+}
+
+impl From<keep::Error> for Refused {
+    fn from(error: keep::Error) -> Refused {
         Refused(StatusCode::INTERNAL_SERVER_ERROR, error.to_string())
     }
 }
@@ -392,8 +408,18 @@ async fn check(State(instance): Owner) -> Response {
     })
 }
 
-async fn backup(State(instance): Owner, Json(asked): Json<wire::Backup>) -> Response {
-    long(move |come| instance.store.backup(&asked.to, keep::OTHERS, come))
+async fn backup(
+    State(instance): Owner,
+    ConnectInfo(peer): ConnectInfo<Peer>,
+    Json(asked): Json<wire::Backup>,
+) -> Response {
+    let entry = Entry::new(peer.into(), "backup").on(asked.to.display());
+    long(move |come| {
+        let made = keep::backup(&instance, &asked.to, come);
+        audited(&instance, made, entry, |entry, made| {
+            entry.with("files", made.files).with("bytes", made.bytes)
+        })
+    })
 }
 
 /// Does what takes long on a thread that may block, and answers how far it has come, a line each. It
@@ -423,10 +449,16 @@ async fn tenants(State(instance): Owner) -> Json<Vec<wire::Tenant>> {
 
 async fn create_tenant(
     State(instance): Owner,
+    ConnectInfo(peer): ConnectInfo<Peer>,
     Json(new): Json<wire::NewTenant>,
 ) -> Result<Json<wire::Tenant>, Refused> {
     let id = new.id.map(|id| id.parse().map_err(|_| unusable(format!("`{id}` is no GUID")))).transpose()?;
-    Ok(Json(shown(instance.control.create_tenant(id, &new.name)?)))
+    let entry = Entry::new(peer.into(), "tenant.created").on(&new.name);
+    blocking(move || {
+        let made = instance.control.create_tenant(id, &new.name);
+        audited(&instance, made, entry, |entry, made| entry.in_tenant(made.id)).map(shown).map(Json)
+    })
+    .await
 }
 
 fn shown(tenant: control::Tenant) -> wire::Tenant {

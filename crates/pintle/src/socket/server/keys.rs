@@ -3,7 +3,8 @@
 use axum::Json;
 use axum::extract::{ConnectInfo, Path, State};
 
-use super::{Owner, Peer, Refused, blocking, unusable, wire};
+use super::{Owner, Peer, Refused, audited, blocking, unusable, wire};
+use crate::audit::Entry;
 use crate::auth;
 use crate::auth::keys::{ChangeError, KeyInfo};
 
@@ -16,7 +17,9 @@ pub(super) async fn publish(
     ConnectInfo(peer): ConnectInfo<Peer>,
 ) -> Result<Json<wire::Key>, Refused> {
     blocking(move || {
-        let key = instance.issuer.publish_key(instance.now())?;
+        let key = instance.issuer.publish_key(instance.now());
+        let entry = Entry::new(peer.into(), "key.published");
+        let key = audited(&instance, key, entry, |entry, key| entry.on(&key.kid))?;
         tracing::info!(
             uid = peer.uid,
             pid = peer.pid,
@@ -33,7 +36,9 @@ pub(super) async fn rotate(
     ConnectInfo(peer): ConnectInfo<Peer>,
 ) -> Result<Json<wire::Key>, Refused> {
     blocking(move || {
-        let key = instance.issuer.rotate_key(instance.now())?;
+        let key = instance.issuer.rotate_key(instance.now());
+        let entry = Entry::new(peer.into(), "key.rotated");
+        let key = audited(&instance, key, entry, |entry, key| entry.on(&key.kid))?;
         tracing::info!(uid = peer.uid, pid = peer.pid, kid = key.kid, "another key signs now");
         Ok(Json(shown(key)))
     })
@@ -46,7 +51,9 @@ pub(super) async fn revoke(
     Path(kid): Path<String>,
 ) -> Result<Json<wire::Key>, Refused> {
     blocking(move || {
-        let key = instance.issuer.revoke_key(&kid, instance.now())?;
+        let key = instance.issuer.revoke_key(&kid, instance.now());
+        let entry = Entry::new(peer.into(), "key.revoked").on(&kid);
+        let key = audited(&instance, key, entry, |entry, key| entry.on(&key.kid))?;
         tracing::warn!(
             uid = peer.uid,
             pid = peer.pid,
