@@ -1,6 +1,7 @@
 //! Who may ask: applications and their permissions, the built-in issuer and its tokens. HTTP is
 //! left to `http`.
 
+mod anew;
 pub mod application;
 pub mod assertion;
 pub mod certificate;
@@ -10,6 +11,8 @@ pub mod keys;
 pub mod permission;
 pub mod secret;
 pub mod token;
+
+pub(crate) use anew::without_secrets;
 
 /// What secrets are hashed with, in the data folder.
 pub(crate) const PEPPER: &str = "pepper";

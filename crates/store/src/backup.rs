@@ -180,8 +180,14 @@ pub(crate) fn remove_staging(folder: &Folder) -> Result<(), Error> {
 }
 
 /// Makes a data folder of a backup, in a place where nothing is. Every file is compared with what the
-/// backup says of it, and the whole is checked, before it gets its name.
-pub fn restore(backup: &Path, to: &Path, progress: &mut dyn FnMut(Progress)) -> Result<BackedUp, Error> {
+/// backup says of it, and the whole is checked, before it gets its name. Right before that `prepare` has
+/// it, for what is otherwise in a data folder than in a backup.
+pub fn restore(
+    backup: &Path,
+    to: &Path,
+    prepare: &mut dyn FnMut(&Path) -> io::Result<()>,
+    progress: &mut dyn FnMut(Progress),
+) -> Result<BackedUp, Error> {
     let contents = Contents::read(backup)?;
     copy::must_be_empty(to)?;
     let new = copy::beside(to)?;
@@ -209,6 +215,7 @@ pub fn restore(backup: &Path, to: &Path, progress: &mut dyn FnMut(Progress)) -> 
         let file = file.strip_prefix(&new).map_or(file.clone(), |name| backup.join(name));
         return Err(Error::Damaged { file, offset, reason });
     }
+    prepare(&new).map_err(Error::io(format!("preparing {}", to.display())))?;
     copy::sync_all(&new)?;
     let what = format!("renaming {} to {}", new.display(), to.display());
     fs::rename(&new, to).map_err(Error::io(what))?;

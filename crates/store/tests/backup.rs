@@ -18,7 +18,7 @@ fn back_up(store: &Store, to: &Path) -> Result<BackedUp, Error> {
 }
 
 fn put_back(backup: &Path, to: &Path) -> Result<BackedUp, Error> {
-    restore(backup, to, &mut |_| {})
+    restore(backup, to, &mut |_| Ok(()), &mut |_| {})
 }
 
 /// All files below a folder.

@@ -415,9 +415,9 @@ async fn backup(
 ) -> Response {
     let entry = Entry::new(peer.into(), "backup").on(asked.to.display());
     long(move |come| {
-        let made = keep::backup(&instance, &asked.to, come);
+        let made = keep::backup(&instance, &asked.to, asked.passphrase, come);
         audited(&instance, made, entry, |entry, made| {
-            entry.with("files", made.files).with("bytes", made.bytes)
+            entry.with("files", made.backup.files).with("bytes", made.backup.bytes)
         })
     })
 }
