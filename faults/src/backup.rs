@@ -45,14 +45,16 @@ fn round(
     chance: &mut Chance,
     wrong: &mut Wrong,
 ) -> Outcome<u64> {
-    let (backup, restored) = (top.join("backup"), top.join("restored"));
+    let (backup, restored, passphrase) = (top.join("backup"), top.join("restored"), top.join("passphrase"));
+    fs::write(&passphrase, "what is restored is asked with the old secret\n")
+        .during("writing a passphrase")?;
     let mut server = product.serve(place)?;
     let address = server.must_be_ready()?;
     let token = place.token(&address)?;
     let (before, refusals) = write_until(batches, &address, &token, || {
         std::thread::sleep(Duration::from_millis(50) + chance.delay());
         let before = batches.all_acknowledged();
-        let made = product.backup(&place.data, &backup)?;
+        let made = product.backup(&place.data, &backup, &passphrase)?;
         if made.code != Some(0) {
             wrong.add("backup failed", made.said);
         }
@@ -68,7 +70,7 @@ fn round(
     if verified.code != Some(0) {
         wrong.add("sound backup not verified", verified.said);
     }
-    let made = product.restore(&backup, &restored)?;
+    let made = product.restore(&backup, &restored, &passphrase)?;
     if made.code != Some(0) {
         wrong.add("restore failed", made.said);
         return Ok(before.len() as u64);

@@ -97,9 +97,10 @@ impl Product {
         self.run_on(data, &["check"])
     }
 
-    /// `pintle backup BACKUP` of a data folder that a server may own.
-    pub fn backup(&self, data: &Path, backup: &Path) -> Outcome<Ran> {
-        self.run_on(data, &["backup", &backup.to_string_lossy()])
+    /// `pintle backup BACKUP` of a data folder that a server may own, with its secrets encrypted.
+    pub fn backup(&self, data: &Path, backup: &Path, passphrase: &Path) -> Outcome<Ran> {
+        let (backup, passphrase) = (backup.to_string_lossy(), passphrase.to_string_lossy());
+        self.run_on(data, &["backup", &backup, "--passphrase-file", &passphrase])
     }
 
     /// `pintle verify BACKUP`
@@ -108,9 +109,10 @@ impl Product {
         Ok(Ran::from(command.output().during("pintle verify")?))
     }
 
-    /// `pintle restore BACKUP FOLDER`
-    pub fn restore(&self, backup: &Path, data: &Path) -> Outcome<Ran> {
+    /// `pintle restore BACKUP FOLDER`, with the secrets.
+    pub fn restore(&self, backup: &Path, data: &Path, passphrase: &Path) -> Outcome<Ran> {
         let mut command = self.command(&["restore", &backup.to_string_lossy(), &data.to_string_lossy()]);
+        command.arg("--passphrase-file").arg(passphrase);
         Ok(Ran::from(command.output().during("pintle restore")?))
     }
 

@@ -140,9 +140,11 @@ fn with_handler(
     observe::wrap(router, instance.metrics.clone(), AccessLog::Off)
 }
 
-/// A request whose caller sees less than the token says: no token is bound to groups yet.
+/// A request whose caller sees less than the token says.
 fn narrowed(mut request: Request, scope: &Scope) -> Request {
-    request.extensions_mut().insert(Caller { scope: scope.clone() });
+    if let Some(caller) = request.extensions_mut().get_mut::<Caller>() {
+        caller.scope = scope.clone();
+    }
     request
 }
 

@@ -19,6 +19,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
+use crate::audit::{Actor, Entry, Kind};
 use crate::auth::control;
 use crate::auth::keys::ChangeError;
 use crate::instance::Instance;
@@ -50,21 +51,12 @@ pub(crate) enum Reach {
 /// Who asks, and with what.
 pub(crate) struct Call<'c> {
     pub(crate) instance: &'c Instance,
-    pub(crate) asker: Asker,
+    pub(crate) actor: Actor,
     /// The tenant of whoever asks, or that they name if they own the folder.
     pub(crate) tenant: Option<TenantId>,
     /// What stands for each `{key}` of the path, in order.
     pub(crate) keys: Vec<String>,
     pub(crate) body: Value,
-}
-
-/// Who asks for an operation.
-#[derive(Clone, Debug)]
-pub(crate) enum Asker {
-    /// Whoever owns the data folder, as the system knows them.
-    Owner { uid: Option<u32>, pid: Option<i32> },
-    /// A caller of the API.
-    Caller(Box<crate::auth::rights::Who>),
 }
 
 /// Why an operation was not done, in words for whoever asked.
@@ -136,22 +128,22 @@ pub(crate) async fn perform(
     asked: Asked,
 ) -> Result<Value, Refused> {
     let done = tokio::task::spawn_blocking(move || {
-        let Asked { asker, tenant, keys, body } = asked;
+        let Asked { actor, tenant, keys, body } = asked;
         let body = match body.as_slice() {
             b"" => Value::Null,
             body => {
                 serde_json::from_slice(body).map_err(|error| bad(format!("the body is no JSON: {error}")))?
             }
         };
-        let call = Call { instance: &instance, asker, tenant, keys, body };
-        if operation.reach == Reach::Owner && !matches!(call.asker, Asker::Owner { .. }) {
+        let call = Call { instance: &instance, actor, tenant, keys, body };
+        if operation.reach == Reach::Owner && !call.is_owner() {
             return Err(Refused::new(StatusCode::FORBIDDEN, "only the owner of the data folder can"));
         }
         let done = (operation.run)(&call);
-        if let Some(action) = operation.action {
-            note(action, &call, &done);
+        match operation.action {
+            Some(action) => audited(action, &call, done),
+            None => done,
         }
-        done
     });
     done.await.unwrap_or_else(|error| Err(Refused::new(StatusCode::INTERNAL_SERVER_ERROR, error.to_string())))
 }
@@ -161,18 +153,43 @@ pub(crate) const MAX_BODY: usize = 256 * 1024;
 
 /// A call as it comes in.
 pub(crate) struct Asked {
-    pub(crate) asker: Asker,
+    pub(crate) actor: Actor,
     pub(crate) tenant: Option<TenantId>,
     pub(crate) keys: Vec<String>,
     pub(crate) body: Vec<u8>,
 }
 
-fn note(action: &'static str, call: &Call<'_>, done: &Answer) {
-    let target = call.keys.join(" ");
+/// Writes down what was done, durably, before the answer says so.
+fn audited(action: &'static str, call: &Call<'_>, done: Answer) -> Answer {
+    let named = |answer: &Value| {
+        let name = ["client_id", "id", "kid"].iter().find_map(|name| answer.get(*name)?.as_str());
+        name.map(str::to_owned)
+    };
+    let target =
+        if call.keys.is_empty() { done.as_ref().ok().and_then(named) } else { Some(call.keys.join(" ")) };
+    let entry = Entry::new(call.actor.clone(), action);
+    let entry = call.tenant.into_iter().fold(entry, Entry::in_tenant);
+    let entry = target.iter().fold(entry, |entry, target| entry.on(target));
+    let asked = call.body.as_object().into_iter().flatten();
+    // The certificate is long, and its thumbprint is listed.
+    let asked = asked.filter(|(name, _)| !["password", "certificate"].contains(&name.as_str()));
+    let entry = asked.fold(entry, |entry, (name, value)| entry.with(name, value.clone()));
     match done {
-        Ok(_) => tracing::info!(asker = ?call.asker, target, "{action}"),
+        Ok(answer) => {
+            call.instance.audit.record(entry).map_err(|error| {
+                let message = format!("it was done, but that could not be written down: {error}");
+                Refused::new(StatusCode::INTERNAL_SERVER_ERROR, message)
+            })?;
+            Ok(answer)
+        }
         Err(refused) => {
-            tracing::info!(asker = ?call.asker, target, reason = refused.message, "refused: {action}")
+            let entry = match refused.status {
+                StatusCode::INTERNAL_SERVER_ERROR => entry.failed(&refused.message),
+                status => entry.refused(status.as_u16()).with("error", refused.message.as_str()),
+            };
+            // Why it was not done says more than why that could not be written down, which is logged.
+            let _ = call.instance.audit.record(entry);
+            Err(refused)
         }
     }
 }
@@ -194,7 +211,7 @@ impl Call<'_> {
     }
 
     fn is_owner(&self) -> bool {
-        matches!(self.asker, Asker::Owner { .. })
+        self.actor.kind == Kind::Owner
     }
 }
 

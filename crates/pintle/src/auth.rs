@@ -1,6 +1,7 @@
 //! Who may ask: applications and users, what they may do, the built-in issuer and its tokens. HTTP is
 //! left to `http`.
 
+mod anew;
 pub mod application;
 pub mod assertion;
 pub mod certificate;
@@ -18,6 +19,8 @@ pub mod secret;
 pub mod sessions;
 pub mod token;
 pub mod user;
+
+pub(crate) use anew::without_secrets;
 
 /// What secrets are hashed with, in the data folder.
 pub(crate) const PEPPER: &str = "pepper";

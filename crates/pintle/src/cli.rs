@@ -3,6 +3,7 @@
 
 mod administer;
 pub mod alerts;
+pub mod audit;
 pub mod backup;
 pub mod batches;
 pub mod check;
@@ -119,6 +120,7 @@ enum Command {
     Group(group::Args),
     Role(role::Args),
     Key(key::Args),
+    Audit(audit::Args),
     Check(check::Args),
     Backup(backup::Args),
     Verify(verify::Args),
@@ -149,6 +151,7 @@ pub fn main() -> ExitCode {
         Command::Group(args) => run(group::run(args)),
         Command::Role(args) => run(role::run(args)),
         Command::Key(args) => run(key::run(args)),
+        Command::Audit(args) => run(audit::run(args)),
         Command::Check(args) => run(check::run(args)),
         Command::Backup(args) => run(backup::run(args)),
         Command::Verify(args) => run(verify::run(args)),

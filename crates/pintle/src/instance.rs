@@ -9,6 +9,7 @@ use pintle_model::Time;
 use pintle_store::{Clock, Folder, Options, Replayed, Scope, Store};
 use tokio::sync::Semaphore;
 
+use crate::audit::{self, Actor, Audit, Entry};
 use crate::auth::codes::Codes;
 use crate::auth::control::{Control, Tenant};
 use crate::auth::issuer::Issuer;
@@ -34,6 +35,9 @@ pub enum OpenError {
     /// The keys or the applications.
     #[error(transparent)]
     Auth(#[from] crate::auth::Error),
+    /// The audit log.
+    #[error(transparent)]
+    Audit(#[from] audit::Error),
 }
 
 /// How the store of such a configuration is opened.
@@ -76,6 +80,8 @@ pub struct Instance {
     pub quotas: Quotas,
     /// When what has expired is taken out.
     pub retention: Job,
+    /// Who did what.
+    pub audit: Arc<Audit>,
     /// Where refusals, tokens and telemetry are counted.
     pub metrics: Metrics,
     /// The settings.
@@ -129,6 +135,7 @@ impl Instance {
         if let Some(problem) = problem {
             tracing::warn!(error = %problem, "nobody knows how the clock stood last, so nothing is forgotten for a day");
         }
+        let audit = Arc::new(Audit::open(folder, Arc::clone(&clock))?);
         Ok(Instance {
             store,
             control,
@@ -139,6 +146,7 @@ impl Instance {
             signing_in: Arc::new(Semaphore::new(SIGNING_IN)),
             quotas,
             retention,
+            audit,
             metrics: Metrics::new(),
             config,
             clock,
@@ -197,7 +205,11 @@ impl Instance {
             every_minute.tick().await;
             let instance = Arc::clone(&self);
             let kept = tokio::task::spawn_blocking(move || {
-                instance.issuer.keep_keys(instance.config.issuer.schedule(), instance.now())
+                let kept = instance.issuer.keep_keys(instance.config.issuer.schedule(), instance.now());
+                if let Ok(Some(done)) = kept {
+                    instance.audit.note(Entry::new(Actor::server(), "key.exchanged").with("done", done));
+                }
+                kept
             });
             match kept.await {
                 Ok(Ok(None)) => {}
@@ -205,6 +217,36 @@ impl Instance {
                 Ok(Err(error)) => tracing::error!(%error, "the keys that sign tokens cannot be exchanged"),
                 Err(error) => tracing::error!(%error, "the keys that sign tokens are not looked after"),
             }
+        }
+    }
+
+    /// Makes the lines of the audit log durable every second, so that a crash of the machine forgets at
+    /// most the last second. Never returns; drop it to stop, and call [`Audit::close`] then.
+    pub async fn keep_audit(self: Arc<Instance>) {
+        let mut every_second = tokio::time::interval(Duration::from_secs(1));
+        every_second.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        let mut failing = false;
+        loop {
+            every_second.tick().await;
+            let audit = Arc::clone(&self.audit);
+            let flushed =
+                tokio::task::spawn_blocking(move || audit.flush().map_err(|error| error.to_string()));
+            match flushed.await.map_err(|error| error.to_string()).flatten() {
+                Ok(()) => failing = false,
+                // Said once, not every second.
+                Err(error) if !failing => {
+                    failing = true;
+                    tracing::error!(error, "lines of the audit log are not certain to be on the disk");
+                }
+                Err(_) => {}
+            }
+        }
+    }
+
+    /// Ends what was noted: for who lets go of the folder.
+    pub fn close_audit(&self) {
+        if let Err(error) = self.audit.close() {
+            tracing::error!(%error, "the last lines of the audit log are not certain to be on the disk");
         }
     }
 

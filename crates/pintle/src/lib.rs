@@ -5,6 +5,7 @@
 //! status codes.
 
 mod admin;
+pub mod audit;
 pub mod auth;
 pub mod cli;
 pub mod config;

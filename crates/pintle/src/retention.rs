@@ -14,6 +14,7 @@ use pintle_model::Time;
 use pintle_store::{Clock, ClockWatch, Expired, Jump};
 use serde::{Deserialize, Serialize};
 
+use crate::audit::{Actor, Entry};
 use crate::instance::Instance;
 use crate::metrics::Metrics;
 use crate::private_file;
@@ -276,11 +277,22 @@ fn look_and_run(instance: &Instance) {
             %since, %expected, %found,
             "the clock jumped by more than a day, so nothing is forgotten: look at the clock, then run `pintle retention resume`"
         );
-    } else if standing.is_due()
-        && let Err(error) = run(instance)
-    {
-        tracing::error!(%error, "what has expired was not taken out; it is tried again in an hour");
+    } else if standing.is_due() {
+        let entry = Entry::new(Actor::server(), "retention.run");
+        match run(instance) {
+            Ok(run) => instance.audit.note(told(entry, &run)),
+            Err(error) => {
+                tracing::error!(%error, "what has expired was not taken out; it is tried again in an hour");
+                instance.audit.note(entry.failed(error));
+            }
+        }
     }
+}
+
+/// With what a run took out.
+pub(crate) fn told(entry: Entry, run: &Run) -> Entry {
+    let Expired { alerts, machines, sightings, files } = run.expired;
+    entry.with("alerts", alerts).with("machines", machines).with("sightings", sightings).with("files", files)
 }
 
 #[cfg(test)]

@@ -69,11 +69,13 @@ impl Drop for Staged {
 
 impl Store {
     /// Copies the store to a folder that is not there or empty, with `others`: files of the data
-    /// folder that are replaced as a whole or only grow. Reading and writing go on.
+    /// folder that are replaced as a whole or only grow. Beside them it puts `given`: files that are
+    /// only in the backup, by their names, with what is in them. Reading and writing go on.
     pub fn backup(
         &self,
         to: &Path,
-        others: &[&str],
+        others: &[String],
+        given: &[(String, Vec<u8>)],
         progress: &mut dyn FnMut(Progress),
     ) -> Result<BackedUp, Error> {
         let reading = Error::io(format!("reading {}", self.folder().display()));
@@ -83,7 +85,8 @@ impl Store {
             return Err(Error::UnfitFolder { folder: to.to_owned(), reason });
         }
         copy::must_be_empty(to)?;
-        let staged = self.stage(others)?;
+        let mut staged = self.stage(others)?;
+        staged.put(given)?;
         let cleared = Cleared::unless_done(to);
         let bytes: u64 = staged.files.iter().map(|(_, bytes)| bytes).sum();
         let mut come = Progress { bytes: 0, bytes_total: bytes * 2 };
@@ -109,7 +112,7 @@ impl Store {
         Ok(made)
     }
 
-    fn stage(&self, others: &[&str]) -> Result<Staged, Error> {
+    fn stage(&self, others: &[String]) -> Result<Staged, Error> {
         let _as_it_is = hold(&self.maintenance);
         let folder = self.folder().join(STAGING);
         match fs::DirBuilder::new().mode(0o700).create(&folder) {
@@ -135,14 +138,25 @@ impl Store {
 }
 
 impl Staged {
-    fn link_others(&mut self, from: &Path, others: &[&str]) -> Result<(), Error> {
+    fn link_others(&mut self, from: &Path, others: &[String]) -> Result<(), Error> {
         for name in others {
             let (old, new) = (from.join(name), self.folder.join(name));
+            make_private(&copy::parent(&new))?;
             match fs::hard_link(&old, &new) {
-                Ok(()) => self.files.push(((*name).to_owned(), copy::length(&new)?)),
+                Ok(()) => self.files.push((name.clone(), copy::length(&new)?)),
                 Err(error) if error.kind() == io::ErrorKind::NotFound => {}
                 Err(error) => return Err(Error::io(format!("linking {}", old.display()))(error)),
             }
+        }
+        Ok(())
+    }
+
+    fn put(&mut self, given: &[(String, Vec<u8>)]) -> Result<(), Error> {
+        for (name, bytes) in given {
+            let new = self.folder.join(name);
+            make_private(&copy::parent(&new))?;
+            copy::write(&new, bytes)?;
+            self.files.push((name.clone(), bytes.len() as u64));
         }
         Ok(())
     }
@@ -166,8 +180,14 @@ pub(crate) fn remove_staging(folder: &Folder) -> Result<(), Error> {
 }
 
 /// Makes a data folder of a backup, in a place where nothing is. Every file is compared with what the
-/// backup says of it, and the whole is checked, before it gets its name.
-pub fn restore(backup: &Path, to: &Path, progress: &mut dyn FnMut(Progress)) -> Result<BackedUp, Error> {
+/// backup says of it, and the whole is checked, before it gets its name. Right before that `prepare` has
+/// it, for what is otherwise in a data folder than in a backup.
+pub fn restore(
+    backup: &Path,
+    to: &Path,
+    prepare: &mut dyn FnMut(&Path) -> io::Result<()>,
+    progress: &mut dyn FnMut(Progress),
+) -> Result<BackedUp, Error> {
     let contents = Contents::read(backup)?;
     copy::must_be_empty(to)?;
     let new = copy::beside(to)?;
@@ -195,6 +215,7 @@ pub fn restore(backup: &Path, to: &Path, progress: &mut dyn FnMut(Progress)) -> 
         let file = file.strip_prefix(&new).map_or(file.clone(), |name| backup.join(name));
         return Err(Error::Damaged { file, offset, reason });
     }
+    prepare(&new).map_err(Error::io(format!("preparing {}", to.display())))?;
     copy::sync_all(&new)?;
     let what = format!("renaming {} to {}", new.display(), to.display());
     fs::rename(&new, to).map_err(Error::io(what))?;

@@ -128,7 +128,7 @@ fn check_journals(folder: &Path, checked: &mut Checked) -> bool {
         }
         true
     };
-    read("audit.jsonl", |bytes| {
+    read("purges.jsonl", |bytes| {
         // One that was being written when everything stopped has no end.
         let lines = bytes.split_inclusive(|byte| *byte == b'\n').filter(|line| line.ends_with(b"\n"));
         lines.map(serde_json::from_slice::<serde_json::Value>).all(|line| line.is_ok())

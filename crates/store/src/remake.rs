@@ -55,9 +55,9 @@ enum Stage {
     Ready,
 }
 
-/// A line of the audit.
+/// A line of `purges.jsonl`.
 #[derive(Serialize)]
-struct Audited<'a> {
+struct Noted<'a> {
     at: String,
     purges: &'a [Purge],
     #[serde(flatten)]
@@ -67,7 +67,7 @@ struct Audited<'a> {
 impl Store {
     /// Takes records out of the archive and the base, as if they had never come, while the store is in
     /// use. Afterwards every answer is that of a store that never saw them. What was taken out is
-    /// written to `audit.jsonl` in the folder. Calls `progress` after every batch. Fails if the
+    /// written to `purges.jsonl` in the folder. Calls `progress` after every batch. Fails if the
     /// archive's caps have dropped a part of it: nobody knows then what else the base has from it.
     pub fn purge(&self, purges: &[Purge], progress: &mut dyn FnMut(Replayed)) -> Result<Remade, Error> {
         self.remake(purges, progress)
@@ -114,7 +114,7 @@ impl Store {
             known.fold()?;
             drop(known);
             if !purges.is_empty() {
-                audit(folder, purges, remade, self.now())?;
+                note(folder, purges, remade, self.now())?;
             }
             write(folder, &journal(Stage::Ready))?;
             finish(folder)?;
@@ -252,10 +252,10 @@ fn forget_journal(folder: &Folder) -> Result<(), Error> {
 }
 
 /// Notes a purge for good. Stopped right after it, the purge is done again and noted again.
-fn audit(folder: &Folder, purges: &[Purge], remade: Remade, at: Time) -> Result<(), Error> {
-    let name = folder.path().join("audit.jsonl");
+fn note(folder: &Folder, purges: &[Purge], remade: Remade, at: Time) -> Result<(), Error> {
+    let name = folder.path().join("purges.jsonl");
     let what = || format!("writing {}", name.display());
-    let line = serde_json::to_string(&Audited { at: at.to_string(), purges, remade });
+    let line = serde_json::to_string(&Noted { at: at.to_string(), purges, remade });
     let line = line.map_err(|error| Error::Engine(error.to_string()))? + "\n";
     let mut file =
         OpenOptions::new().append(true).create(true).mode(0o600).open(&name).map_err(Error::io(what()))?;

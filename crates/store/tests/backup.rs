@@ -13,11 +13,12 @@ use pintle_store::{BackedUp, Error, Store, restore, verify};
 use support::{answers, append, assorted_records, file_seen, open, options, whole};
 
 fn back_up(store: &Store, to: &Path) -> Result<BackedUp, Error> {
-    store.backup(to, &["control.json", "not there"], &mut |_| {})
+    let others = ["control.json", "not there"].map(str::to_owned);
+    store.backup(to, &others, &[("given/name".to_owned(), b"given".to_vec())], &mut |_| {})
 }
 
 fn put_back(backup: &Path, to: &Path) -> Result<BackedUp, Error> {
-    restore(backup, to, &mut |_| {})
+    restore(backup, to, &mut |_| Ok(()), &mut |_| {})
 }
 
 /// All files below a folder.

@@ -171,7 +171,7 @@ fn a_store_in_use_checks_itself() {
     flip(&first, 40);
     let found = store.check(&mut |_| {}).unwrap();
     assert_eq!(found.damages.iter().map(|damage| &damage.file).collect::<Vec<_>>(), [&first]);
-    fs::write(folder.path().join("audit.jsonl"), b"{]\n").unwrap();
+    fs::write(folder.path().join("purges.jsonl"), b"{]\n").unwrap();
     let found = store.check(&mut |_| {}).unwrap();
     assert!(found.damages.iter().any(|damage| damage.part == Part::Other), "{found:?}");
 }

@@ -163,9 +163,9 @@ fn afterwards_every_answer_is_that_of_a_store_that_never_saw_them() {
         assert_eq!(everything(&rebuilt), expected, "{what:?}, rebuilt");
         // What was taken out may come again.
         append(&rebuilt, &all);
-        let audit = fs::read_to_string(folder.path().join("audit.jsonl")).unwrap();
-        assert_eq!(audit.lines().count(), 1, "{audit}");
-        assert!(audit.contains(&format!("\"records\":{gone}")), "{audit}");
+        let noted = fs::read_to_string(folder.path().join("purges.jsonl")).unwrap();
+        assert_eq!(noted.lines().count(), 1, "{noted}");
+        assert!(noted.contains(&format!("\"records\":{gone}")), "{noted}");
     }
 }
 
@@ -287,7 +287,7 @@ fn a_base_is_made_anew_while_it_is_asked_and_written_to() {
     let before = everything(&store);
     store.rebuild_online(&mut |_| {}).unwrap();
     assert_eq!(everything(&store), before);
-    assert!(!folder.path().join("audit.jsonl").exists(), "nothing was purged");
+    assert!(!folder.path().join("purges.jsonl").exists(), "nothing was purged");
     assert_eq!(answers(&store, &[]), answers(&store, &[]));
 }
 

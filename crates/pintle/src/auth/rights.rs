@@ -1,6 +1,7 @@
 //! What a caller may do at this moment: what the token says, less what was taken from the application,
 //! the user or their roles since it was issued. Everybody who decides about a request asks here.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use pintle_model::TenantId;
@@ -12,6 +13,7 @@ use super::permission::{Permission, Permissions};
 use super::role::RolePermission;
 use super::token::{Refusal, Subject, Verified};
 use super::user::User;
+use crate::audit::Actor;
 
 /// What a caller may do now.
 #[derive(Clone, Debug)]
@@ -107,6 +109,15 @@ impl Rights {
 }
 
 impl Who {
+    /// As the audit log names them.
+    pub fn actor(&self, address: Option<IpAddr>) -> Actor {
+        let actor = match &self.user {
+            Some((id, name)) => Actor::user(id, name),
+            None => Actor::application(self.application, &self.application_name),
+        };
+        actor.from_address(address)
+    }
+
     fn application(application: &Application) -> Who {
         Who {
             application: application.id,

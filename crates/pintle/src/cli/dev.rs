@@ -148,6 +148,7 @@ pub async fn run(args: Args) -> Result<ExitCode, Failure> {
     let listening =
         socket::listen(Arc::clone(&instance)).map_err(|error| Failure::Failed(error.to_string()))?;
     let keeping = tokio::spawn(Arc::clone(&instance).keep_quotas());
+    let auditing = tokio::spawn(Arc::clone(&instance).keep_audit());
 
     let shutdown = CancellationToken::new();
     let router = compress::wrap(routes::router(Arc::clone(&instance)));
@@ -173,8 +174,10 @@ pub async fn run(args: Args) -> Result<ExitCode, Failure> {
         () = stop.asked() => {}
     }
     keeping.abort();
+    auditing.abort();
     if let Place::Kept(_) = &place {
         instance.quotas.save(instance.now())?;
+        tokio::task::block_in_place(|| instance.close_audit());
         tokio::task::block_in_place(|| instance.store.close())
             .map_err(|error| failed("cannot close the data folder", error))?;
     }

@@ -24,16 +24,19 @@ pub(super) fn open(opening: Opening) -> Result<Opened, OpenError> {
     }
     let listening = socket::listen(Arc::clone(&instance))?;
     let keeping = tokio::spawn(Arc::clone(&instance).keep_quotas());
+    let auditing = tokio::spawn(Arc::clone(&instance).keep_audit());
     let exchanging = tokio::spawn(Arc::clone(&instance).keep_keys());
     let forgetting = tokio::spawn(retention::keep(Arc::clone(&instance)));
     let router = routes::router(Arc::clone(&instance));
     let finish = move || {
         keeping.abort();
+        auditing.abort();
         exchanging.abort();
         forgetting.abort();
         if let Err(error) = instance.quotas.save(instance.now()) {
             tracing::error!(%error, "the quota counts cannot be written: a restart will forget them");
         }
+        instance.close_audit();
         if let Err(error) = instance.store.close() {
             tracing::warn!(%error, "what came in could not be written to the base: the next start reads it again");
         }

@@ -18,7 +18,7 @@ use crate::socket::wire::{self, PurgePlan, Remade, ToPurge};
 ask on, that is all it does. Afterwards every answer is that of a store that never saw the records. A \
 server goes on answering and taking telemetry meanwhile. Once begun, a purge is brought to its end, also \
 if this command, the server or the machine stops: at the next start then. What went is written to \
-audit.jsonl in the data folder, and a server logs who asked.
+purges.jsonl in the data folder, and who asked to the audit log (`pintle audit`).
 
 It needs the whole archive: once archive.max_age or archive.max_bytes has dropped a part of it, nobody \
 knows what else the base has from there, and the purge refuses. The archive is written anew, so there \

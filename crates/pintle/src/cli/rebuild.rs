@@ -11,6 +11,7 @@ use serde_json::Value;
 use super::long::{self, Bar};
 use super::terminal::count;
 use super::{Failure, Folder};
+use crate::audit::{Actor, Audit, Entry};
 use crate::auth::control::Control;
 use crate::config::Config;
 use crate::instance;
@@ -71,14 +72,17 @@ async fn by_itself(config: Config, folder: PathBuf, bar: Bar) -> Result<Applied,
         let folder = pintle_store::Folder::lock(&folder).map_err(|error| said(&error))?;
         let control = Control::open(folder.path()).map_err(|error| said(&error))?;
         let clock = Arc::clone(&pintle_store::Options::default().clock);
-        let options = instance::store_options(&config, &control, clock);
+        let options = instance::store_options(&config, &control, Arc::clone(&clock));
         let mut last = Replayed::default();
         let mut progress = |rebuilt: Replayed| {
             bar.show(Progress { bytes: rebuilt.bytes, bytes_total: rebuilt.bytes_total });
             last = rebuilt;
         };
-        let rebuilt = Store::rebuild(folder, options, &mut progress);
-        rebuilt.map(|_| (last.records, last.batches)).map_err(|error| said(&error))
+        let rebuilt = Store::rebuild(folder, options, &mut progress).map_err(|error| said(&error))?;
+        let entry = Entry::new(Actor::this_process(), "rebuild").with("kept", last.records);
+        let audit = Audit::open(rebuilt.folder(), clock).map_err(|error| said(&error))?;
+        audit.record(entry).map_err(|error| said(&error))?;
+        Ok((last.records, last.batches))
     })
     .await
 }

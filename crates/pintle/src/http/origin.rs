@@ -51,6 +51,20 @@ pub fn is_encrypted(headers: &HeaderMap, extensions: &Extensions, instance: &Ins
         || is_from_proxy(extensions, instance) && last(headers, "x-forwarded-proto") == Some("https")
 }
 
+/// Where the client is, if anybody knows.
+pub(crate) struct ClientAddress(pub(crate) Option<IpAddr>);
+
+impl FromRequestParts<Arc<Instance>> for ClientAddress {
+    type Rejection = Infallible;
+
+    async fn from_request_parts(
+        parts: &mut Parts,
+        instance: &Arc<Instance>,
+    ) -> Result<ClientAddress, Infallible> {
+        Ok(ClientAddress(client_address(parts, instance)))
+    }
+}
+
 /// Where the client is, as far as can be believed; `None` where nobody knows.
 pub fn client_address(parts: &Parts, instance: &Instance) -> Option<IpAddr> {
     let Peer(peer) = parts.extensions.get()?;

@@ -19,6 +19,8 @@ use pintle_model::{TenantId, Time};
 use serde_json::{Map, Value, json};
 use uuid::Uuid;
 
+use crate::audit::{Actor, Entry};
+use crate::auth::application::Application;
 use crate::auth::codes::Asked;
 use crate::auth::issuer::Issued;
 use crate::auth::user::User;
@@ -38,6 +40,7 @@ const MAX_BODY: usize = 64 * 1024;
 /// What a request gets.
 struct Granted {
     tenant: TenantId,
+    application: Arc<Application>,
     issued: Issued,
     audience: String,
     /// For whom and what, if it is a user's.
@@ -71,7 +74,9 @@ async fn answer(instance: Arc<Instance>, tenant: String, request: Request, versi
         let wants_client_info = form.given("client_info") == Some("1");
         let (now, origin) = (instance.now(), Origin::of(&parts, &instance));
         let asking = Asking { instance: Arc::clone(&instance), origin, tenant, form, version, now };
-        Ok::<Value, Problem>(dress(&grants::grant(asking).await?, version, wants_client_info, now))
+        let granted = grants::grant(asking).await?;
+        note_issued(&instance, &granted, address);
+        Ok::<Value, Problem>(dress(&granted, version, wants_client_info, now))
     };
     match answered.await {
         Ok(token) => {
@@ -101,9 +106,25 @@ pub(crate) async fn read_form(
     Form::read(&parts.headers, &body)
 }
 
+fn note_issued(instance: &Instance, granted: &Granted, address: Option<IpAddr>) {
+    let Granted { tenant, application, issued, audience, user } = granted;
+    let actor = match user {
+        Some(GrantedToUser { user, .. }) => Actor::user(user.id, &user.name),
+        None => Actor::application(application.id, &application.name),
+    };
+    let entry = Entry::new(actor.from_address(address), "token.issued").in_tenant(*tenant);
+    let entry = entry.on(application.id).with("audience", audience.as_str());
+    instance.audit.note(entry.with("expires", issued.expires.to_string()));
+}
+
 /// Notes that a request was refused.
 pub(crate) fn note_refused(instance: &Instance, problem: &Problem, address: Option<IpAddr>) {
     instance.metrics.token_requested(problem.outcome());
+    // A device that waits is no refusal.
+    if !problem.is_to_come() {
+        let entry = Entry::new(Actor::anonymous().from_address(address), "token.refused");
+        instance.audit.note(entry.refused(problem.code).with("reason", problem.message.as_str()));
+    }
     if let Some(address) = address.filter(|_| problem.is_wrong_credential()) {
         instance.control.lockout.note_address(address, instance.now());
     }
@@ -121,7 +142,7 @@ pub(crate) fn refuse(
 
 /// The answer as its version has it: v1 writes numbers as texts.
 fn dress(granted: &Granted, version: Version, wants_client_info: bool, now: Time) -> Value {
-    let Granted { tenant, issued, audience, user } = granted;
+    let Granted { tenant, issued, audience, user, .. } = granted;
     let lasts = lasts(issued, now);
     let number = |number: i64| match version {
         Version::V1 => Value::from(number.to_string()),

@@ -2,10 +2,12 @@
 //! thin layer over the store or the control file.
 
 mod admin;
+mod audited;
 mod batches;
 mod remake;
 mod retention;
 
+use std::fmt;
 use std::io;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
@@ -14,7 +16,7 @@ use std::sync::Arc;
 
 use axum::body::{Body, Bytes};
 use axum::extract::connect_info::Connected;
-use axum::extract::{Query, Request, State};
+use axum::extract::{ConnectInfo, Query, Request, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
@@ -31,10 +33,12 @@ use tokio_util::io::{StreamReader, SyncIoBridge};
 
 use super::address::Address;
 use super::wire;
+use crate::audit::Entry;
 use crate::http::unread::{DrainedBody, Patience};
 use crate::instance::Instance;
 use crate::intake::{self, Input, Taken};
 use crate::keep;
+use audited::audited;
 
 /// What keeps the socket from being opened.
 #[derive(Debug, thiserror::Error)]
@@ -142,6 +146,12 @@ impl Connected<IncomingStream<'_, UnixListener>> for Peer {
 /// Why a request was not carried out, in words for the terminal.
 struct Refused(StatusCode, String);
 
+impl fmt::Display for Refused {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.1)
+    }
+}
+
 impl IntoResponse for Refused {
     fn into_response(self) -> Response {
         (self.0, Json(wire::Refusal { error: self.1 })).into_response()
@@ -150,6 +160,12 @@ impl IntoResponse for Refused {
 
 impl From<pintle_store::Error> for Refused {
     fn from(error: pintle_store::Error) -> Refused {
+        Refused(StatusCode::INTERNAL_SERVER_ERROR, error.to_string())
+    }
+}
+
+impl From<keep::Error> for Refused {
+    fn from(error: keep::Error) -> Refused {
         Refused(StatusCode::INTERNAL_SERVER_ERROR, error.to_string())
     }
 }
@@ -368,8 +384,18 @@ async fn check(State(instance): Owner) -> Response {
     })
 }
 
-async fn backup(State(instance): Owner, Json(asked): Json<wire::Backup>) -> Response {
-    long(move |come| instance.store.backup(&asked.to, keep::OTHERS, come))
+async fn backup(
+    State(instance): Owner,
+    ConnectInfo(peer): ConnectInfo<Peer>,
+    Json(asked): Json<wire::Backup>,
+) -> Response {
+    let entry = Entry::new(peer.into(), "backup").on(asked.to.display());
+    long(move |come| {
+        let made = keep::backup(&instance, &asked.to, asked.passphrase, come);
+        audited(&instance, made, entry, |entry, made| {
+            entry.with("files", made.backup.files).with("bytes", made.backup.bytes)
+        })
+    })
 }
 
 /// Does what takes long on a thread that may block, and answers how far it has come, a line each. It

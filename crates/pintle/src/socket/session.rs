@@ -77,7 +77,11 @@ impl Session {
         if let Some((listening, instance)) = self.own {
             listening.close().await;
             // The archive has it all; without this the next to open the folder takes longer.
-            let closed = tokio::task::spawn_blocking(move || instance.store.close()).await;
+            let close = move || {
+                instance.close_audit();
+                instance.store.close()
+            };
+            let closed = tokio::task::spawn_blocking(close).await;
             if let Ok(Err(error)) = closed {
                 tracing::warn!(%error, "what came in could not be written to the base");
             }

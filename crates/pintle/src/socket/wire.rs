@@ -6,6 +6,8 @@ use std::path::PathBuf;
 use pintle_store::Totals;
 use serde::{Deserialize, Serialize};
 
+use crate::keep::Passphrase;
+
 /// A refusal's body.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct Refusal {
@@ -35,10 +37,14 @@ pub(crate) enum LongLine<T> {
     Failed(String),
 }
 
-/// Where a backup goes: a path that does not depend on who reads it.
+/// Where a backup goes, a path that does not depend on who reads it, and what its secrets are encrypted
+/// with.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct Backup {
     pub(crate) to: PathBuf,
+    /// For the secrets; without it they stay out.
+    #[serde(default)]
+    pub(crate) passphrase: Option<Passphrase>,
 }
 
 /// What is ingested: the query of a request whose body is the input's bytes.

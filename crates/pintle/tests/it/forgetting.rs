@@ -119,8 +119,8 @@ fn each_kind_of_purge_takes_out_what_it_names_and_nothing_else() {
         assert_eq!(ran.code, i32::from(!is_any), "{option} {value}: {}{}", ran.err, ran.out);
         assert!(ran.err.contains("to be taken out of tenant default: "), "{}", ran.err);
         assert_eq!([11, 12, 13].map(|nth| found(&data, nth)), left, "{option} {value}");
-        let audited = std::fs::read_to_string(data.join("audit.jsonl")).unwrap();
-        assert_eq!(audited.lines().count(), 1, "{audited}");
+        let noted = std::fs::read_to_string(data.join("purges.jsonl")).unwrap();
+        assert_eq!(noted.lines().count(), 1, "{noted}");
         // What went can come again.
         let again = run_on(&data, &["ingest", top.path().join("second.json").to_str().unwrap(), "--json"]);
         assert_eq!((again.code, found(&data, 13)), (0, Some(vec![1, 2])), "{option} {value}");
@@ -138,7 +138,7 @@ fn a_purge_says_what_it_means_and_begins_only_when_told_to() {
             [11, 12, 13].map(|nth| found(&data, nth)),
             [Some(vec![1]), Some(vec![2]), Some(vec![1, 2])]
         );
-        assert!(!data.join("audit.jsonl").exists());
+        assert!(!data.join("purges.jsonl").exists());
     };
     let refused = |arguments: &[&str], code, says: &str| {
         let ran = run_on(&data, &[&["purge"], arguments].concat());

@@ -7,22 +7,24 @@ use axum::extract::{RawPathParams, State};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{MethodFilter, MethodRouter, on};
 
-use crate::admin::{self, Asked, Asker, MAX_BODY, Operation};
+use crate::admin::{self, Asked, MAX_BODY, Operation};
 use crate::http::caller::Caller;
 use crate::http::error::Failure;
+use crate::http::origin::ClientAddress;
 use crate::instance::Instance;
 
 /// What answers for an operation.
 pub(crate) fn handler(operation: &'static Operation) -> MethodRouter<Arc<Instance>> {
     let answer = async move |State(instance): State<Arc<Instance>>,
                              caller: Caller,
+                             address: ClientAddress,
                              keys: RawPathParams,
                              body: Body|
                 -> Result<Response, Failure> {
         let body = axum::body::to_bytes(body, MAX_BODY).await;
         let body = body.map_err(|_| Failure::too_large(MAX_BODY as u64))?;
         let asked = Asked {
-            asker: Asker::Caller(Box::new(caller.who)),
+            actor: caller.who.actor(address.0),
             tenant: Some(caller.scope.tenant()),
             keys: keys.iter().map(|(_, value)| value.to_owned()).collect(),
             body: body.into(),

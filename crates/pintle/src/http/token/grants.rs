@@ -84,7 +84,7 @@ fn client_credentials(asking: &Asking, tenant: &Tenant) -> Result<Granted, Probl
     let issued = instance.issuer.issue(&application, proof, audience, *now).map_err(not_issued)?;
     let issued = issued.ok_or_else(no_issuer)?;
     tracing::debug!(application = %application.id, audience, "issued a token");
-    Ok(Granted { tenant: tenant.id, issued, audience: audience.to_owned(), user: None })
+    Ok(Granted { tenant: tenant.id, application, issued, audience: audience.to_owned(), user: None })
 }
 
 async fn password(asking: Asking, tenant: Tenant) -> Result<Granted, Problem> {
@@ -235,7 +235,7 @@ fn user_now(asking: &Asking, grant: &Grant) -> Result<Arc<User>, Problem> {
 /// Issues what was granted, and begins a session if that is wanted.
 async fn issue(
     asking: &Asking,
-    application: &Application,
+    application: &Arc<Application>,
     proof: Option<Proof>,
     user: Arc<User>,
     grant: Grant,
@@ -256,7 +256,7 @@ async fn issue(
 
 fn issue_token(
     asking: &Asking,
-    application: &Application,
+    application: &Arc<Application>,
     proof: Option<Proof>,
     user: Arc<User>,
     grant: Grant,
@@ -276,6 +276,7 @@ fn issue_token(
     let audience = asked.audience.clone();
     Ok(Granted {
         tenant,
+        application: Arc::clone(application),
         issued,
         audience,
         user: Some(GrantedToUser { user, asked, refresh_token: None, id_token }),

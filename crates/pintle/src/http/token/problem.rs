@@ -220,6 +220,11 @@ impl Problem {
             || matches!(self.code, 50_126 | 70_000 | 54_005 | 500_112 | 501_481 | 700_082)
     }
 
+    /// Whether it is only to be asked again.
+    pub(crate) fn is_to_come(&self) -> bool {
+        self.code == 70_016
+    }
+
     pub(crate) fn status(&self) -> StatusCode {
         self.status
     }

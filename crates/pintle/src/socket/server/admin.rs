@@ -9,7 +9,7 @@ use axum::{Json, Router};
 use serde_json::Value;
 
 use super::{Owner, Peer, Refused, scope, unusable};
-use crate::admin::{self, Asked, Asker, MAX_BODY, OPERATIONS, Operation, wire};
+use crate::admin::{self, Asked, MAX_BODY, OPERATIONS, Operation, wire};
 use crate::instance::Instance;
 
 /// Adds a route for each.
@@ -30,7 +30,7 @@ fn route(operation: &'static Operation) -> MethodRouter<Arc<Instance>> {
         let tenant =
             of.tenant.map(|tenant| scope(&instance, &tenant)).transpose()?.map(|scope| scope.tenant());
         let asked = Asked {
-            asker: Asker::Owner { uid: peer.uid, pid: peer.pid },
+            actor: peer.into(),
             tenant,
             keys: keys.iter().map(|(_, value)| value.to_owned()).collect(),
             body: axum::body::to_bytes(body, MAX_BODY).await.map_err(unusable)?.into(),

@@ -12,7 +12,9 @@ use pintle_store::{BatchInfo, Error, Page, Progress, Purge, Purged, Replayed, Sc
 use serde::Deserialize;
 
 use super::batches::{hex, time};
-use super::{Owner, Peer, Refused, ask, long, scope, unusable, wire};
+use super::{Owner, Peer, Refused, ask, audited, long, scope, unusable, wire};
+use crate::audit::Entry;
+use crate::instance::Instance;
 
 /// The fewest digits of a batch's id that name it.
 const FEWEST_DIGITS: usize = 8;
@@ -169,7 +171,12 @@ pub(super) async fn purge(
 ) -> Response {
     let (tenant, what) = (purge.tenant, serde_json::to_string(&purge.what).unwrap_or_default());
     tracing::warn!(uid = peer.uid, pid = peer.pid, %tenant, what, "a purge was asked for");
-    remade(Arc::clone(&instance.store), move |store, progress| {
+    let written = |action| Entry::new(peer.into(), action).in_tenant(tenant).with("what", what.as_str());
+    let (asked, entry) = (written("purge.asked"), written("purge"));
+    let audit = Arc::clone(&instance.audit);
+    remade(instance, entry, move |store, progress| {
+        // Stopped half-way it is done again at the next start, which does not know who asked.
+        audit.record(asked).map_err(|error| unusable(format!("nothing was purged: {error}")))?;
         match store.purge(std::slice::from_ref(&purge), progress) {
             Ok(remade) => {
                 let pintle_store::Remade { records, rejects, batches, .. } = remade;
@@ -178,38 +185,44 @@ pub(super) async fn purge(
             }
             Err(error) => {
                 tracing::error!(uid = peer.uid, %tenant, what, %error, "nothing was purged");
-                Err(match error {
+                Err(unusable(match error {
                     Error::ArchiveIncomplete(_) => format!(
                         "nothing was purged, since a purge makes the base again from all of the archive: \
                          {error}; archive.max_age and archive.max_bytes in the settings drop parts of it"
                     ),
                     error => format!("nothing was purged: {error}"),
-                })
+                }))
             }
         }
     })
 }
 
 /// Makes the base again.
-pub(super) async fn rebuild(State(instance): Owner) -> Response {
+pub(super) async fn rebuild(State(instance): Owner, ConnectInfo(peer): ConnectInfo<Peer>) -> Response {
     tracing::info!("the base is made again from the archive");
-    remade(Arc::clone(&instance.store), |store, progress| {
-        store.rebuild_online(progress).map_err(|error| error.to_string())
-    })
+    remade(
+        instance,
+        Entry::new(peer.into(), "rebuild"),
+        |store, progress| Ok(store.rebuild_online(progress)?),
+    )
 }
 
 /// Answers how far making the base anew has come, and what came of it.
 fn remade(
-    store: Arc<Store>,
-    make: impl FnOnce(&Store, &mut dyn FnMut(Replayed)) -> Result<pintle_store::Remade, String> + Send + 'static,
+    instance: Arc<Instance>,
+    entry: Entry,
+    make: impl FnOnce(&Store, &mut dyn FnMut(Replayed)) -> Result<pintle_store::Remade, Refused> + Send + 'static,
 ) -> Response {
     long(move |come| {
         let (started, mut last) = (Instant::now(), Replayed::default());
-        let remade = make(&store, &mut |now: Replayed| {
+        let remade = make(&instance.store, &mut |now: Replayed| {
             last = now;
             come(Progress { bytes: now.bytes, bytes_total: now.bytes_total });
+        });
+        let remade = audited(&instance, remade, entry, |entry, remade| {
+            entry.with("records", remade.records).with("kept", remade.kept)
         })?;
-        Ok::<_, String>(wire::Remade {
+        Ok::<_, Refused>(wire::Remade {
             records: remade.records,
             kept_aside: remade.rejects,
             batches: remade.batches,

@@ -6,7 +6,8 @@ use std::time::Duration;
 use axum::Json;
 use axum::extract::{ConnectInfo, State};
 
-use super::{Owner, Peer, Refused, blocking, unusable, wire};
+use super::{Owner, Peer, Refused, audited, blocking, unusable, wire};
+use crate::audit::Entry;
 use crate::config::value::duration_text;
 use crate::instance::Instance;
 use crate::retention::{self, Pause, Run, RunError, Standing};
@@ -15,13 +16,26 @@ pub(super) async fn show(State(instance): Owner) -> Result<Json<wire::Retention>
     blocking(move || Ok(Json(shown(&instance, instance.retention.look())))).await
 }
 
-pub(super) async fn run(State(instance): Owner) -> Result<Json<wire::RetentionRun>, Refused> {
-    blocking(move || match retention::run(&instance) {
-        Ok(run) => Ok(Json(ran(&run))),
-        Err(RunError::Store(error)) => Err(error.into()),
-        Err(error) => Err(unusable(error)),
+pub(super) async fn run(
+    State(instance): Owner,
+    ConnectInfo(peer): ConnectInfo<Peer>,
+) -> Result<Json<wire::RetentionRun>, Refused> {
+    blocking(move || {
+        let run = retention::run(&instance);
+        let entry = Entry::new(peer.into(), "retention.run");
+        let run = audited(&instance, run, entry, retention::told)?;
+        Ok(Json(ran(&run)))
     })
     .await
+}
+
+impl From<RunError> for Refused {
+    fn from(error: RunError) -> Refused {
+        match error {
+            RunError::Store(error) => error.into(),
+            error => unusable(error),
+        }
+    }
 }
 
 pub(super) async fn resume(
@@ -33,6 +47,8 @@ pub(super) async fn resume(
         retention::show(&instance.metrics, &standing);
         let clock = standing.clock;
         tracing::warn!(uid = peer.uid, pid = peer.pid, %clock, "the clock is believed again, so what has expired is taken out");
+        let entry = Entry::new(peer.into(), "retention.resumed").with("clock", clock.to_string());
+        instance.audit.record(entry)?;
         Ok(Json(shown(&instance, standing)))
     })
     .await
