@@ -3,6 +3,7 @@
 
 pub mod application;
 pub mod assertion;
+mod cache;
 pub mod certificate;
 pub mod control;
 pub mod issuer;
