@@ -6,6 +6,7 @@
 
 pub mod keys;
 pub mod load;
+pub mod outside;
 pub mod sample;
 pub mod value;
 
@@ -24,7 +25,8 @@ use pintle_store::{ArchiveCaps, Memory, Retention};
 use crate::auth::keys::Schedule;
 
 pub use load::{Loaded, Origin, Problem, Sources};
-pub use value::{AccessLog, Audience, Level, LogFormat, Network, Profile, PublicUrl, Size};
+pub use outside::OutsideIssuer;
+pub use value::{AccessLog, Audience, HttpsUrl, Level, LogFormat, Network, Profile, PublicUrl, Size};
 
 /// Every setting of a server.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -51,6 +53,8 @@ pub struct Config {
     pub log: Log,
     /// Settings of single tenants, by their name or GUID as written in the file.
     pub tenants: BTreeMap<String, Tenant>,
+    /// Issuers of others whose tokens are accepted, by the name of their section.
+    pub outside_issuers: BTreeMap<String, OutsideIssuer>,
 }
 
 /// Where data is kept.

@@ -73,6 +73,11 @@ impl Permission {
     pub fn named(value: &str) -> Option<Permission> {
         Permission::ALL.iter().copied().find(|permission| permission.value().eq_ignore_ascii_case(value))
     }
+
+    /// The permission that has this name in user tokens, whatever its case.
+    pub fn named_delegated(name: &str) -> Option<Permission> {
+        Permission::ALL.iter().copied().find(|permission| permission.delegated().eq_ignore_ascii_case(name))
+    }
 }
 
 impl fmt::Display for Permission {
@@ -105,6 +110,11 @@ impl Permissions {
     /// What both sets hold.
     pub fn intersection(self, other: Permissions) -> Permissions {
         Permissions(self.0 & other.0)
+    }
+
+    /// What either set holds.
+    pub fn union(self, other: Permissions) -> Permissions {
+        Permissions(self.0 | other.0)
     }
 
     /// The permissions, in the table's order.
