@@ -8,6 +8,7 @@ pub mod certificate;
 pub mod control;
 pub mod issuer;
 pub mod keys;
+pub mod outside;
 pub mod permission;
 pub mod secret;
 pub mod token;
@@ -34,6 +35,12 @@ pub enum Error {
         /// What is wrong with it, and what to do.
         reason: String,
     },
+    /// The system trusts nobody.
+    #[error(
+        "the system has no certificate authorities, so the keys of an outside issuer cannot be fetched: \
+         install them (ca-certificates), or name a file of them with outside_issuers.{0}.ca_file"
+    )]
+    NoAuthorities(String),
     /// The cryptographic library failed.
     #[error("{0} failed in the cryptographic library")]
     Crypto(&'static str),

@@ -10,6 +10,7 @@ use pintle_store::{Clock, Folder, Options, Replayed, Store};
 
 use crate::auth::control::{Control, Tenant};
 use crate::auth::issuer::Issuer;
+use crate::auth::outside::OutsideIssuers;
 use crate::auth::token::{Audiences, Verifier};
 use crate::config::{Audience, Config};
 use crate::metrics::Metrics;
@@ -58,6 +59,8 @@ pub struct Instance {
     pub issuer: Issuer,
     /// Which tokens are accepted.
     pub tokens: Verifier,
+    /// Which tokens of other issuers are.
+    pub outside: OutsideIssuers,
     /// How often each application has called.
     pub quotas: Quotas,
     /// When what has expired is taken out.
@@ -103,6 +106,7 @@ impl Instance {
         let issuer = Issuer::open(folder, public_url, config.issuer.token_lifetime, clock())?;
         let accepted = config.issuer.accepted_audiences.iter().map(Audience::as_str);
         let tokens = Verifier::new(Audiences::new(accepted.chain(public_url)));
+        let outside = OutsideIssuers::new(&config, &control)?;
         let (quotas, problem) = Quotas::open(folder);
         if let Some(problem) = problem {
             tracing::warn!(error = %problem, "the quota counts cannot be read, so counting starts anew");
@@ -116,6 +120,7 @@ impl Instance {
             control,
             issuer,
             tokens,
+            outside,
             quotas,
             retention,
             metrics: Metrics::new(),

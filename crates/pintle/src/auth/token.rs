@@ -107,6 +107,12 @@ pub enum Refusal {
     /// Ask this server's issuer for a token.
     #[error("the token is not one of this server's: {0}")]
     Foreign(&'static str),
+    /// Ask the outside issuer for another token.
+    #[error("the token of an outside issuer is not accepted: {0}")]
+    Outside(&'static str),
+    /// Try again later.
+    #[error("the keys of the token's issuer cannot be fetched at the moment: try again later")]
+    OutsideKeys,
     /// Ask the administrator.
     #[error("the application of this token is unknown or disabled here")]
     Application,
@@ -185,7 +191,8 @@ impl Verifier {
 
 const UNKNOWN_KEY: Refusal = Refusal::Foreign("its key is unknown or revoked");
 
-fn in_time((from, until): (i64, i64), now: Time) -> Result<(), Refusal> {
+/// Whether now lies between two times, in seconds since 1970.
+pub(super) fn in_time((from, until): (i64, i64), now: Time) -> Result<(), Refusal> {
     match now.unix_seconds() {
         now if now >= until => Err(Refusal::Expired),
         now if now < from => Err(Refusal::NotYet),
