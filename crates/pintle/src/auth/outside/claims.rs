@@ -54,7 +54,7 @@ impl Claims {
         let not_before = if claims.contains_key("nbf") { reader.seconds("nbf")? } else { issued };
         let valid = (issued.max(not_before).saturating_sub(LEEWAY), expires.saturating_add(LEEWAY));
         in_time(valid, now)?;
-        let audiences = reader.list(claims.get("aud"))?.unwrap_or_default();
+        let audiences = reader.list(claims.get("aud"))?.ok_or(MISTYPED)?;
         let ours = |audience: &String| issuer.audiences.iter().any(|ours| ours.as_str() == audience);
         if !audiences.iter().any(ours) {
             let named = audiences.join(" ");
