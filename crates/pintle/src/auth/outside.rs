@@ -92,7 +92,6 @@ struct Issuer {
 /// A token that was verified before.
 struct Known {
     key: Arc<Key>,
-    algorithm: jsonwebtoken::Algorithm,
     claims: Claims,
     quota_id: Uuid,
 }
@@ -149,17 +148,17 @@ impl OutsideIssuers {
         let digest = Sha256::digest(token.as_bytes()).into();
         if let Some(known) = self.verified.get(&digest) {
             in_time(known.claims.valid, now)?;
-            let current = issuer.keys.key(&known.key.kid, known.algorithm, now).await?;
+            let current = issuer.keys.key(&known.key.kid, now).await?;
             return if current == known.key { Ok(known) } else { Err(UNKNOWN_KEY) };
         }
         let jwt = Jwt::read(token)?;
-        let key = issuer.keys.key(&jwt.kid, jwt.algorithm, now).await?;
+        let key = issuer.keys.key(&jwt.kid, now).await?;
         if !jwt.is_signed_by(&key) {
             return Err(Refusal::Outside("its signature is wrong"));
         }
         let claims = Claims::read(&jwt.claims()?, &issuer.settings, now)?;
         let quota_id = quota_id(issuer.settings.issuer.as_str(), &claims.client);
-        let known = Arc::new(Known { key, algorithm: jwt.algorithm, claims, quota_id });
+        let known = Arc::new(Known { key, claims, quota_id });
         self.verified.put(digest, Arc::clone(&known));
         Ok(known)
     }

@@ -36,7 +36,7 @@ impl PartialEq for Key {
 }
 
 impl Key {
-    /// Whether the signature of the message is this key's.
+    /// Whether the signature of the message is this key's, by an algorithm that it is for.
     pub fn verifies(&self, message: &[u8], signature: &str, algorithm: Algorithm) -> bool {
         self.algorithms.contains(&algorithm)
             && crypto::verify(signature, message, &self.decoding, algorithm).unwrap_or(false)
@@ -66,9 +66,9 @@ impl KeySet {
         Ok(KeySet(file.keys.iter().filter_map(|key| Jwk(key).key()).map(Arc::new).collect()))
     }
 
-    /// The key of that name that may make such signatures.
-    pub fn find(&self, kid: &str, algorithm: Algorithm) -> Option<&Arc<Key>> {
-        self.0.iter().find(|key| key.kid == kid && key.algorithms.contains(&algorithm))
+    /// The key of that name.
+    pub fn find(&self, kid: &str) -> Option<&Arc<Key>> {
+        self.0.iter().find(|key| key.kid == kid)
     }
 
     /// How many keys can be used.

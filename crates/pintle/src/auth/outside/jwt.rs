@@ -22,7 +22,7 @@ pub(super) struct Jwt<'a> {
     /// The key that it says signed it.
     pub kid: String,
     /// With which algorithm.
-    pub algorithm: Algorithm,
+    algorithm: Algorithm,
 }
 
 /// The `iss` that a token claims, which nobody has verified.

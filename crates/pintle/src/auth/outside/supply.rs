@@ -4,7 +4,6 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use jsonwebtoken::Algorithm;
 use pintle_model::Time;
 use serde::Deserialize;
 use tokio::sync::watch;
@@ -72,35 +71,25 @@ impl Supply {
         Supply { name: name.to_owned(), issuer, jwks_uri, client, state: Mutex::default() }
     }
 
-    /// The key of that name for such signatures, if it is one of the issuer's now. Waits for a fetch if
+    /// The key of that name, if it is one of the issuer's now. Waits for a fetch if
     /// there must be one, which ends in bounded time.
-    pub async fn key(
-        self: &Arc<Self>,
-        kid: &str,
-        algorithm: Algorithm,
-        now: Time,
-    ) -> Result<Arc<Key>, Refusal> {
-        if let Some(mut fetch) = self.fetch_if_needed(kid, algorithm, now) {
+    pub async fn key(self: &Arc<Self>, kid: &str, now: Time) -> Result<Arc<Key>, Refusal> {
+        if let Some(mut fetch) = self.fetch_if_needed(kid, now) {
             // Nothing is ever sent; the channel closes.
             _ = fetch.changed().await;
         }
         let keys = self.state().keys(now).ok_or(Refusal::OutsideKeys)?;
-        let key = keys.find(kid, algorithm).ok_or(super::UNKNOWN_KEY)?;
+        let key = keys.find(kid).ok_or(super::UNKNOWN_KEY)?;
         Ok(Arc::clone(key))
     }
 
     /// Sees to it that a fetch is under way if one is due, and returns it if it is worth waiting for.
-    fn fetch_if_needed(
-        self: &Arc<Self>,
-        kid: &str,
-        algorithm: Algorithm,
-        now: Time,
-    ) -> Option<watch::Receiver<()>> {
+    fn fetch_if_needed(self: &Arc<Self>, kid: &str, now: Time) -> Option<watch::Receiver<()>> {
         let mut state = self.state();
         let since_try = state.tried.map_or(Duration::MAX, |tried| since(tried, now));
         let (waits, pause) = match state.keys(now) {
             None => (true, PAUSE_WITHOUT_KEYS),
-            Some(keys) if keys.find(kid, algorithm).is_none() => (true, PAUSE),
+            Some(keys) if keys.find(kid).is_none() => (true, PAUSE),
             Some(_) if state.age(now) > REFRESH_AFTER => (since_try > IDLE, PAUSE),
             Some(_) => return None,
         };

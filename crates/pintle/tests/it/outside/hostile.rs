@@ -19,6 +19,8 @@ async fn with(path: &str, answer: Answer) -> (Result<(), Refusal>, Duration) {
     let house = House::new(&site, "", "");
     let began = Instant::now();
     let verified = house.verify(&FIRST.sign(&claims(&site)), start()).await;
+    // What is beyond the limit is not taken in, apart from what the sockets hold.
+    assert!(site.sent() < 16 << 20, "{path}: {} bytes", site.sent());
     (verified.map(|_| ()), began.elapsed())
 }
 

@@ -108,6 +108,8 @@ pub struct Site {
 struct State {
     answers: HashMap<String, Answer>,
     asked: HashMap<String, usize>,
+    /// Bytes of endless answers.
+    sent: usize,
 }
 
 pub const DISCOVERY: &str = "/realm/.well-known/openid-configuration";
@@ -165,6 +167,11 @@ impl Site {
         self.state.lock().unwrap().asked.get(path).copied().unwrap_or_default()
     }
 
+    /// How many bytes of an endless answer were taken.
+    pub fn sent(&self) -> usize {
+        self.state.lock().unwrap().sent
+    }
+
     /// A file that vouches for another host than this.
     pub fn another_authority(&self) -> PathBuf {
         let file = self.folder.path().join("another.pem");
@@ -182,9 +189,13 @@ async fn respond(state: Arc<Mutex<State>>, request: Request<Incoming>) -> Result
     };
     let forever = || stream::pending::<Result<Bytes, Infallible>>();
     let pieces = |bytes: &'static [u8], pause: Duration, number: usize| {
-        Body::from_stream(stream::unfold(0, move |sent| async move {
-            tokio::time::sleep(pause).await;
-            (sent < number).then(|| (Ok::<_, Infallible>(Bytes::from_static(bytes)), sent + 1))
+        Body::from_stream(stream::unfold(0, move |nth| {
+            let state = Arc::clone(&state);
+            async move {
+                tokio::time::sleep(pause).await;
+                state.lock().unwrap().sent += bytes.len();
+                (nth < number).then(|| (Ok::<_, Infallible>(Bytes::from_static(bytes)), nth + 1))
+            }
         }))
     };
     Ok(match answer {
