@@ -4,6 +4,8 @@
 //! the audit log.
 
 mod clients;
+mod device_groups;
+mod explain;
 mod keys;
 mod roles;
 mod tenants;
@@ -100,6 +102,16 @@ pub(crate) static OPERATIONS: &[Operation] = &[
     change(Method::POST,   "/api/admin/user-groups",                                Reach::Tenant, "user_group.created",  user_groups::create),
     change(Method::PATCH,  "/api/admin/user-groups/{group}",                        Reach::Tenant, "user_group.changed",  user_groups::change),
     change(Method::DELETE, "/api/admin/user-groups/{group}",                        Reach::Tenant, "user_group.deleted",  user_groups::delete),
+
+    change(Method::PUT,    "/api/admin/clients/{id}/device-groups",                 Reach::Tenant, "client.limited",      clients::limit),
+
+    read(  Method::GET,    "/api/admin/device-groups",                              Reach::Tenant,                        device_groups::list),
+    change(Method::POST,   "/api/admin/device-groups",                              Reach::Tenant, "device_group.created", device_groups::create),
+    change(Method::PATCH,  "/api/admin/device-groups/{group}",                      Reach::Tenant, "device_group.changed", device_groups::change),
+    change(Method::DELETE, "/api/admin/device-groups/{group}",                      Reach::Tenant, "device_group.deleted", device_groups::delete),
+    read(  Method::POST,   "/api/admin/preview",                                    Reach::Tenant,                        device_groups::preview),
+
+    read(  Method::POST,   "/api/admin/explain",                                    Reach::Tenant,                        explain::explain),
 
     read(  Method::GET,    "/api/admin/roles",                                      Reach::Tenant,                        roles::list),
     change(Method::POST,   "/api/admin/roles",                                      Reach::Tenant, "role.created",        roles::create),
@@ -248,6 +260,12 @@ impl From<control::Error> for Refused {
 
 impl From<crate::auth::Error> for Refused {
     fn from(error: crate::auth::Error) -> Refused {
+        Refused::new(StatusCode::INTERNAL_SERVER_ERROR, error.to_string())
+    }
+}
+
+impl From<pintle_store::Error> for Refused {
+    fn from(error: pintle_store::Error) -> Refused {
         Refused::new(StatusCode::INTERNAL_SERVER_ERROR, error.to_string())
     }
 }

@@ -4,12 +4,15 @@
 mod anew;
 pub mod application;
 pub mod assertion;
+mod cache;
 pub mod certificate;
 pub mod codes;
 pub mod control;
+pub mod device_group;
 pub mod issuer;
 pub mod keys;
 pub mod lockout;
+pub mod outside;
 pub mod password;
 pub mod permission;
 pub mod redirect;
@@ -44,6 +47,12 @@ pub enum Error {
         /// What is wrong with it, and what to do.
         reason: String,
     },
+    /// The system trusts nobody.
+    #[error(
+        "the system has no certificate authorities, so the keys of an outside issuer cannot be fetched: \
+         install them (ca-certificates), or name a file of them with outside_issuers.{0}.ca_file"
+    )]
+    NoAuthorities(String),
     /// The cryptographic library failed.
     #[error("{0} failed in the cryptographic library")]
     Crypto(&'static str),

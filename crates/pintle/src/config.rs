@@ -6,6 +6,7 @@
 
 pub mod keys;
 pub mod load;
+pub mod outside;
 pub mod sample;
 pub mod value;
 
@@ -24,7 +25,8 @@ use pintle_store::{ArchiveCaps, Memory, Retention};
 use crate::auth::keys::Schedule;
 
 pub use load::{Loaded, Origin, Problem, Sources};
-pub use value::{AccessLog, Audience, Level, LogFormat, Network, Profile, PublicUrl, Size};
+pub use outside::OutsideIssuer;
+pub use value::{AccessLog, Audience, HttpsUrl, Level, LogFormat, Network, Profile, PublicUrl, Size};
 
 /// Every setting of a server.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -37,6 +39,8 @@ pub struct Config {
     pub ingest: Ingest,
     /// How answers look.
     pub api: Api,
+    /// What callers see.
+    pub scope: Scope,
     /// How many calls an application has.
     pub quota: Quota,
     /// The tokens of the built-in issuer.
@@ -51,6 +55,8 @@ pub struct Config {
     pub log: Log,
     /// Settings of single tenants, by their name or GUID as written in the file.
     pub tenants: BTreeMap<String, Tenant>,
+    /// Issuers of others whose tokens are accepted, by the name of their section.
+    pub outside_issuers: BTreeMap<String, OutsideIssuer>,
 }
 
 /// Where data is kept.
@@ -121,6 +127,13 @@ pub struct Ingest {
 pub struct Api {
     /// Which edition of the API is imitated where editions differ.
     pub profile: Profile,
+}
+
+/// What callers see.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Scope {
+    /// Whether files and their statistics are counted over the machines that the caller sees.
+    pub narrow_statistics: bool,
 }
 
 /// How many calls an application has to one endpoint.

@@ -2,17 +2,18 @@
 //! it; nothing of it is process-wide.
 
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use pintle_model::Time;
-use pintle_store::{Clock, Folder, Options, Replayed, Scope, Store};
+use pintle_model::{TenantId, Time};
+use pintle_store::{Clock, Folder, Options, Regrouped, Replayed, Scope, Store};
 use tokio::sync::Semaphore;
 
 use crate::audit::{self, Actor, Audit, Entry};
 use crate::auth::codes::Codes;
 use crate::auth::control::{Control, Tenant};
 use crate::auth::issuer::Issuer;
+use crate::auth::outside::OutsideIssuers;
 use crate::auth::rights::Rights;
 use crate::auth::sessions::Sessions;
 use crate::auth::token::{Audiences, Verifier};
@@ -43,13 +44,14 @@ pub enum OpenError {
 /// How the store of such a configuration is opened.
 pub fn store_options(config: &Config, control: &Control, clock: Clock) -> Options {
     let retention = |tenant: Tenant| (tenant.id, config.retention_of(tenant.id, &tenant.name));
+    let groups = |tenant: Tenant| (tenant.id, control.device_groups(tenant.id).compiled());
     Options {
         clock,
         retention: config.retention,
         tenant_retention: control.tenants().into_iter().map(retention).collect(),
         archive: config.archive.caps(),
         memory: config.store.limits(),
-        device_groups: Default::default(),
+        device_groups: control.tenants().into_iter().map(groups).collect(),
     }
 }
 
@@ -74,8 +76,11 @@ pub struct Instance {
     pub codes: Codes,
     /// Who may get further tokens without signing in again.
     pub sessions: Sessions,
+    regrouping: Mutex<()>,
     /// Passwords that may wait to be looked at.
     pub signing_in: Arc<Semaphore>,
+    /// Which tokens of other issuers are.
+    pub outside: OutsideIssuers,
     /// How often each application has called.
     pub quotas: Quotas,
     /// When what has expired is taken out.
@@ -127,6 +132,7 @@ impl Instance {
         if let Some(problem) = problem {
             tracing::warn!(error = %problem, "the sessions cannot be read, so users sign in again");
         }
+        let outside = OutsideIssuers::new(&config, &control)?;
         let (quotas, problem) = Quotas::open(folder);
         if let Some(problem) = problem {
             tracing::warn!(error = %problem, "the quota counts cannot be read, so counting starts anew");
@@ -143,7 +149,9 @@ impl Instance {
             tokens,
             codes: Codes::default(),
             sessions,
+            regrouping: Mutex::default(),
             signing_in: Arc::new(Semaphore::new(SIGNING_IN)),
+            outside,
             quotas,
             retention,
             audit,
@@ -171,7 +179,7 @@ impl Instance {
     pub fn sections_without_tenant(&self) -> Vec<&str> {
         let tenants = self.control.tenants();
         let has_tenant = |section: &str| {
-            let id = section.parse::<pintle_model::TenantId>().ok();
+            let id = section.parse::<TenantId>().ok();
             tenants.iter().any(|tenant| Some(tenant.id) == id || tenant.name == section)
         };
         self.config.tenants.keys().map(String::as_str).filter(|section| !has_tenant(section)).collect()
@@ -184,7 +192,18 @@ impl Instance {
 
     /// What a caller may see.
     pub fn scope(&self, rights: &Rights) -> Scope {
-        Scope::whole(rights.tenant)
+        let scope = match &rights.sees {
+            None => Scope::whole(rights.tenant),
+            Some(groups) => Scope::device_groups(rights.tenant, groups.iter().copied()),
+        };
+        scope.narrowing_statistics(self.config.scope.narrow_statistics)
+    }
+
+    /// Lets the device groups of a tenant count as they are kept.
+    pub fn regroup(&self, tenant: TenantId) -> Result<Regrouped, pintle_store::Error> {
+        // Of two at once the later reads what is kept last.
+        let _one_at_a_time = self.regrouping.lock().unwrap_or_else(PoisonError::into_inner);
+        self.store.set_device_groups(tenant, self.control.device_groups(tenant).compiled())
     }
 
     /// The time now.

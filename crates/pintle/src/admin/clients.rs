@@ -1,5 +1,6 @@
 //! The applications that may call, and what they prove themselves with.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use axum::http::StatusCode;
@@ -23,7 +24,7 @@ pub(super) fn list(call: &Call<'_>) -> Answer {
     let all = call.instance.control.applications();
     let theirs =
         all.iter().filter(|application| call.tenant.is_none_or(|tenant| application.tenant == tenant));
-    answer(theirs.map(|application| shown(application, None)).collect::<Vec<_>>())
+    answer(theirs.map(|application| shown(call, application, None)).collect::<Vec<_>>())
 }
 
 pub(super) fn create(call: &Call<'_>) -> Answer {
@@ -36,7 +37,7 @@ pub(super) fn create(call: &Call<'_>) -> Answer {
         ..NewApplication::new(call.tenant()?, &new.name, permissions(call, &new.permissions)?)
     };
     let (application, secret) = call.instance.control.create_application_with(new, call.instance.now())?;
-    answer(shown(&application, has_secret.then(|| secret.reveal().to_owned())))
+    answer(shown(call, &application, has_secret.then(|| secret.reveal().to_owned())))
 }
 
 pub(super) fn change(call: &Call<'_>) -> Answer {
@@ -64,7 +65,20 @@ pub(super) fn change(call: &Call<'_>) -> Answer {
             application.redirect_uris = uris;
         }
     })?;
-    answer(shown(&changed, None))
+    answer(shown(call, &changed, None))
+}
+
+/// Limits an application to device groups, or not any more.
+pub(super) fn limit(call: &Call<'_>) -> Answer {
+    let wire::Limit { device_groups } = call.body()?;
+    let application = theirs(call)?;
+    let id = |name: &String| Ok(call.instance.control.device_group(application.tenant, name)?.1.id);
+    let ids = device_groups.map(|names| names.iter().map(id).collect::<Result<_, Error>>()).transpose()?;
+    let changed = call
+        .instance
+        .control
+        .change_application(application.id, |application| application.device_groups = ids)?;
+    answer(shown(call, &changed, None))
 }
 
 pub(super) fn delete(call: &Call<'_>) -> Answer {
@@ -159,10 +173,10 @@ fn redirect_uris(texts: &[String]) -> Result<Vec<RedirectUri>, Refused> {
 
 fn now(call: &Call<'_>, id: Uuid, secret: Option<String>) -> Answer {
     let application = call.instance.control.application(id).ok_or(Error::UnknownApplication(id))?;
-    answer(shown(&application, secret))
+    answer(shown(call, &application, secret))
 }
 
-fn shown(application: &Application, secret: Option<String>) -> wire::Client {
+fn shown(call: &Call<'_>, application: &Application, secret: Option<String>) -> wire::Client {
     let permission = |value: &'static str, permission: Permission| wire::Permission {
         value: value.to_owned(),
         display_name: permission.display_name().to_owned(),
@@ -179,6 +193,10 @@ fn shown(application: &Application, secret: Option<String>) -> wire::Client {
         expires: credential.expires.map(|expires| expires.to_string()),
     };
     let delegated = application.delegated.iter().map(|one| permission(one.delegated(), one));
+    let groups = call.instance.control.device_groups(application.tenant);
+    let named = |ids: &BTreeSet<u32>| {
+        groups.all().filter(|group| ids.contains(&group.id)).map(|group| group.name.clone()).collect()
+    };
     wire::Client {
         client_id: application.id.to_string(),
         tenant_id: application.tenant.to_string(),
@@ -187,6 +205,7 @@ fn shown(application: &Application, secret: Option<String>) -> wire::Client {
         permissions: application.permissions.iter().map(|one| permission(one.value(), one)).collect(),
         delegated: delegated.collect(),
         public: application.is_public,
+        device_groups: application.device_groups.as_ref().map(named),
         redirect_uris: application.redirect_uris.iter().map(ToString::to_string).collect(),
         credentials: application.credentials().map(credential).collect(),
         secret,

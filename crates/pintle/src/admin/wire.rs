@@ -1,5 +1,6 @@
 //! The objects of administration as they go over the wire, both ways. What is `None` in a change stays.
 
+use pintle_store::DeviceRule;
 use serde::{Deserialize, Serialize};
 
 /// Which tenant, for the owner of the data folder.
@@ -63,6 +64,14 @@ pub(crate) struct ClientChange {
     pub(crate) redirect_uris: Option<Vec<String>>,
 }
 
+/// To which device groups an application is limited.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Limit {
+    /// By name or id; `None`: it sees every machine.
+    pub(crate) device_groups: Option<Vec<String>>,
+}
+
 /// An application.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Client {
@@ -74,6 +83,9 @@ pub(crate) struct Client {
     pub(crate) delegated: Vec<Permission>,
     pub(crate) public: bool,
     pub(crate) redirect_uris: Vec<String>,
+    /// The names of the only device groups that it sees; without, it sees every machine.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) device_groups: Option<Vec<String>>,
     /// What it proves itself with.
     pub(crate) credentials: Vec<Credential>,
     /// Only in the answer that made it.
@@ -246,4 +258,97 @@ pub(crate) struct Role {
     pub(crate) permissions: Vec<Permission>,
     /// The names of the user groups that have it.
     pub(crate) groups: Vec<String>,
+}
+
+/// A device group to make, or its change.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct DeviceGroupChange {
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) name: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) description: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) remediation: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) rule: Option<DeviceRule>,
+    /// From 1, the highest.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) rank: Option<usize>,
+    /// User groups that are to see it.
+    #[serde(default)]
+    pub(crate) give: Vec<String>,
+    /// User groups that are not to see it any more.
+    #[serde(default)]
+    pub(crate) take: Vec<String>,
+}
+
+/// A device group.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct DeviceGroup {
+    pub(crate) id: u32,
+    pub(crate) name: String,
+    pub(crate) description: String,
+    /// From 1, the highest; the default group has none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) rank: Option<usize>,
+    pub(crate) remediation: String,
+    pub(crate) rule: DeviceRule,
+    /// The names of the user groups that see it; none: everybody does.
+    pub(crate) groups: Vec<String>,
+    /// How many machines are in it.
+    pub(crate) machines: usize,
+    /// How many are in another group since the change that this answers.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) moved: Option<usize>,
+}
+
+/// A rule to try.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct PreviewAsked {
+    pub(crate) rule: DeviceRule,
+    /// Machines named at most.
+    #[serde(default = "ten")]
+    pub(crate) top: usize,
+}
+
+fn ten() -> usize {
+    10
+}
+
+/// Which machines a rule alone would take.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct Preview {
+    pub(crate) matching: usize,
+    /// The first of them by id.
+    pub(crate) machines: Vec<PreviewedMachine>,
+}
+
+/// A machine that a rule would take.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct PreviewedMachine {
+    pub(crate) id: String,
+    pub(crate) name: Option<String>,
+}
+
+/// Whether somebody may make a request.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct ExplainAsked {
+    /// A client id, or a user by name or id.
+    pub(crate) who: String,
+    pub(crate) method: String,
+    pub(crate) path: String,
+    /// The application that a user signed in to; without one, such that it has every permission.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) through: Option<String>,
+}
+
+/// The answer, step by step.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct Explained {
+    pub(crate) allowed: bool,
+    /// What was looked at, in the order in which a request meets it; the last one decides.
+    pub(crate) because: Vec<String>,
 }

@@ -3,6 +3,7 @@
 //! request.
 
 mod applications;
+mod device_groups;
 mod file;
 mod roles;
 mod users;
@@ -22,6 +23,7 @@ use super::role::Role;
 use super::secret::Pepper;
 use super::user::{User, UserGroup};
 use crate::private_file;
+pub use device_groups::DeviceGroupChange;
 use file::State;
 pub use roles::{Held, RoleChange};
 pub use users::{NotSignedIn, UserChange};

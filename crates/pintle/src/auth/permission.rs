@@ -124,6 +124,11 @@ impl Permissions {
         Permissions(self.0 & other.0)
     }
 
+    /// What either set holds.
+    pub fn union(self, other: Permissions) -> Permissions {
+        Permissions(self.0 | other.0)
+    }
+
     /// The permissions, in the table's order.
     pub fn iter(self) -> impl Iterator<Item = Permission> {
         Permission::ALL.iter().copied().filter(move |permission| self.contains(*permission))

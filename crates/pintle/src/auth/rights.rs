@@ -1,6 +1,7 @@
 //! What a caller may do at this moment: what the token says, less what was taken from the application,
 //! the user or their roles since it was issued. Everybody who decides about a request asks here.
 
+use std::collections::BTreeSet;
 use std::net::IpAddr;
 use std::sync::Arc;
 
@@ -9,6 +10,7 @@ use uuid::Uuid;
 
 use super::application::{Application, ApplicationQuota};
 use super::control::{Control, Held};
+use super::outside::{OutsideSubject, OutsideVerified};
 use super::permission::{Permission, Permissions};
 use super::role::RolePermission;
 use super::token::{Refusal, Subject, Verified};
@@ -26,6 +28,8 @@ pub struct Rights {
     pub permissions: Permissions,
     /// What a user's roles give, `None` for an application of its own.
     pub held: Option<Held>,
+    /// The device groups whose machines they see; `None`: every machine.
+    pub sees: Option<BTreeSet<u32>>,
 }
 
 /// Who calls.
@@ -37,8 +41,10 @@ pub struct Who {
     pub quota: ApplicationQuota,
     /// The application's name.
     pub application_name: String,
-    /// The user for whom it calls.
-    pub user: Option<(Uuid, String)>,
+    /// The id and the name of the user for whom it calls.
+    pub user: Option<(String, String)>,
+    /// The outside issuer that vouches for them.
+    pub issuer: Option<String>,
 }
 
 /// Why a caller may not do something.
@@ -60,13 +66,7 @@ impl Rights {
         let tenant = verified.tenant;
         match &verified.subject {
             Subject::Application(id, roles) => {
-                let application = enabled(control, tenant, *id)?;
-                Ok(Rights {
-                    tenant,
-                    permissions: roles.intersection(application.permissions),
-                    who: Who::application(&application),
-                    held: None,
-                })
+                Ok(Rights::of_application(&*enabled(control, tenant, *id)?, *roles))
             }
             Subject::User { user, application, scopes } => {
                 let application = enabled(control, tenant, *application)?;
@@ -76,15 +76,62 @@ impl Rights {
         }
     }
 
+    /// What an application may do itself.
+    pub fn of_application(application: &Application, roles: Permissions) -> Rights {
+        Rights {
+            tenant: application.tenant,
+            permissions: roles.intersection(application.permissions),
+            who: Who::application(application),
+            held: None,
+            // Device groups do not narrow application tokens elsewhere; here an administrator can.
+            sees: application.device_groups.clone(),
+        }
+    }
+
     /// What a user may do through an application.
     pub fn of_user(control: &Control, user: &User, application: &Application, scopes: Permissions) -> Rights {
-        let who = Who { user: Some((user.id, user.name.clone())), ..Who::application(application) };
-        Rights {
-            tenant: user.tenant,
-            permissions: scopes.intersection(application.delegated),
-            who,
-            held: Some(control.held_by(user.tenant, &user.user_groups)),
+        let user_named = Some((user.id.to_string(), user.name.clone()));
+        let who = Who { user: user_named, ..Who::application(application) };
+        let permissions = scopes.intersection(application.delegated);
+        Rights::of_groups(control, user.tenant, who, permissions, &user.user_groups)
+    }
+
+    /// What whoever an outside issuer vouches for may do.
+    pub fn of_outside(control: &Control, verified: OutsideVerified) -> Rights {
+        let (tenant, application, issuer) = (verified.tenant, verified.quota_id(), verified.issuer);
+        let quota = ApplicationQuota::Configured;
+        let who = |name: String, user| Who {
+            application,
+            quota,
+            application_name: name,
+            user,
+            issuer: Some(issuer),
+        };
+        match verified.subject {
+            OutsideSubject::Application { id, permissions } => {
+                Rights { tenant, who: who(id, None), permissions, held: None, sees: None }
+            }
+            OutsideSubject::User { id, name, scopes, user_groups } => {
+                let groups = user_groups.iter().filter_map(|name| control.user_group(tenant, name).ok());
+                let groups = groups.map(|group| group.id).collect();
+                let who = who(application.to_string(), Some((id, name)));
+                Rights::of_groups(control, tenant, who, scopes, &groups)
+            }
         }
+    }
+
+    /// What members of some user groups may do with these scopes.
+    pub(crate) fn of_groups(
+        control: &Control,
+        tenant: TenantId,
+        who: Who,
+        permissions: Permissions,
+        groups: &BTreeSet<Uuid>,
+    ) -> Rights {
+        let held = control.held_by(tenant, groups);
+        let sees =
+            if held.is_administrator { None } else { control.device_groups(tenant).visible_to(groups) };
+        Rights { tenant, who, permissions, held: Some(held), sees }
     }
 
     /// Whether the caller has one of these permissions, and a user this one by a role besides.
@@ -111,11 +158,24 @@ impl Rights {
 impl Who {
     /// As the audit log names them.
     pub fn actor(&self, address: Option<IpAddr>) -> Actor {
-        let actor = match &self.user {
-            Some((id, name)) => Actor::user(id, name),
-            None => Actor::application(self.application, &self.application_name),
+        let actor = match (&self.issuer, &self.user) {
+            (Some(issuer), Some((id, name))) => Actor::outside(format!("{issuer}/{id}"), name),
+            (Some(issuer), None) => Actor::outside(format!("{issuer}/{}", self.application_name), ""),
+            (None, Some((id, name))) => Actor::user(id, name),
+            (None, None) => Actor::application(self.application, &self.application_name),
         };
         actor.from_address(address)
+    }
+
+    /// A user with an application that nobody named.
+    pub(crate) fn unknown_application(user: &User) -> Who {
+        Who {
+            application: Uuid::nil(),
+            quota: ApplicationQuota::Configured,
+            application_name: String::new(),
+            user: Some((user.id.to_string(), user.name.clone())),
+            issuer: None,
+        }
     }
 
     fn application(application: &Application) -> Who {
@@ -124,6 +184,7 @@ impl Who {
             quota: application.quota,
             application_name: application.name.clone(),
             user: None,
+            issuer: None,
         }
     }
 }

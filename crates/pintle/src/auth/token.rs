@@ -2,14 +2,15 @@
 //! checks the signature only, because by itself it would let pass a token without `aud` or `iss`.
 //! What a token's caller may do *now* is asked of [`super::rights`] for every request.
 
-use std::collections::{HashMap, HashSet};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::collections::HashSet;
+use std::sync::Arc;
 
 use jsonwebtoken::{Algorithm, Validation, decode, decode_header};
 use pintle_model::{TenantId, Time};
 use sha2::{Digest as _, Sha256};
 use uuid::Uuid;
 
+use super::cache::Cache;
 use super::issuer::{Claims, Issuer};
 use super::permission::Permissions;
 
@@ -18,9 +19,6 @@ pub const MAX_BYTES: usize = 16 * 1024;
 
 /// Clocks may differ by this much, in seconds.
 const LEEWAY: i64 = 60;
-
-/// Verified tokens remembered at most, twice over (see [`Cache`]).
-const CACHED: usize = 10_000;
 
 /// The API under all of its names: a token for any of them is for this API. As the published pages
 /// and shipped clients have them; one thread reports a tenant where only the third form works.
@@ -117,6 +115,12 @@ pub enum Refusal {
     /// Ask this server's issuer for a token.
     #[error("the token is not one of this server's: {0}")]
     Foreign(&'static str),
+    /// Ask the outside issuer for another token.
+    #[error("the token of an outside issuer is not accepted: {0}")]
+    Outside(&'static str),
+    /// Try again later.
+    #[error("the keys of the token's issuer cannot be fetched at the moment: try again later")]
+    OutsideKeys,
     /// Ask the administrator.
     #[error("the application of this token is unknown or disabled here")]
     Application,
@@ -129,7 +133,7 @@ pub enum Refusal {
 pub struct Verifier {
     audiences: Audiences,
     validation: Validation,
-    cache: Cache,
+    cache: Cache<Verified>,
 }
 
 impl Verifier {
@@ -196,7 +200,8 @@ impl Verifier {
 
 const UNKNOWN_KEY: Refusal = Refusal::Foreign("its key is unknown or revoked");
 
-fn in_time((from, until): (i64, i64), now: Time) -> Result<(), Refusal> {
+/// Whether now lies between two times, in seconds since 1970.
+pub(super) fn in_time((from, until): (i64, i64), now: Time) -> Result<(), Refusal> {
     match now.unix_seconds() {
         now if now >= until => Err(Refusal::Expired),
         now if now < from => Err(Refusal::NotYet),
@@ -216,42 +221,6 @@ fn subject(claims: &Claims) -> Result<Subject, Refusal> {
             Ok(Subject::Application(application, Permissions::named(roles)))
         }
         _ => Err(Refusal::Foreign("it says neither whose nor which application's it is")),
-    }
-}
-
-/// Verified tokens by their SHA-256. Two generations: when the young one is full it becomes the
-/// old one, so memory is bounded and what is in use is rarely verified again.
-#[derive(Default)]
-struct Cache(Mutex<Generations>);
-
-#[derive(Default)]
-struct Generations {
-    young: HashMap<[u8; 32], Arc<Verified>>,
-    old: HashMap<[u8; 32], Arc<Verified>>,
-}
-
-impl Cache {
-    fn get(&self, key: &[u8; 32]) -> Option<Arc<Verified>> {
-        let mut generations = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(verified) = generations.young.get(key) {
-            return Some(Arc::clone(verified));
-        }
-        let verified = generations.old.remove(key)?;
-        generations.insert(*key, Arc::clone(&verified));
-        Some(verified)
-    }
-
-    fn put(&self, key: [u8; 32], verified: Arc<Verified>) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(key, verified);
-    }
-}
-
-impl Generations {
-    fn insert(&mut self, key: [u8; 32], verified: Arc<Verified>) {
-        if self.young.len() >= CACHED {
-            self.old = std::mem::take(&mut self.young);
-        }
-        self.young.insert(key, verified);
     }
 }
 
@@ -482,26 +451,6 @@ mod tests {
         claims["scp"] = json!("Machine.Read");
         let verified = house.verify(&house.signed(&Value::Null, &claims)).unwrap();
         assert!(matches!(verified.subject, Subject::User { .. }));
-    }
-
-    #[test]
-    fn the_cache_is_bounded_and_keeps_what_is_in_use() {
-        let cache = Cache::default();
-        let verified = Arc::new(Verified {
-            tenant: TenantId::from_bytes([1; 16]),
-            subject: Subject::Application(Uuid::nil(), Permissions::default()),
-            issued: 0,
-            kid: String::new(),
-            valid: (0, 1),
-        });
-        let key = |n: usize| -> [u8; 32] { Sha256::digest(n.to_le_bytes()).into() };
-        for n in 0..5 * CACHED {
-            cache.put(key(n), Arc::clone(&verified));
-            assert!(cache.get(&key(0)).is_some(), "{n}");
-        }
-        let generations = cache.0.lock().unwrap();
-        assert!(generations.young.len() + generations.old.len() <= 2 * CACHED);
-        assert!(!generations.young.contains_key(&key(1)) && !generations.old.contains_key(&key(1)));
     }
 
     #[test]

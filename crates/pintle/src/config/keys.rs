@@ -153,6 +153,10 @@ pub static KEYS: &[Key] = &[
         "Which edition of the API is imitated where editions differ. 2021: machines of an unknown \
          file are a 404. today: an empty list."),
 
+    key!("scope.narrow_statistics", bool, scope.narrow_statistics, Some("narrow-statistics"), "true|false", None,
+        "Whether files and their statistics are counted over the machines that the caller sees, and what \
+         was seen on none of them is unknown. Off, they are of the whole tenant, as Defender's are."),
+
     key!("quota.enabled", bool, quota.enabled, Some("quota-enabled"), "true|false", None,
         "Whether calls are counted. Quotas are per application, tenant and endpoint, in sliding windows."),
     key!("quota.per_minute", NonZeroU32, quota.per_minute, Some("quota-per-minute"), "NUMBER", None,

@@ -9,7 +9,7 @@ use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 use super::keys::{self, Input, KEYS, Key};
-use super::{Config, Tenant};
+use super::{Config, Tenant, outside};
 
 /// Variables that begin with `PINTLE_` and are not settings.
 const OTHER_VARIABLES: &[&str] = &["PINTLE_CONFIG"];
@@ -117,7 +117,8 @@ impl Loaded {
     pub fn from_sources(sources: &Sources) -> Result<Loaded, Vec<Problem>> {
         let mut reading = Reading::default();
         let mut tenants = Vec::new();
-        let table; // outlives the tenants' values, which are read last
+        let mut issuers = None;
+        let table; // outlives the values of tenants and issuers, which are read last
         let place = |span| match &sources.file {
             Some((path, text)) => place_in_file(path, text, span),
             None => String::new(),
@@ -129,6 +130,7 @@ impl Loaded {
                 let start = error.span().map_or(0, |span| span.start);
                 reading.problem(place(start), error.message().to_owned());
             }
+            issuers = table.get_ref().get(outside::SECTION).and_then(|section| section.get_ref().as_table());
             for leaf in leaves(table.get_ref()) {
                 match tenant_key(&leaf.path) {
                     Some((tenant, name)) => tenants.push((tenant, name, leaf)),
@@ -148,6 +150,12 @@ impl Loaded {
         // Last, because what a tenant does not set is the general setting, wherever that is from.
         for (tenant, name, leaf) in &tenants {
             reading.tenant_setting(tenant, name, leaf, &place);
+        }
+        // And these must not be what the general settings make the built-in issuer.
+        if let Some(issuers) = issuers {
+            let public_url = reading.config.server.public_url.clone();
+            let mut problem = |at, message| reading.problems.push(Problem { place: place(at), message });
+            reading.config.outside_issuers = outside::read(issuers, public_url.as_ref(), &mut problem);
         }
         if reading.problems.is_empty() {
             let file = sources.file.as_ref().map(|(path, _)| path.clone());
@@ -244,6 +252,7 @@ fn leaves<'a>(table: &'a DeTable<'a>) -> Vec<Leaf<'a>> {
         for (name, value) in table {
             let path = format!("{prefix}{}", name.get_ref());
             match value.get_ref() {
+                DeValue::Table(_) if path == outside::SECTION => {}
                 DeValue::Table(inner) if keys::find(&path).is_none() && !inner.is_empty() => {
                     walk(&format!("{path}."), inner, found);
                 }
@@ -258,7 +267,7 @@ fn leaves<'a>(table: &'a DeTable<'a>) -> Vec<Leaf<'a>> {
 }
 
 fn is_section(path: &str) -> bool {
-    path == "tenants" || KEYS.iter().any(|key| key.section_and_name().0 == path)
+    path == "tenants" || path == outside::SECTION || KEYS.iter().any(|key| key.section_and_name().0 == path)
 }
 
 /// `tenants.acme.retention.alerts` → `acme`, `retention.alerts`.
@@ -273,6 +282,10 @@ fn tenant_key(path: &str) -> Option<(String, String)> {
 fn unknown_key(path: &str) -> String {
     if is_section(path) {
         return format!("{path} is a section: write [{path}] and its keys below");
+    }
+    let first = path.split('.').next().unwrap_or_default();
+    if strsim::damerau_levenshtein(first, outside::SECTION) <= 3 {
+        return format!("unknown key {path}, did you mean [{}.NAME]", outside::SECTION);
     }
     if path.contains('.') {
         let nearest = nearest(path, KEYS.iter().map(|key| key.name), '.');
@@ -293,7 +306,11 @@ fn unknown_key(path: &str) -> String {
 }
 
 /// The candidate that was most likely meant: the same name in another section, or few letters away.
-fn nearest<'a>(wrong: &str, candidates: impl Iterator<Item = &'a str>, separator: char) -> &'a str {
+pub(super) fn nearest<'a>(
+    wrong: &str,
+    candidates: impl Iterator<Item = &'a str>,
+    separator: char,
+) -> &'a str {
     let without_section = |name: &str| name.split_once(separator).map(|(_, last)| last.to_owned());
     candidates
         .min_by_key(|candidate| {

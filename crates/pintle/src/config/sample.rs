@@ -4,7 +4,7 @@ use std::fmt::Write;
 
 use super::keys::{KEYS, Key};
 use super::load::Loaded;
-use super::{Config, Origin};
+use super::{Config, Origin, outside};
 
 /// Letters a line of the sample may have.
 const WIDTH: usize = 96;
@@ -34,6 +34,9 @@ pub fn sample() -> String {
             (None, None) => {}
         }
     }
+    text.push('\n');
+    text.push_str(&comment(outside::HELP));
+    text.push_str(outside::EXAMPLE);
     text
 }
 
@@ -64,6 +67,9 @@ pub fn show(loaded: &Loaded) -> String {
             let value = key.show(&general).unwrap_or_default();
             _ = writeln!(text, "tenants.{tenant}.{} = {value}", key.name);
         }
+    }
+    for (name, issuer) in &loaded.config.outside_issuers {
+        text.push_str(&issuer.show(name));
     }
     text
 }

@@ -1,5 +1,7 @@
 //! Settings as an administrator meets them: text in, settings or problems out.
 
+mod outside;
+
 use std::net::IpAddr;
 use std::path::PathBuf;
 use std::time::Duration;

@@ -4,6 +4,7 @@
 mod address;
 mod amount;
 mod choice;
+mod https;
 
 use std::fmt;
 use std::net::SocketAddr;
@@ -16,6 +17,7 @@ use toml::de::DeValue;
 pub use address::{Audience, Network, PublicUrl};
 pub use amount::{Size, duration_text};
 pub use choice::{AccessLog, Level, LogFormat, Profile};
+pub use https::HttpsUrl;
 
 /// A value that can stand in a TOML file, an environment variable or a flag.
 pub trait Value: Sized {
@@ -37,7 +39,7 @@ pub trait Value: Sized {
     const NONE: Option<&'static str> = None;
 }
 
-fn kind_of(value: &DeValue<'_>) -> &'static str {
+pub(super) fn kind_of(value: &DeValue<'_>) -> &'static str {
     match value {
         DeValue::String(_) => "a string",
         DeValue::Integer(_) => "a number",
@@ -49,7 +51,7 @@ fn kind_of(value: &DeValue<'_>) -> &'static str {
     }
 }
 
-fn quoted(text: impl fmt::Display) -> String {
+pub(super) fn quoted(text: impl fmt::Display) -> String {
     toml::Value::String(text.to_string()).to_string()
 }
 
@@ -182,6 +184,7 @@ macro_rules! word {
     };
 }
 word!(PublicUrl);
+word!(HttpsUrl);
 word!(Profile);
 word!(LogFormat);
 word!(Level);

@@ -15,7 +15,7 @@ use crate::auth::control::ApplicationQuota;
 use crate::auth::permission::Permission;
 use crate::auth::rights::{Rights, Who};
 use crate::auth::role::RolePermission;
-use crate::auth::token;
+use crate::auth::token::{self, Refusal};
 use crate::http::AppId;
 use crate::http::error::Failure;
 use crate::http::quota;
@@ -58,7 +58,8 @@ pub async fn admit(
     mut request: Request,
     next: Next,
 ) -> Response {
-    let rights = match identify(&instance, request.headers()) {
+    let known = here(&instance, request.headers());
+    let rights = match identify(&instance, known).await {
         Ok(rights) => rights,
         Err(failure) => return failure.into_response(),
     };
@@ -80,11 +81,40 @@ pub async fn admit(
     response
 }
 
-fn identify(instance: &Instance, headers: &HeaderMap) -> Result<Rights, Failure> {
-    let token = bearer(headers).ok_or_else(Failure::no_token)?;
-    let verified = instance.tokens.verify(token, &instance.issuer, instance.now());
-    let rights = verified.and_then(|verified| Rights::now(&instance.control, &verified));
-    rights.map_err(|refusal| Failure::token(&refusal))
+/// A token that the built-in issuer's keys do not vouch for, and why.
+struct NotOurs {
+    refusal: Refusal,
+    token: String,
+}
+
+/// What the caller may do with a token of the built-in issuer.
+fn here(instance: &Instance, headers: &HeaderMap) -> Result<Result<Rights, Failure>, NotOurs> {
+    let Some(token) = bearer(headers) else { return Ok(Err(Failure::no_token())) };
+    let refused = |refusal: Refusal| Err(Failure::token(&refusal));
+    match instance.tokens.verify(token, &instance.issuer, instance.now()) {
+        Ok(verified) => Ok(Rights::now(&instance.control, &verified).or_else(refused)),
+        Err(refusal @ Refusal::Foreign(_)) => Err(NotOurs { refusal, token: token.to_owned() }),
+        Err(refusal) => Ok(refused(refusal)),
+    }
+}
+
+/// The same, also of an outside issuer.
+async fn identify(
+    instance: &Instance,
+    known: Result<Result<Rights, Failure>, NotOurs>,
+) -> Result<Rights, Failure> {
+    let NotOurs { refusal, token } = match known {
+        Ok(known) => return known,
+        Err(not_ours) => not_ours,
+    };
+    let (control, now) = (&instance.control, instance.now());
+    match instance.outside.verify(&token, control, now).await {
+        Some(verified) => {
+            let verified = verified.map_err(|refusal| Failure::token(&refusal))?;
+            Ok(Rights::of_outside(control, verified))
+        }
+        None => Err(Failure::token(&refusal)),
+    }
 }
 
 /// What stands before a token, with some blanks.

@@ -33,6 +33,17 @@ pub(crate) fn canonical(uri: Uri, templates: &[&str]) -> Uri {
     Uri::from_parts(parts).unwrap_or(uri)
 }
 
+/// The template that a path has the shape of, and what stands for its keys, decoded.
+pub(crate) fn template_of<'t>(path: &str, templates: &[&'t str]) -> Option<(&'t str, Vec<String>)> {
+    let path = path.strip_suffix('/').filter(|path| !path.is_empty()).unwrap_or(path);
+    let canonical = canonical_path(path, templates)?;
+    let segments: Vec<&str> = canonical.split('/').collect();
+    let template = templates.iter().find(|template| fitted(&segments, template).is_some())?;
+    let keys = template.split('/').zip(&segments).filter(|(name, _)| name.starts_with('{'));
+    let decoded = |text: &str| percent_encoding::percent_decode_str(text).decode_utf8_lossy().into_owned();
+    Some((template, keys.map(|(_, segment)| decoded(segment)).collect()))
+}
+
 fn canonical_path(path: &str, templates: &[&str]) -> Option<String> {
     let mut segments: Vec<&str> = path.split('/').collect();
     let is =

@@ -29,8 +29,19 @@ pub struct Route {
     pub path: &'static str,
     /// What answers.
     pub handler: MethodRouter<Arc<Instance>>,
-    /// What callers need; `None`: anybody may call.
-    pub access: Option<Access>,
+    /// What callers prove themselves with.
+    pub credential: Credential,
+}
+
+/// What a route asks of its callers to prove who they are.
+#[derive(Clone, Copy, Debug)]
+pub enum Credential {
+    /// Nothing: anybody may call.
+    Anonymous,
+    /// What the request's form has to hold: a client's own credential, a code, a name and a password.
+    Form,
+    /// A bearer token, and what it must be good for.
+    Bearer(Access),
 }
 
 /// Every endpoint.
@@ -52,13 +63,13 @@ pub fn routes() -> Vec<Route> {
         reads("/api/machines/{id}",                       get(machines::get),       Some("machines.get"),   MACHINES,               Some(ViewData)),
         takes("/api/ingest",                              post(ingest::ingest),     None,                   &[EventWrite],          None),
 
-        open(Method::POST, "/{tenant}/oauth2/token",                           get(token::v1).post(token::v1)),
-        open(Method::POST, "/{tenant}/oauth2/v2.0/token",                      get(token::v2).post(token::v2)),
-        open(Method::GET,  "/{tenant}/oauth2/authorize",                       get(sign_in::authorize_v1).post(sign_in::authorize_v1)),
-        open(Method::GET,  "/{tenant}/oauth2/v2.0/authorize",                  get(sign_in::authorize_v2).post(sign_in::authorize_v2)),
-        open(Method::POST, "/{tenant}/oauth2/devicecode",                      post(sign_in::device_code_v1)),
-        open(Method::POST, "/{tenant}/oauth2/v2.0/devicecode",                 post(sign_in::device_code_v2)),
-        open(Method::GET,  "/{tenant}/oauth2/deviceauth",                      get(sign_in::device_auth).post(sign_in::device_auth)),
+        form(Method::POST, "/{tenant}/oauth2/token",                           get(token::v1).post(token::v1)),
+        form(Method::POST, "/{tenant}/oauth2/v2.0/token",                      get(token::v2).post(token::v2)),
+        form(Method::GET,  "/{tenant}/oauth2/authorize",                       get(sign_in::authorize_v1).post(sign_in::authorize_v1)),
+        form(Method::GET,  "/{tenant}/oauth2/v2.0/authorize",                  get(sign_in::authorize_v2).post(sign_in::authorize_v2)),
+        form(Method::POST, "/{tenant}/oauth2/devicecode",                      post(sign_in::device_code_v1)),
+        form(Method::POST, "/{tenant}/oauth2/v2.0/devicecode",                 post(sign_in::device_code_v2)),
+        form(Method::GET,  "/{tenant}/oauth2/deviceauth",                      get(sign_in::device_auth).post(sign_in::device_auth)),
         open(Method::GET,  "/{tenant}/.well-known/openid-configuration",       get(discovery::v1)),
         open(Method::GET,  "/{tenant}/v2.0/.well-known/openid-configuration",  get(discovery::v2)),
         open(Method::GET,  "/{tenant}/discovery/keys",                         get(discovery::keys)),
@@ -83,7 +94,7 @@ fn administers(operation: &'static Operation) -> Route {
         }
     };
     let (method, path) = (operation.method.clone(), operation.path);
-    Route { method, path, handler: admin::handler(operation), access: Some(access) }
+    Route { method, path, handler: admin::handler(operation), credential: Credential::Bearer(access) }
 }
 
 fn reads(
@@ -93,7 +104,8 @@ fn reads(
     permissions: &'static [Permission],
     role_permission: Option<RolePermission>,
 ) -> Route {
-    Route { method: Method::GET, path, handler, access: Some(Access { quota, permissions, role_permission }) }
+    let credential = Credential::Bearer(Access { quota, permissions, role_permission });
+    Route { method: Method::GET, path, handler, credential }
 }
 
 fn takes(
@@ -107,7 +119,11 @@ fn takes(
 }
 
 fn open(method: Method, path: &'static str, handler: MethodRouter<Arc<Instance>>) -> Route {
-    Route { method, path, handler, access: None }
+    Route { method, path, handler, credential: Credential::Anonymous }
+}
+
+fn form(method: Method, path: &'static str, handler: MethodRouter<Arc<Instance>>) -> Route {
+    Route { credential: Credential::Form, ..open(method, path, handler) }
 }
 
 /// The service that answers every request.
@@ -121,12 +137,12 @@ pub fn router_of(routes: Vec<Route>, instance: Arc<Instance>) -> Router {
     let mut templates = Vec::new();
     for route in routes {
         templates.push(route.path);
-        let handler = match route.access {
+        let handler = match route.credential {
             // Only the row's own method is guarded, so that a wrong one is a 405 to everybody.
-            Some(access) => route
+            Credential::Bearer(access) => route
                 .handler
                 .route_layer(middleware::from_fn_with_state((Arc::clone(&instance), access), admit)),
-            None => route.handler,
+            Credential::Anonymous | Credential::Form => route.handler,
         };
         router = router.route(route.path, handler);
     }

@@ -17,6 +17,7 @@ mod keys;
 mod kill;
 mod map;
 mod origin;
+mod outside;
 mod recordings;
 mod refused;
 mod retention;

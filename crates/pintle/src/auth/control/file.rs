@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use super::*;
+use crate::auth::device_group::TenantDeviceGroups;
 
 /// The file's format; a newer one is refused.
 const FORMAT: u32 = 1;
@@ -19,6 +20,8 @@ pub(super) struct State {
     pub(super) user_groups: All<UserGroup>,
     #[serde(default, with = "as_list")]
     pub(super) roles: All<Role>,
+    #[serde(default)]
+    pub(super) device_groups: BTreeMap<TenantId, Arc<TenantDeviceGroups>>,
 }
 
 impl State {

@@ -1,5 +1,6 @@
 //! Users and user groups.
 
+use super::super::device_group::TenantDeviceGroups;
 use super::super::user::NewUser;
 use super::*;
 
@@ -187,6 +188,19 @@ impl Control {
     pub fn delete_user_group(&self, tenant: TenantId, group: &str) -> Result<Arc<UserGroup>, Error> {
         self.change(|state| {
             let gone = Arc::clone(find(&state.user_groups, tenant, group)?);
+            let groups = state.device_groups.get(&tenant).cloned().unwrap_or_default();
+            let only = groups.all().find(|group| group.user_groups.iter().eq([&gone.id]));
+            if let Some(only) = only {
+                return Err(Error::Unfit(format!(
+                    "only `{}` sees the device group `{}`, which everybody would see without it: change that first",
+                    gone.name, only.name
+                )));
+            }
+            let mut groups = TenantDeviceGroups::clone(&groups);
+            groups.ranked.iter_mut().chain([&mut groups.default]).for_each(|group| {
+                group.user_groups.remove(&gone.id);
+            });
+            state.device_groups.insert(tenant, Arc::new(groups));
             state.user_groups.remove(&gone.id);
             for user in state.users.values_mut().filter(|user| user.user_groups.contains(&gone.id)) {
                 Arc::make_mut(user).user_groups.remove(&gone.id);
