@@ -1,11 +1,11 @@
 //! The audit log: every token issued or refused, every change of who may do what, every
 //! administrative call, in `audit/00000001.jsonl` and on in the data folder.
 //!
-//! A line is a JSON object and ends with the hash of the line before and its own ([`line`]), so that a
-//! line that was altered, taken out or put in is found ([`verify`]), also across files. `HEAD` beside
-//! the files names the last line that is certain to be on the disk ([`head`]): by it lines missing at
-//! the end are found. The chain proves nothing against who can write the folder and makes all of it
-//! anew; who fears that writes a hash down elsewhere and asks for it later.
+//! A line is a JSON object and ends with the hash of the line before and its own (`audit/line.rs`), so
+//! that a line that was altered, taken out or put in is found ([`verify`]), also across files. `HEAD`
+//! beside the files names the last line that is certain to be on the disk (`audit/head.rs`): by it lines
+//! missing at the end are found. The chain proves nothing against who can write the folder and makes all
+//! of it anew; who fears that writes a hash down elsewhere and asks for it later.
 //!
 //! Every file begins with a line that says which file it is, so that old files can be archived and
 //! nothing can be taken from the beginning of those that stay.

@@ -10,6 +10,8 @@ pub mod check;
 pub mod client;
 pub mod config;
 pub mod dev;
+pub mod device_group;
+pub mod explain;
 mod failure;
 pub mod generate;
 pub mod group;
@@ -119,6 +121,8 @@ enum Command {
     User(user::Args),
     Group(group::Args),
     Role(role::Args),
+    DeviceGroup(device_group::Args),
+    Explain(explain::Args),
     Key(key::Args),
     Audit(audit::Args),
     Check(check::Args),
@@ -150,6 +154,8 @@ pub fn main() -> ExitCode {
         Command::User(args) => run(user::run(args)),
         Command::Group(args) => run(group::run(args)),
         Command::Role(args) => run(role::run(args)),
+        Command::DeviceGroup(args) => run(device_group::run(args)),
+        Command::Explain(args) => run(explain::run(args)),
         Command::Key(args) => run(key::run(args)),
         Command::Audit(args) => run(audit::run(args)),
         Command::Check(args) => run(check::run(args)),

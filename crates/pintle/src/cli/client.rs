@@ -101,6 +101,22 @@ enum What {
         /// Its id, as `pintle client list --credentials` shows it
         credential: Uuid,
     },
+    /// Show an application only the machines of some device groups, and the alerts on them
+    Limit {
+        #[command(flatten)]
+        which: Which,
+        /// A device group, by name or id; give it several times or part by commas
+        #[arg(
+            long = "device-group",
+            value_name = "GROUP",
+            value_delimiter = ',',
+            required_unless_present = "off"
+        )]
+        device_groups: Vec<String>,
+        /// Show it every machine again
+        #[arg(long, conflicts_with = "device_groups")]
+        off: bool,
+    },
     /// Let an application get and use tokens again
     Enable {
         #[command(flatten)]
@@ -244,6 +260,10 @@ pub async fn run(args: Args) -> Result<ExitCode, Failure> {
             let path = ["credentials", &credential.to_string()];
             which.print(&which.change(Method::DELETE, &path, &Value::Null).await?)?;
         }
+        What::Limit { which, device_groups, off } => {
+            let limit = wire::Limit { device_groups: (!off).then_some(device_groups) };
+            which.print(&which.change(Method::PUT, &["device-groups"], &limit).await?)?;
+        }
         What::Enable { which } => which.print(&which.enable(true).await?)?,
         What::Disable { which } => which.print(&which.enable(false).await?)?,
         What::Delete { id, place } => {
@@ -278,6 +298,10 @@ fn shown(application: &wire::Client) -> String {
     }
     for uri in &application.redirect_uris {
         table.row(["sends back to", uri]);
+    }
+    if let Some(groups) = &application.device_groups {
+        let only = if groups.is_empty() { "none".to_owned() } else { groups.join(", ") };
+        table.row(["sees only", &only]);
     }
     for (place, credential) in application.credentials.iter().enumerate() {
         let label = if place == 0 { "credentials" } else { "" };
@@ -346,6 +370,7 @@ mod tests {
             delegated: Vec::new(),
             public: false,
             redirect_uris: Vec::new(),
+            device_groups: None,
             credentials: vec![wire::Credential {
                 id: "c".into(),
                 kind: "certificate".into(),

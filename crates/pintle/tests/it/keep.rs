@@ -118,11 +118,24 @@ fn every_damaged_file_is_named_with_what_to_do() {
     assert_eq!(run_on(&data, &["check", "--json"]).json()["damages"].as_array().unwrap().len(), 3);
 }
 
-/// What a server on a folder answers, which is stopped then.
-async fn answer(folder: &Path, request: Request<Body>) -> (StatusCode, Value) {
+/// A server on a folder that another may have had just now, whose last work still ends.
+fn opened(folder: &Path) -> Instance {
     let mut config = Config::default();
     config.server.public_url = Some(format!("https://{HOST}").parse().unwrap());
-    let instance = Arc::new(Instance::open(folder, config, Options::default().clock).unwrap());
+    let patience = Instant::now() + Duration::from_secs(10);
+    loop {
+        match Instance::open(folder, config.clone(), Options::default().clock) {
+            Err(error) if error.is_in_use() && Instant::now() < patience => {
+                std::thread::sleep(Duration::from_millis(20));
+            }
+            opened => return opened.unwrap(),
+        }
+    }
+}
+
+/// What a server on a folder answers, which is stopped then.
+async fn answer(folder: &Path, request: Request<Body>) -> (StatusCode, Value) {
+    let instance = Arc::new(opened(folder));
     let (parts, body) = router(instance).oneshot(request).await.unwrap().into_parts();
     let body = body.collect().await.unwrap().to_bytes();
     (parts.status, serde_json::from_slice(&body).unwrap_or_default())
@@ -267,7 +280,7 @@ async fn a_backup_of_before_with_its_secrets_in_the_clear_is_restored() {
     let issued = Issued::new().await;
     // A backup has the layout of a data folder; that version named these files in it.
     let (data, backup) = (issued.path("data"), issued.path("b"));
-    let instance = Instance::open(&data, Config::default(), Options::default().clock).unwrap();
+    let instance = opened(&data);
     let others = ["control.json", "pepper", "issuer-keys.json", "quota.json"].map(str::to_owned);
     instance.store.backup(&backup, &others, &[], &mut |_| {}).unwrap();
     drop(instance);
