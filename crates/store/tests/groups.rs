@@ -4,7 +4,7 @@
 mod support;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use pintle_model::Record;
 use pintle_store::{DeviceGroup, DeviceGroups, DeviceRule, Folder, Operator, Options, Page, Purge, Purged};
@@ -30,10 +30,18 @@ fn tagged(tag: &str) -> DeviceRule {
     DeviceRule { tag: vec![row(Operator::Equals, tag)], ..DeviceRule::default() }
 }
 
-/// What each machine shows of its group.
+/// What each machine shows of its group, written in pieces as a server does it.
 fn shown(store: &Store) -> BTreeMap<String, (Value, Value)> {
-    let machines = entities(|out| store.machines(&whole(), Page::ALL, out)).into_iter();
+    let machines = entities(|out| {
+        let mut list = store.list_machines(&whole(), Page::ALL)?;
+        let written = list.left();
+        while let Some(piece) = list.next_piece() {
+            out.extend_from_slice(&piece);
+        }
+        Ok(written)
+    });
     machines
+        .into_iter()
         .map(|machine| {
             let id = machine["id"].as_str().unwrap().to_owned();
             (id, (machine["rbacGroupId"].clone(), machine["rbacGroupName"].clone()))
@@ -267,7 +275,7 @@ fn who_asks_while_groups_change_sees_all_as_before_or_all_as_after() {
         DeviceGroups::new(ranked, rest())
     };
     store.set_device_groups(TENANT, sort("a0")).unwrap();
-    let (stop, seen) = (AtomicBool::new(false), groups(&[1]));
+    let (stop, acknowledged, seen) = (AtomicBool::new(false), AtomicUsize::new(0), groups(&[1]));
     let is_on = || !stop.load(Ordering::Relaxed);
     std::thread::scope(|scope| {
         let ask = |ask: &'static (dyn Fn(&Store, &Scope) -> usize + Sync)| {
@@ -290,15 +298,21 @@ fn who_asks_while_groups_change_sees_all_as_before_or_all_as_after() {
                 let from = ALL / 2 + renamed;
                 store.append(batch((from..from + 50).map(rename).collect::<Vec<Record>>())).unwrap();
                 renamed += 50;
+                acknowledged.store(renamed, Ordering::SeqCst);
             }
             renamed
         });
+        let mut lost = 0;
         for n in 0..12 {
             store.set_device_groups(TENANT, sort(["a", "a0"][n % 2])).unwrap();
+            let renamed = acknowledged.load(Ordering::SeqCst);
+            let there = store.device_group_sizes(TENANT).unwrap().get(&2).copied().unwrap_or_default();
+            lost += renamed.saturating_sub(there);
         }
         stop.store(true, Ordering::Relaxed);
         let renamed = renaming.join().unwrap();
         assert!(renamed > 0);
+        assert_eq!(lost, 0, "machines that got other names meanwhile are not in their group");
         let expected: [BTreeSet<usize>; 2] = [BTreeSet::from([ALL / 4, ALL / 2]), BTreeSet::from([20, 40])];
         for (asking, expected) in [listed, alerts].into_iter().zip(expected) {
             let (counts, asked) = asking.join().unwrap();
@@ -341,5 +355,7 @@ fn of_several_who_change_the_groups_at_once_one_is_the_last_in_everything() {
         assert!(shown(&store).into_values().all(|(shown, _)| shown == id));
         append(&store, vec![device("m0000", DAY, "host", &["x"], "", "")]);
         assert_eq!(shown(&store)["m0000"].0, id, "the rules are that one's too");
+        store.rebuild_online(&mut |_| {}).unwrap();
+        assert_eq!(store.device_group_sizes(TENANT).unwrap(), sizes, "and those of a base made anew");
     }
 }
