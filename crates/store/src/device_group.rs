@@ -9,7 +9,7 @@ mod tests;
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use pintle_model::{TenantId, shapes};
+use pintle_model::{MemberId, TenantId, shapes};
 use serde::{Deserialize, Serialize};
 
 use crate::entity::Entity;
@@ -256,7 +256,24 @@ impl Operator {
     }
 }
 
-/// What rules look at of a machine, in lower case.
+/// What rules look at of a machine.
+const LOOKED_AT: [MemberId; 4] = [
+    shapes::machine::COMPUTER_DNS_NAME,
+    shapes::machine::MACHINE_TAGS,
+    shapes::machine::OS_PLATFORM,
+    shapes::machine::RBAC_GROUP_NAME,
+];
+
+/// Whether a machine may belong elsewhere once this is heard of it, whatever the rules are. Nearly
+/// always it says nothing new of what rules look at, and then none need be asked.
+pub(crate) fn may_move(machine: &Entity, heard: &Entity) -> bool {
+    LOOKED_AT.iter().any(|member| {
+        let heard = heard.facts.json(*member);
+        heard.is_some() && heard != machine.facts.json(*member)
+    })
+}
+
+/// It ([`LOOKED_AT`]), in lower case.
 pub(crate) struct Traits {
     name: Option<String>,
     tags: Vec<String>,

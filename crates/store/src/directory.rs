@@ -18,7 +18,7 @@ use std::time::Duration;
 
 use pintle_model::{Change, MachineId, Time, shapes};
 
-use crate::device_group::{DeviceGroups, GroupLabel};
+use crate::device_group::{DeviceGroups, GroupLabel, may_move};
 use crate::entity::{Entity, most};
 use crate::render::RenderedMachine;
 use crate::{Page, Scope};
@@ -38,7 +38,7 @@ pub(crate) struct Directory {
     /// By ordinal; `None` where a machine was forgotten.
     machines: Vec<Option<Machine>>,
     grouping: Grouping,
-    /// Machines that came, changed or went while all get other groups ([`regroup`]).
+    /// Machines that came, changed or went while all get other groups ([`regroup()`]).
     changed: Option<BTreeSet<u32>>,
     by_id: BTreeMap<MachineId, u32>,
     by_name: HashMap<String, Vec<u32>>,
@@ -195,6 +195,7 @@ impl Directory {
             return false;
         };
         let seen = machine.last_seen();
+        let (groups, may_move) = (self.grouping.groups(), may_move(&machine.entity, &change));
         match machine.entity.merge(change, most::ADAPTERS) {
             Change::Nothing => return false,
             Change::Time => {
@@ -203,13 +204,17 @@ impl Directory {
                 }
             }
             Change::Value => {
-                let group = self.grouping.groups().group_of(&machine.entity);
-                machine.label = self.grouping.groups().label(group).cloned();
+                let group = may_move.then(|| groups.group_of(&machine.entity));
+                if let Some(group) = group {
+                    machine.label = groups.label(group).cloned();
+                }
                 machine.render();
                 let name = name(&machine.entity);
                 let old = std::mem::replace(&mut machine.name, name.clone());
                 self.rename(ordinal, old, name);
-                self.put_in_group(ordinal, Some(group));
+                if group.is_some() {
+                    self.put_in_group(ordinal, group);
+                }
             }
         }
         self.outdate(ordinal);

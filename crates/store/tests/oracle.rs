@@ -1,6 +1,11 @@
 //! Whatever is asked by whoever, under whatever device groups, the answer is that of a few loops over
 //! everything that was ever sent.
-#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test that fails says so")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::string_slice,
+    reason = "a test that fails says so"
+)]
 
 mod support;
 
