@@ -105,7 +105,7 @@ struct About {
 struct Rule {
     /// The computer's name: starts-with:, ends-with:, equals: or contains: and a text. Give it several times
     /// for alternatives, here as below
-    #[arg(long = "if-name", value_name = "HOW:TEXT", value_parser = row)]
+    #[arg(id = "if-name", long = "if-name", value_name = "HOW:TEXT", value_parser = row)]
     name: Vec<Row>,
     /// The domain: what stands after the first dot of the computer's name
     #[arg(long = "if-domain", value_name = "HOW:TEXT", value_parser = row)]

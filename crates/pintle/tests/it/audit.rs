@@ -2,9 +2,14 @@
 
 use std::path::Path;
 
+use axum::body::Body;
+use axum::http::Request;
+use pintle::config::Config;
+use pintle::http::Peer;
 use serde_json::Value;
 
 use crate::command::{row, run_on, run_with_input};
+use crate::world::World;
 
 /// The lines of the log.
 fn lines(data: &Path, more: &[&str]) -> Vec<Value> {
@@ -20,12 +25,30 @@ fn every_administrative_call_is_written_down_with_who_asked() {
     let sha1 = "00000000000000000000000000000000000000aa";
     assert_eq!(run_with_input(&data, &["ingest", "-"], &row(1, "ws-01", 1, sha1)).code, 0);
     let backup = top.path().join("b").to_str().unwrap().to_owned();
-    let calls: [(&[&str], &str, &str); 10] = [
+    let servers = ["device-group", "create", "servers", "--if-name", "starts-with:srv"];
+    let calls: [(&[&str], &str, &str); 27] = [
         (&["tenant", "create", "lab"], "tenant.created", "done"),
-        (&["tenant", "create", "lab"], "tenant.created", "failed"),
+        (&["tenant", "create", "lab"], "tenant.created", "refused"),
+        (&["client", "create", "soar", "-p", "Machine.Read.All"], "client.created", "done"),
+        (&["client", "rotate", &uuid::Uuid::nil().to_string()], "client.rotated", "refused"),
+        (&["group", "create", "analysts"], "user_group.created", "done"),
+        (&["group", "change", "analysts", "--description", "x"], "user_group.changed", "done"),
+        (&["user", "create", "alice", "--group", "analysts"], "user.created", "done"),
+        (&["user", "set-password", "alice"], "user.password_set", "done"),
+        (&["user", "disable", "alice"], "user.changed", "done"),
+        (&["user", "unlock", "alice"], "user.unlocked", "done"),
+        (&["user", "recover", "alice"], "user.recovered", "done"),
+        (&["role", "create", "look", "-p", "view-data"], "role.created", "done"),
+        (&["role", "give", "look", "analysts"], "role.changed", "done"),
+        (&["role", "give", "look", "nobody"], "role.changed", "refused"),
+        (&servers, "device_group.created", "done"),
+        (&["device-group", "change", "servers", "--group", "analysts"], "device_group.changed", "done"),
+        (&["device-group", "delete", "servers"], "device_group.deleted", "done"),
+        (&["role", "delete", "look"], "role.deleted", "done"),
+        (&["user", "delete", "alice"], "user.deleted", "done"),
         (&["key", "publish"], "key.published", "done"),
         (&["key", "rotate"], "key.rotated", "done"),
-        (&["key", "revoke", "nothing"], "key.revoked", "failed"),
+        (&["key", "revoke", "nothing"], "key.revoked", "refused"),
         (&["backup", &backup], "backup", "done"),
         (&["backup", &backup], "backup", "failed"),
         (&["retention", "resume"], "retention.resumed", "done"),
@@ -61,6 +84,44 @@ fn every_administrative_call_is_written_down_with_who_asked() {
     assert_eq!(lines(&data, &["--since", "2100-01-01"]), [Value::Null; 0]);
     let table = run_on(&data, &["audit", "show", "--last", "1"]).out;
     assert!(table.lines().count() == 2 && table.contains("rebuild") && table.contains("owner"), "{table}");
+}
+
+#[tokio::test]
+async fn every_token_issued_or_refused_is_written_down_and_no_secret_is() {
+    let world = World::new(Config::default());
+    let id = world.register(&["Machine.Read.All".to_owned()], "the secret itself");
+    let ask = async |secret: &str| {
+        let scope = "https%3A%2F%2Fapi.securitycenter.microsoft.com%2F.default";
+        let form =
+            format!("grant_type=client_credentials&client_id={id}&client_secret={secret}&scope={scope}");
+        let request =
+            Request::post("/default/oauth2/v2.0/token").extension(Peer("192.0.2.7:1".parse().unwrap()));
+        world.send(request.body(Body::from(form)).unwrap()).await.status
+    };
+    assert_eq!(ask("the+secret+itself").await, 200);
+    assert_eq!(ask("another").await, 401);
+    let admin = world.token(&["Administration.ReadWrite.All".to_owned()]);
+    let user = r#"{"name": "alice", "password": "correct horse battery"}"#;
+    let request = Request::post("/api/admin/users").header("Authorization", format!("Bearer {admin}"));
+    assert_eq!(world.send(request.body(Body::from(user)).unwrap()).await.status, 200);
+    world.instance().audit.flush().unwrap();
+    let log = std::fs::read_to_string(world.folder().join("audit/00000001.jsonl")).unwrap();
+    let lines: Vec<Value> = log.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let of = |action: &str| lines.iter().filter(|line| line["action"] == action).collect::<Vec<_>>();
+    let (issued, refused, created) = (of("token.issued"), of("token.refused"), of("user.created"));
+    assert_eq!((issued.len(), refused.len(), created.len()), (1, 1, 1), "{log}");
+    let by = |line: &Value| (line["actor"]["kind"].clone(), line["actor"]["address"].clone());
+    assert_eq!(by(issued[0]), ("application".into(), "192.0.2.7".into()));
+    assert_eq!(issued[0]["target"], id.to_string());
+    assert_eq!(by(refused[0]), ("anonymous".into(), "192.0.2.7".into()));
+    assert_eq!(
+        (&refused[0]["detail"]["code"], &refused[0]["outcome"]),
+        (&"7000215".into(), &"refused".into())
+    );
+    assert_eq!(created[0]["detail"]["name"], "alice");
+    for secret in ["the secret itself", "another", "correct horse battery", "eyJ"] {
+        assert!(!log.contains(secret), "{secret}: {log}");
+    }
 }
 
 #[test]

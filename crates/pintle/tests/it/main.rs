@@ -16,6 +16,7 @@ mod keep;
 mod keys;
 mod kill;
 mod map;
+mod oracle;
 mod origin;
 mod outside;
 mod recordings;

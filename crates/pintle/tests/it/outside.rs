@@ -2,6 +2,7 @@
 //! what nobody is let in with, and what an issuer that is broken or hostile costs.
 
 mod bad_tokens;
+mod end_to_end;
 mod hostile;
 mod key_exchange;
 mod site;

@@ -143,14 +143,7 @@ async fn play(scenario: &Scenario) -> Result<(), String> {
     }
     let mut world = World::new(config);
     for given in &scenario.given {
-        let lines =
-            fs::read(folder().join("given").join(given)).map_err(|error| format!("{given}: {error}"))?;
-        let sender = world.token(&["Event.Write".to_owned()]);
-        let request = Request::post("/api/ingest").header("Authorization", format!("Bearer {sender}"));
-        let answer = world.send(request.body(Body::from(lines)).unwrap()).await;
-        if answer.status != 200 || !answer.body.contains(r#""rejected":0"#) {
-            return Err(format!("{given} was not taken: {}", answer.body));
-        }
+        world.ingest_given(given).await;
     }
     let mut tokens = HashMap::new();
     let mut kept = BTreeMap::new();

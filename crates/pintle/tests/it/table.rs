@@ -4,17 +4,19 @@ use std::collections::BTreeSet;
 
 use axum::body::Body;
 use axum::http::Request;
+use pintle::auth::control::DeviceGroupChange;
 use pintle::auth::permission::Permission;
+use pintle::auth::role::RolePermission;
 use pintle::config::Config;
-use pintle::http::routes::{Route, routes};
+use pintle::http::caller::Access;
+use pintle::http::routes::{Credential, Route, routes};
+use pintle_store::{DeviceRule, Operator, Row};
 use serde_json::Value;
 
 use crate::world::{Answer, World};
 
-/// Who may be called without a token. This list may only shrink.
+/// Who may be called without proving anything. This list may only shrink.
 const ANONYMOUS: &[&str] = &[
-    "/{tenant}/oauth2/token",
-    "/{tenant}/oauth2/v2.0/token",
     "/{tenant}/.well-known/openid-configuration",
     "/{tenant}/v2.0/.well-known/openid-configuration",
     "/{tenant}/discovery/keys",
@@ -22,9 +24,41 @@ const ANONYMOUS: &[&str] = &[
     "/common/discovery/instance",
 ];
 
+/// Where a client's own credential, a code or a password stands in the form.
+const FORM: &[&str] = &[
+    "/{tenant}/oauth2/token",
+    "/{tenant}/oauth2/v2.0/token",
+    "/{tenant}/oauth2/authorize",
+    "/{tenant}/oauth2/v2.0/authorize",
+    "/{tenant}/oauth2/devicecode",
+    "/{tenant}/oauth2/v2.0/devicecode",
+    "/{tenant}/oauth2/deviceauth",
+];
+
+/// Every route that asks for a token, with what it must be good for.
+fn guarded() -> Vec<(Route, Access)> {
+    let guarded = |route: Route| match route.credential {
+        Credential::Bearer(access) => Some((route, access)),
+        Credential::Anonymous | Credential::Form => None,
+    };
+    routes().into_iter().filter_map(guarded).collect()
+}
+
+/// The path with something for each of its keys.
+fn path(route: &Route) -> String {
+    let key = |segment: &str| match segment {
+        "{id}" if route.path.starts_with("/api/admin/") => uuid::Uuid::nil().to_string(),
+        "{credential}" => uuid::Uuid::nil().to_string(),
+        "{id}" => "a1".repeat(20),
+        "{tenant}" => "default".to_owned(),
+        key if key.starts_with('{') => "x".to_owned(),
+        other => other.to_owned(),
+    };
+    route.path.split('/').map(key).collect::<Vec<_>>().join("/")
+}
+
 async fn call(world: &World, route: &Route, token: Option<&str>) -> Answer {
-    let path = route.path.replace("{id}", &"a1".repeat(20)).replace("{tenant}", "default");
-    let mut request = Request::builder().method(route.method.clone()).uri(path);
+    let mut request = Request::builder().method(route.method.clone()).uri(path(route));
     if let Some(token) = token {
         request = request.header("Authorization", format!("Bearer {token}"));
     }
@@ -41,18 +75,22 @@ fn error(answer: &Answer) -> (String, String) {
 }
 
 #[test]
-fn only_the_listed_routes_are_anonymous() {
-    let anonymous: BTreeSet<&str> =
-        routes().iter().filter(|route| route.access.is_none()).map(|route| route.path).collect();
+fn only_the_listed_routes_are_anonymous_or_ask_in_their_form() {
+    let of = |wanted: fn(&Credential) -> bool| -> BTreeSet<&str> {
+        routes().iter().filter(|route| wanted(&route.credential)).map(|route| route.path).collect()
+    };
+    let anonymous = of(|credential| matches!(credential, Credential::Anonymous));
     assert_eq!(anonymous, ANONYMOUS.iter().copied().collect());
+    let form = of(|credential| matches!(credential, Credential::Form));
+    assert_eq!(form, FORM.iter().copied().collect());
 }
 
 #[tokio::test]
 async fn without_a_token_every_other_route_is_a_401() {
     let world = World::new(Config::default());
-    for route in routes().iter().filter(|route| route.access.is_some()) {
+    for (route, _) in guarded() {
         for token in [None, Some("x"), Some("a.b.c")] {
-            let answer = call(&world, route, token).await;
+            let answer = call(&world, &route, token).await;
             assert_eq!(answer.status, 401, "{} {token:?}", route.path);
             assert_eq!(error(&answer).0, "Unauthorized");
             assert!(answer.headers["www-authenticate"].to_str().unwrap().starts_with("Bearer"));
@@ -63,8 +101,7 @@ async fn without_a_token_every_other_route_is_a_401() {
 #[tokio::test]
 async fn without_the_permission_every_other_route_is_a_403_and_with_it_none_is() {
     let world = World::new(Config::default());
-    for route in routes() {
-        let Some(access) = route.access else { continue };
+    for (route, access) in guarded() {
         let others: Vec<String> = Permission::ALL
             .iter()
             .filter(|permission| !access.permissions.contains(permission))
@@ -85,22 +122,161 @@ async fn without_the_permission_every_other_route_is_a_403_and_with_it_none_is()
         );
         for one in required {
             let answer = call(&world, &route, Some(&world.token(&[one.to_owned()]))).await;
-            assert!(
-                ![401, 403, 404, 405].contains(&answer.status.as_u16()) || route.path.contains("{id}"),
-                "{}",
-                route.path
-            );
-            assert!(![401, 403, 405].contains(&answer.status.as_u16()), "{}", route.path);
+            let status = answer.status.as_u16();
+            assert!(![401, 403, 405].contains(&status), "{} {status}", route.path);
+            assert!(status != 404 || route.path.contains('{'), "{}", route.path);
         }
     }
+}
+
+/// Each permission in the word that a user's token has for it.
+fn scopes(permissions: impl Iterator<Item = Permission>) -> Vec<String> {
+    permissions.map(|permission| permission.delegated().to_owned()).collect()
+}
+
+fn roles(permissions: impl Iterator<Item = RolePermission>) -> Vec<String> {
+    permissions.map(|permission| permission.value().to_owned()).collect()
+}
+
+#[tokio::test]
+async fn a_user_needs_the_scope_and_the_role_permission_of_every_route_and_some_are_for_no_user() {
+    let world = World::new(Config::default());
+    // The one that no role but the administrator's can have.
+    let givable =
+        || RolePermission::ALL.iter().copied().filter(|one| *one != RolePermission::ManageSystemSettings);
+    let every_role = roles(givable());
+    for (nth, (route, access)) in guarded().into_iter().enumerate() {
+        let required = scopes(access.permissions.iter().copied());
+        let others = || Permission::ALL.iter().copied().filter(|one| !access.permissions.contains(one));
+        let user = |kind: &str| format!("{kind}-{nth}");
+        let without_scope = world.user_token(&user("scope"), &scopes(others()), &every_role);
+        assert_eq!(call(&world, &route, Some(&without_scope)).await.status, 403, "{}", route.path);
+        let other_roles = roles(givable().filter(|one| Some(*one) != access.role_permission));
+        let without_role = world.user_token(&user("role"), &required, &other_roles);
+        let answer = call(&world, &route, Some(&without_role)).await;
+        assert_eq!(answer.status, 403, "{}", route.path);
+        let message = error(&answer).1;
+        let both = world.user_token(&user("both"), &required, &every_role);
+        let status = call(&world, &route, Some(&both)).await.status.as_u16();
+        match access.role_permission {
+            None => {
+                assert_eq!(message, "Only applications can make this request.", "{}", route.path);
+                assert_eq!(status, 403, "{}", route.path);
+            }
+            Some(role) => {
+                assert!(message.contains(role.display_name()), "{}: {message}", route.path);
+                let is_administrators = role == RolePermission::ManageSystemSettings;
+                assert_eq!(status == 403, is_administrators, "{} {status}", route.path);
+            }
+        }
+    }
+}
+
+/// What a route of the data shows of hidden things: the paths to ask of hidden and of unknown ones.
+enum Shows {
+    /// A list in which hidden machines and alerts may not be.
+    List(&'static str),
+    /// One machine or alert: a hidden one, one that is not there, and one that is visible.
+    One([&'static str; 3]),
+    /// Neither machines nor alerts.
+    Neither,
+}
+
+const HIDDEN: &str = "2222222222222222222222222222222222222222";
+const VISIBLE: &str = "1111111111111111111111111111111111111111";
+const UNKNOWN: &str = "9999999999999999999999999999999999999999";
+const ALERT_HIDDEN: &str = "da639000000000000002_1";
+const ALERT_VISIBLE: &str = "da639000000000000001_-17";
+const ALERT_UNKNOWN: &str = "da639000000000000009_1";
+const SHA1: &str = "a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1";
+
+fn shows(route: &Route) -> Shows {
+    match route.path {
+        "/api/alerts" | "/api/machines" => Shows::List(""),
+        "/api/files/{id}/machines" => Shows::List(SHA1),
+        "/api/machines/{id}" => Shows::One([HIDDEN, UNKNOWN, VISIBLE]),
+        "/api/alerts/{id}" | "/api/alerts/{id}/files" => {
+            Shows::One([ALERT_HIDDEN, ALERT_UNKNOWN, ALERT_VISIBLE])
+        }
+        "/api/files/{id}" | "/api/ingest" => Shows::Neither,
+        path if path.starts_with("/api/admin/") => Shows::Neither,
+        other => panic!("say here how {other} keeps hidden machines and alerts to itself"),
+    }
+}
+
+#[tokio::test]
+async fn what_is_hidden_is_neither_returned_nor_counted_and_by_id_is_as_unknown() {
+    let world = World::new(Config::default());
+    world.ingest_given("fleet.jsonl").await;
+    let (control, tenant) = (&world.instance().control, world.tenant());
+    control.create_user_group(tenant, "server team", "").unwrap();
+    let servers = DeviceGroupChange {
+        name: Some("servers".into()),
+        rule: Some(DeviceRule {
+            source_group: vec![Row { operator: Operator::Equals, value: "Servers".into() }],
+            ..DeviceRule::default()
+        }),
+        give: vec!["server team".into()],
+        ..DeviceGroupChange::default()
+    };
+    control.create_device_group(tenant, servers).unwrap();
+    world.instance().regroup(tenant).unwrap();
+    let mut walked = 0;
+    for (route, access) in guarded() {
+        let token = match access.role_permission {
+            Some(RolePermission::ManageSystemSettings) | None => continue,
+            Some(role) => {
+                let scopes = scopes(access.permissions.iter().copied());
+                world.user_token("alice", &scopes, &roles([role].into_iter()))
+            }
+        };
+        let ask = async |id: &str| {
+            let request = Request::builder().method(route.method.clone()).uri(route.path.replace("{id}", id));
+            let request = request.header("Authorization", format!("Bearer {token}"));
+            world.send(request.body(Body::empty()).unwrap()).await
+        };
+        let whole = world.token(&[access.permissions[0].value().to_owned()]);
+        match shows(&route) {
+            Shows::Neither => continue,
+            Shows::List(id) => {
+                let answer = ask(id).await;
+                assert_eq!(answer.status, 200, "{}: {}", route.path, answer.body);
+                for hidden in [HIDDEN, "3333333333333333333333333333333333333333", ALERT_HIDDEN] {
+                    assert!(!answer.body.contains(hidden), "{}: {}", route.path, answer.body);
+                }
+                let listed =
+                    serde_json::from_str::<Value>(&answer.body).unwrap()["value"].as_array().unwrap().len();
+                assert_eq!(listed, 1, "{}: {}", route.path, answer.body);
+                let request = Request::get(route.path.replace("{id}", id))
+                    .header("Authorization", format!("Bearer {whole}"));
+                let all = world.send(request.body(Body::empty()).unwrap()).await;
+                assert!(all.body.contains(HIDDEN) || all.body.contains(ALERT_HIDDEN), "{}", all.body);
+            }
+            Shows::One([hidden, unknown, visible]) => {
+                let (hidden, unknown, visible) =
+                    ((ask(hidden).await, hidden), (ask(unknown).await, unknown), ask(visible).await);
+                assert_eq!(visible.status, 200, "{}: {}", route.path, visible.body);
+                let told = |(answer, id): &(Answer, &str)| {
+                    let (code, message) = error(answer);
+                    (answer.status, code, message.replace(id, "ID"))
+                };
+                assert_eq!(told(&hidden), told(&unknown), "{}", route.path);
+                assert_eq!(hidden.0.status, 404, "{}", route.path);
+            }
+        }
+        walked += 1;
+    }
+    assert!(walked >= 6, "{walked}");
 }
 
 #[tokio::test]
 async fn the_wrong_method_is_a_405_with_allow_and_nothing_else_to_anybody() {
     let world = World::new(Config::default());
     for route in routes() {
-        let path = route.path.replace("{id}", "x").replace("{tenant}", "default");
-        let answer = world.send(Request::delete(&path).body(Body::empty()).unwrap()).await;
+        let path = path(&route);
+        // One that no route of this path has.
+        let answer =
+            world.send(Request::builder().method("TRACE").uri(&path).body(Body::empty()).unwrap()).await;
         assert_eq!(answer.status, 405, "{path}");
         let allowed = answer.headers["allow"].to_str().unwrap();
         assert!(allowed.split(',').any(|method| method == route.method.as_str()), "{path}: {allowed}");

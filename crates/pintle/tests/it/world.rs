@@ -1,5 +1,6 @@
 //! A server for one test: a temporary folder, a clock that only moves when told, callers by name.
 
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
@@ -17,7 +18,7 @@ use pintle::auth::user::NewUser;
 use pintle::config::Config;
 use pintle::http::routes::router;
 use pintle::instance::Instance;
-use pintle_model::Time;
+use pintle_model::{TenantId, Time};
 use pintle_store::{Clock, Folder, Options, Store};
 use tower::ServiceExt as _;
 use uuid::Uuid;
@@ -173,6 +174,27 @@ impl World {
         let user = control.change_user(tenant, user, join).unwrap();
         let issuer = &self.instance().issuer;
         issuer.issue_for(&user, &application, None, scopes, AUDIENCE, now).unwrap().unwrap().token
+    }
+
+    /// The data folder.
+    pub fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// The tenant `default`.
+    pub fn tenant(&self) -> TenantId {
+        self.instance().control.tenant("default").unwrap().id
+    }
+
+    /// Takes in a file below `tests/scenarios/given`.
+    pub async fn ingest_given(&self, name: &str) {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/scenarios/given").join(name);
+        let lines = std::fs::read(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+        let sender = self.token(&["Event.Write".to_owned()]);
+        let request = Request::post("/api/ingest").header("Authorization", format!("Bearer {sender}"));
+        let answer = self.send(request.body(Body::from(lines)).unwrap()).await;
+        let taken = answer.status == 200 && answer.body.contains(r#""rejected":0"#);
+        assert!(taken, "{name} was not taken: {}", answer.body);
     }
 
     /// Sends a request.
