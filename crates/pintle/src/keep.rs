@@ -15,6 +15,7 @@ use crate::audit::{self, Actor, Audit, Entry};
 use crate::auth;
 use crate::auth::control::Control;
 use crate::auth::issuer::Issuer;
+use crate::auth::sessions::Sessions;
 use crate::instance::Instance;
 use crate::quota::Quotas;
 
@@ -176,7 +177,7 @@ pub(crate) fn verify(
 
 /// Adds what is wrong with those that are there. Makes none.
 pub(crate) fn check(folder: &Path, checked: &mut Checked) {
-    let names = [CONTROL, auth::PEPPER, auth::keys::FILE, QUOTAS];
+    let names = [CONTROL, auth::PEPPER, auth::keys::FILE, auth::sessions::FILE, QUOTAS];
     // One that is not there is made when it is needed; one that cannot be read is named below.
     let there = |name: &str| folder.join(name).metadata().ok();
     for about in names.iter().filter_map(|name| there(name)) {
@@ -192,6 +193,7 @@ pub(crate) fn check(folder: &Path, checked: &mut Checked) {
     if there(auth::keys::FILE).is_some() {
         note(auth::keys::FILE, Issuer::open(folder, None, Duration::ZERO, Time::MIN).map(drop));
     }
+    note(auth::sessions::FILE, Sessions::open(folder).1.map_or(Ok(()), Err));
     if let (_, Some(problem)) = Quotas::open(folder) {
         let (file, reason) = (folder.join(QUOTAS), problem.to_string());
         checked.damages.push(Damage { part: Part::Other, file, offset: 0, reason });
