@@ -1,6 +1,6 @@
 //! How fast "which machines have seen this file" is answered over HTTP, beside a static answer of
-//! the same bytes behind the same middleware, and beside the same question of a caller who may see
-//! half of the machines.
+//! the same bytes behind the same middleware and without it, and beside the same question of users, one
+//! of whom sees every machine and one half of them.
 
 mod clients;
 mod measure;
@@ -15,29 +15,26 @@ use axum::Router;
 use axum::body::Body;
 use axum::extract::Request;
 use axum::http::header::{AUTHORIZATION, CONTENT_TYPE};
-use axum::middleware::map_request;
 use axum::routing::{MethodRouter, get};
 use bytes::Bytes;
 use clients::Clients;
 use http_body_util::BodyExt as _;
 use measure::Failure;
-use pintle::auth::application::Proof;
-use pintle::auth::control::{ApplicationQuota, NewApplication};
+use pintle::auth::application::{Application, Proof};
+use pintle::auth::control::{ApplicationQuota, DeviceGroupChange, NewApplication, RoleChange};
 use pintle::auth::permission::Permissions;
+use pintle::auth::role::{Role, RolePermission};
+use pintle::auth::user::{NewUser, User};
 use pintle::config::{AccessLog, Config};
 use pintle::dev::generator::{Generator, Law};
 use pintle::dev::populate;
-use pintle::http::caller::Caller;
 use pintle::http::{Listener, Policy, compress, observe, routes, serve};
 use pintle::instance::Instance;
 use pintle::metrics::Metrics;
 use pintle::quota::{Limits, MAX_LIMIT};
 use pintle_model::tables::device_process_events as process;
 use pintle_model::{Record, Row, Sha1, TenantId};
-use pintle_store::{
-    Batch, DefaultGroup, DeviceGroup, DeviceGroups, DeviceRule, Operator, Options, Page, Row as RuleRow,
-    Scope,
-};
+use pintle_store::{Batch, DeviceRule, Operator, Options, Page, Row as RuleRow, Scope};
 use serde_json::Value;
 use tokio::runtime::Runtime;
 use tokio_util::sync::CancellationToken;
@@ -59,6 +56,7 @@ struct Known {
 struct Question<'a> {
     name: &'a str,
     server: SocketAddr,
+    token: &'a str,
     /// Bytes of the answer.
     length: usize,
     /// For each round: requests a second, microseconds of the server's processors a request.
@@ -79,19 +77,13 @@ fn main() -> Result<(), Failure> {
     let instance = instance(folder.path())?;
     let tenant = instance.control.tenant("default").ok_or("no tenant")?.id;
     let (files, half) = fill(&instance, tenant, machines, events, &counts)?;
+    let [sees_all, sees_half] = users(&instance, tenant, half)?;
 
     let runtime = Runtime::new()?;
     let stop = CancellationToken::new();
     let whole = with_handler(&instance, |handler| handler);
-    let scoped = |scope: &Scope| {
-        with_handler(&instance, |handler| {
-            let scope = scope.clone();
-            handler.layer(map_request(move |request| std::future::ready(narrowed(request, &scope))))
-        })
-    };
-    let (halved, not_halved) = (scoped(&half), scoped(&Scope::whole(tenant)));
     let serve = |router: &Router| start(&runtime, router.clone(), &instance, &stop);
-    let (whole_at, halved_at, not_halved_at) = (serve(&whole)?, serve(&halved)?, serve(&not_halved)?);
+    let whole_at = serve(&whole)?;
     let mut clients = Clients::start()?;
     println!("{} connections, {machines} machines and {events} events in the store", clients::CONNECTIONS);
     println!(
@@ -100,22 +92,27 @@ fn main() -> Result<(), Failure> {
     println!("| ---: | ---: | --- | ---: | ---: | ---: | ---: |");
     for Known { file, machines } in files {
         // An application for each: the largest limit there is lasts a million calls.
-        let token = token(&instance, tenant, format!("bench {machines}"))?;
+        let app = application(&instance, tenant, &format!("bench {machines}"))?;
+        let token = token(&instance, &app)?;
+        let of = |user: &User| user_token(&instance, user, &app);
+        let (of_all, of_half) = (of(&sees_all)?, of(&sees_half)?);
         let path = ROUTE.replace("{id}", &file.to_string());
         let body = runtime.block_on(answer(&whole, &path, &token))?;
-        let seen_by_half = runtime.block_on(answer(&halved, &path, &token))?.len();
+        let seen_by_half = runtime.block_on(answer(&whole, &path, &of_half))?.len();
         let length = body.len();
         let alone = serve(&Router::new().route(&path, fixed(body.clone())))?;
         let surrounded = serve(&with_handler(&instance, |_| fixed(body.clone())))?;
-        let question = |name, server, length| Question { name, server, length, measured: Vec::new() };
+        let question =
+            |name, server, token, length| Question { name, server, token, length, measured: Vec::new() };
         let mut questions = [
-            question("static", surrounded, length),
-            question("static, without middleware", alone, length),
-            question("Pintle", whole_at, length),
-            question("Pintle, all groups by a scope put in", not_halved_at, length),
-            question("Pintle, half of the groups by such", halved_at, seen_by_half),
+            question("static", surrounded, token.as_str(), length),
+            question("static, to a user who sees half", surrounded, of_half.as_str(), length),
+            question("static, without middleware", alone, token.as_str(), length),
+            question("Pintle", whole_at, token.as_str(), length),
+            question("Pintle, to a user who sees all", whole_at, of_all.as_str(), length),
+            question("Pintle, to a user who sees half", whole_at, of_half.as_str(), seen_by_half),
         ];
-        measure(&mut clients, &mut questions, &path, &token, rounds, seconds)?;
+        measure(&mut clients, &mut questions, &path, rounds, seconds)?;
         report(machines, &questions);
     }
     stop.cancel();
@@ -140,14 +137,6 @@ fn with_handler(
     observe::wrap(router, instance.metrics.clone(), AccessLog::Off)
 }
 
-/// A request whose caller sees less than the token says.
-fn narrowed(mut request: Request, scope: &Scope) -> Request {
-    if let Some(caller) = request.extensions_mut().get_mut::<Caller>() {
-        caller.scope = scope.clone();
-    }
-    request
-}
-
 /// A server's data, new, as `pintle serve` has it but for the name under which it is reached.
 fn instance(folder: &Path) -> Result<Arc<Instance>, Failure> {
     let mut config = Config::default();
@@ -155,15 +144,15 @@ fn instance(folder: &Path) -> Result<Arc<Instance>, Failure> {
     Ok(Arc::new(Instance::open(folder, config, Options::default().clock)?))
 }
 
-/// Puts an invented company in, and files on exactly so many of its machines. Returns also the scope
-/// of a caller who sees about half of them, the first one included.
+/// Puts an invented company in, and files on exactly so many of its machines. Returns also device groups
+/// with about half of the machines, the first one's among them.
 fn fill(
     instance: &Instance,
     tenant: TenantId,
     machines: usize,
     events: usize,
     counts: &[usize],
-) -> Result<(Vec<Known>, Scope), Failure> {
+) -> Result<(Vec<Known>, Vec<String>), Failure> {
     let law = Law { machines, events, alerts: 0, ..Law::demo(instance.now()) };
     populate(&instance.store, tenant, Generator::new(law), &mut |_, _| ControlFlow::Continue(()))?;
     let mut list = b"[".to_vec();
@@ -190,23 +179,26 @@ fn fill(
     Ok((files, half(instance, tenant, &company)?))
 }
 
-/// Makes a device group of each group that telemetry names. Returns a scope of groups with half of the
-/// machines, that of the first one among them.
-fn half(instance: &Instance, tenant: TenantId, company: &[Value]) -> Result<Scope, Failure> {
+/// Makes a device group of each group that telemetry names, seen by the administrators alone. Returns
+/// the names of those with half of the machines, that of the first one among them.
+fn half(instance: &Instance, tenant: TenantId, company: &[Value]) -> Result<Vec<String>, Failure> {
     let group = |machine: &Value| machine["rbacGroupName"].as_str().map(str::to_owned);
     let mut sizes = HashMap::<String, usize>::new();
     for group in company.iter().filter_map(group) {
         *sizes.entry(group).or_default() += 1;
     }
-    let mut ids: HashMap<String, u32> = sizes.keys().cloned().zip(1..).collect();
-    let device_group = |(name, id): (&String, &u32)| {
+    instance.control.create_user_group(tenant, ADMINISTRATORS, "")?;
+    for name in sizes.keys() {
         let named = RuleRow { operator: Operator::Equals, value: name.clone() };
-        let rule = DeviceRule { source_group: vec![named], ..DeviceRule::default() };
-        DeviceGroup { id: *id, name: name.clone(), rule }
-    };
-    let rest = DefaultGroup { id: Scope::MAX_GROUP_ID, name: "UnassignedGroup".to_owned() };
-    let groups = DeviceGroups::new(ids.iter().map(device_group).collect(), rest);
-    instance.store.set_device_groups(tenant, groups)?;
+        let new = DeviceGroupChange {
+            name: Some(name.clone()),
+            rule: Some(DeviceRule { source_group: vec![named], ..DeviceRule::default() }),
+            give: vec![ADMINISTRATORS.to_owned()],
+            ..DeviceGroupChange::default()
+        };
+        instance.control.create_device_group(tenant, new)?;
+    }
+    instance.regroup(tenant)?;
     let first = company.first().and_then(group).unwrap_or_default();
     let mut left = (company.len() / 2).saturating_sub(sizes.remove(&first).unwrap_or_default());
     let mut sizes: Vec<(String, usize)> = sizes.into_iter().collect();
@@ -218,17 +210,56 @@ fn half(instance: &Instance, tenant: TenantId, company: &[Value]) -> Result<Scop
             groups.push(group);
         }
     }
-    Ok(Scope::device_groups(tenant, groups.iter().filter_map(|name| ids.remove(name))))
+    Ok(groups)
 }
 
-/// A token of a new application. Its calls are counted against limits that are never reached.
-fn token(instance: &Instance, tenant: TenantId, name: String) -> Result<String, Failure> {
+const ADMINISTRATORS: &str = "administrators";
+
+/// A user who sees every machine, and one who sees those of some device groups.
+fn users(instance: &Instance, tenant: TenantId, groups: Vec<String>) -> Result<[Arc<User>; 2], Failure> {
+    let control = &instance.control;
+    control.create_user_group(tenant, "analysts", "")?;
+    for group in &groups {
+        let give = DeviceGroupChange { give: vec!["analysts".to_owned()], ..DeviceGroupChange::default() };
+        control.change_device_group(tenant, group, give)?;
+    }
+    let give = RoleChange { give: vec![ADMINISTRATORS.to_owned()], ..RoleChange::default() };
+    control.change_role(tenant, Role::ADMINISTRATOR, give)?;
+    let view = RoleChange {
+        name: Some("investigate".to_owned()),
+        permissions: Some([RolePermission::ViewData].into()),
+        give: vec!["analysts".to_owned()],
+        ..RoleChange::default()
+    };
+    control.create_role(tenant, view)?;
+    let user = |name: &str, group: &str| {
+        let (name, user_groups) = (name.to_owned(), vec![group.to_owned()]);
+        let new = NewUser { tenant, name, display_name: String::new(), user_groups };
+        control.create_user(new, instance.now())
+    };
+    Ok([user("ada", ADMINISTRATORS)?, user("alice", "analysts")?])
+}
+
+/// A new application. Its calls are counted against limits that are never reached.
+fn application(instance: &Instance, tenant: TenantId, name: &str) -> Result<Arc<Application>, Failure> {
+    let permissions = Permissions::named(["Machine.Read.All"]);
     let new = NewApplication {
         quota: ApplicationQuota::Limits(Limits { per_minute: MAX_LIMIT, per_hour: MAX_LIMIT }),
-        ..NewApplication::new(tenant, &name, Permissions::named(["Machine.Read.All"]))
+        delegated: permissions,
+        ..NewApplication::new(tenant, name, permissions)
     };
-    let (application, _) = instance.control.create_application_with(new, instance.now())?;
-    let issued = instance.issuer.issue(&application, Proof::Secret, AUDIENCE, instance.now())?;
+    Ok(instance.control.create_application_with(new, instance.now())?.0)
+}
+
+fn token(instance: &Instance, application: &Application) -> Result<String, Failure> {
+    let issued = instance.issuer.issue(application, Proof::Secret, AUDIENCE, instance.now())?;
+    Ok(issued.ok_or("the issuer has no name")?.token)
+}
+
+/// A token of a user who signed in to the application.
+fn user_token(instance: &Instance, user: &User, application: &Application) -> Result<String, Failure> {
+    let (scopes, now) = (application.delegated, instance.now());
+    let issued = instance.issuer.issue_for(user, application, None, scopes, AUDIENCE, now)?;
     Ok(issued.ok_or("the issuer has no name")?.token)
 }
 
@@ -263,12 +294,11 @@ fn measure(
     clients: &mut Clients,
     questions: &mut [Question<'_>],
     path: &str,
-    token: &str,
     rounds: usize,
     seconds: f64,
 ) -> Result<(), Failure> {
     let mut ask = |question: &Question<'_>, requests: u64| {
-        clients.ask(question.server, path, token, question.length, requests)
+        clients.ask(question.server, path, question.token, question.length, requests)
     };
     let mut often = Vec::new();
     for question in &*questions {

@@ -124,6 +124,11 @@ impl OutsideIssuers {
         Ok(OutsideIssuers { issuers, verified: Cache::default() })
     }
 
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.issuers.is_empty()
+    }
+
     /// Whose token this is and what it is worth now, or why it is refused. `None`: it does not claim to
     /// be of one of these issuers, and the built-in one judges it. Waits at most for one fetch of keys,
     /// which is bounded.

@@ -93,7 +93,9 @@ fn here(instance: &Instance, headers: &HeaderMap) -> Result<Result<Rights, Failu
     let refused = |refusal: Refusal| Err(Failure::token(&refusal));
     match instance.tokens.verify(token, &instance.issuer, instance.now()) {
         Ok(verified) => Ok(Rights::now(&instance.control, &verified).or_else(refused)),
-        Err(refusal @ Refusal::Foreign(_)) => Err(NotOurs { refusal, token: token.to_owned() }),
+        Err(refusal @ Refusal::Foreign(_)) if !instance.outside.is_empty() => {
+            Err(NotOurs { refusal, token: token.to_owned() })
+        }
         Err(refusal) => Ok(refused(refusal)),
     }
 }
