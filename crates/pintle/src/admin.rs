@@ -34,7 +34,7 @@ pub(crate) struct Operation {
     pub(crate) path: &'static str,
     /// Whom it concerns.
     pub(crate) reach: Reach,
-    /// What the audit log calls it; `None`: it changes nothing and shows no secret.
+    /// What the audit log calls it; `None`: it changes nothing.
     pub(crate) action: Option<&'static str>,
     run: fn(&Call<'_>) -> Answer,
 }
@@ -96,6 +96,7 @@ pub(crate) static OPERATIONS: &[Operation] = &[
     change(Method::DELETE, "/api/admin/users/{user}",                               Reach::Tenant, "user.deleted",        users::delete),
     change(Method::POST,   "/api/admin/users/{user}/password",                      Reach::Tenant, "user.password_set",   users::set_password),
     change(Method::POST,   "/api/admin/users/{user}/unlock",                        Reach::Tenant, "user.unlocked",       users::unlock),
+    change(Method::POST,   "/api/admin/users/{user}/sign-out",                      Reach::Tenant, "user.signed_out",     users::sign_out),
     change(Method::POST,   "/api/admin/users/{user}/recover",                       Reach::Owner,  "user.recovered",      users::recover),
 
     read(  Method::GET,    "/api/admin/user-groups",                                Reach::Tenant,                        user_groups::list),
@@ -141,21 +142,25 @@ pub(crate) async fn perform(
 ) -> Result<Value, Refused> {
     let done = tokio::task::spawn_blocking(move || {
         let Asked { actor, tenant, keys, body } = asked;
-        let body = match body.as_slice() {
-            b"" => Value::Null,
+        let parsed = match body.as_slice() {
+            b"" => Ok(Value::Null),
             body => {
-                serde_json::from_slice(body).map_err(|error| bad(format!("the body is no JSON: {error}")))?
+                serde_json::from_slice(body).map_err(|error| bad(format!("the body is no JSON: {error}")))
             }
         };
+        let (body, refused) = match parsed {
+            Ok(body) => (body, None),
+            Err(refused) => (Value::Null, Some(refused)),
+        };
         let call = Call { instance: &instance, actor, tenant, keys, body };
-        if operation.reach == Reach::Owner && !call.is_owner() {
-            return Err(Refused::new(StatusCode::FORBIDDEN, "only the owner of the data folder can"));
-        }
-        let done = (operation.run)(&call);
-        match operation.action {
-            Some(action) => audited(action, &call, done),
-            None => done,
-        }
+        let done = match refused {
+            Some(refused) => Err(refused),
+            None if operation.reach == Reach::Owner && !call.is_owner() => {
+                Err(Refused::new(StatusCode::FORBIDDEN, "only the owner of the data folder can"))
+            }
+            None => (operation.run)(&call),
+        };
+        audited(operation, &call, done)
     });
     done.await.unwrap_or_else(|error| Err(Refused::new(StatusCode::INTERNAL_SERVER_ERROR, error.to_string())))
 }
@@ -171,36 +176,74 @@ pub(crate) struct Asked {
     pub(crate) body: Vec<u8>,
 }
 
-/// Writes down what was done, durably, before the answer says so.
-fn audited(action: &'static str, call: &Call<'_>, done: Answer) -> Answer {
+/// What may be written down of what was asked: no secret can stand there.
+const TOLD: &[&str] = &[
+    "name",
+    "display_name",
+    "description",
+    "groups",
+    "permissions",
+    "delegated",
+    "public",
+    "redirect_uris",
+    "device_groups",
+    "enabled",
+    "expires",
+    "join",
+    "leave",
+    "give",
+    "take",
+    "everybody",
+    "rank",
+    "rule",
+    "remediation",
+    "id",
+    "who",
+    "method",
+    "path",
+    "through",
+];
+
+/// Writes down what was asked and how it ended; a change durably, before the answer says so.
+fn audited(operation: &Operation, call: &Call<'_>, done: Answer) -> Answer {
     let named = |answer: &Value| {
-        let name = ["client_id", "id", "kid"].iter().find_map(|name| answer.get(*name)?.as_str());
-        name.map(str::to_owned)
+        let name = ["client_id", "id", "kid"].iter().find_map(|name| answer.get(*name));
+        name.map(|name| name.as_str().map_or_else(|| name.to_string(), str::to_owned))
     };
     let target =
         if call.keys.is_empty() { done.as_ref().ok().and_then(named) } else { Some(call.keys.join(" ")) };
-    let entry = Entry::new(call.actor.clone(), action);
+    let entry = Entry::new(call.actor.clone(), operation.action.unwrap_or("admin.read"));
     let entry = call.tenant.into_iter().fold(entry, Entry::in_tenant);
-    let entry = target.iter().fold(entry, |entry, target| entry.on(target));
-    let asked = call.body.as_object().into_iter().flatten();
-    // The certificate is long, and its thumbprint is listed.
-    let asked = asked.filter(|(name, _)| !["password", "certificate"].contains(&name.as_str()));
+    let entry = match (&target, operation.action) {
+        (Some(target), _) => entry.on(target),
+        (None, None) => entry.on(operation.path),
+        (None, Some(_)) => entry,
+    };
+    // Of what was refused only what it was about: a misplaced secret may be anywhere in it.
+    let asked = call.body.as_object().filter(|_| done.is_ok()).into_iter().flatten();
+    let asked = asked.filter(|(name, _)| TOLD.contains(&name.as_str()));
     let entry = asked.fold(entry, |entry, (name, value)| entry.with(name, value.clone()));
+    let is_change = operation.action.is_some();
     match done {
-        Ok(answer) => {
+        Ok(answer) if is_change => {
             call.instance.audit.record(entry).map_err(|error| {
-                let message = format!("it was done, but that could not be written down: {error}");
+                tracing::error!(%error, "an administrative call was done, but could not be written down");
+                let message = "it was done, but could not be written down: the server's log says why";
                 Refused::new(StatusCode::INTERNAL_SERVER_ERROR, message)
             })?;
+            Ok(answer)
+        }
+        Ok(answer) => {
+            call.instance.audit.note(entry);
             Ok(answer)
         }
         Err(refused) => {
             let entry = match refused.status {
                 StatusCode::INTERNAL_SERVER_ERROR => entry.failed(&refused.message),
-                status => entry.refused(status.as_u16()).with("error", refused.message.as_str()),
+                status => entry.refused(status.as_u16()),
             };
-            // Why it was not done says more than why that could not be written down, which is logged.
-            let _ = call.instance.audit.record(entry);
+            // Nothing was changed, so it need not be certain before the answer.
+            call.instance.audit.note(entry);
             Err(refused)
         }
     }
@@ -237,6 +280,12 @@ fn bad(message: impl Into<String>) -> Refused {
     Refused::new(StatusCode::BAD_REQUEST, message)
 }
 
+/// The server's fault: its log says more than who asks has to know of its disk.
+fn failed(error: impl std::fmt::Display) -> Refused {
+    tracing::error!(%error, "an administrative call failed");
+    Refused::new(StatusCode::INTERNAL_SERVER_ERROR, "it could not be done: the server's log says why")
+}
+
 fn answer(value: impl Serialize) -> Answer {
     serde_json::to_value(value)
         .map_err(|error| Refused::new(StatusCode::INTERNAL_SERVER_ERROR, error.to_string()))
@@ -246,7 +295,7 @@ impl From<control::Error> for Refused {
     fn from(error: control::Error) -> Refused {
         use control::Error;
         let status = match &error {
-            Error::Storage(_) => StatusCode::INTERNAL_SERVER_ERROR,
+            Error::Storage(_) => return failed(error),
             Error::UnknownTenant(_)
             | Error::UnknownApplication(_)
             | Error::UnknownCredential(_)
@@ -260,13 +309,13 @@ impl From<control::Error> for Refused {
 
 impl From<crate::auth::Error> for Refused {
     fn from(error: crate::auth::Error) -> Refused {
-        Refused::new(StatusCode::INTERNAL_SERVER_ERROR, error.to_string())
+        failed(error)
     }
 }
 
 impl From<pintle_store::Error> for Refused {
     fn from(error: pintle_store::Error) -> Refused {
-        Refused::new(StatusCode::INTERNAL_SERVER_ERROR, error.to_string())
+        failed(error)
     }
 }
 

@@ -128,9 +128,9 @@ impl Instance {
         let issuer = Issuer::open(folder, public_url, config.issuer.token_lifetime, clock())?;
         let accepted = config.issuer.accepted_audiences.iter().map(Audience::as_str);
         let tokens = Verifier::new(Audiences::new(accepted.chain(public_url)));
-        let (sessions, problem) = Sessions::open(folder);
+        let (sessions, problem) = Sessions::open(folder, config.issuer.refresh_token_lifetime)?;
         if let Some(problem) = problem {
-            tracing::warn!(error = %problem, "the sessions cannot be read, so users sign in again");
+            tracing::warn!(error = %problem, "the sessions were set aside (.damaged), so users sign in again");
         }
         let outside = OutsideIssuers::new(&config, &control)?;
         let (quotas, problem) = Quotas::open(folder);
@@ -203,7 +203,10 @@ impl Instance {
     pub fn regroup(&self, tenant: TenantId) -> Result<Regrouped, pintle_store::Error> {
         // Of two at once the later reads what is kept last.
         let _one_at_a_time = self.regrouping.lock().unwrap_or_else(PoisonError::into_inner);
-        self.store.set_device_groups(tenant, self.control.device_groups(tenant).compiled())
+        let groups = self.control.device_groups(tenant);
+        let regrouped = self.store.set_device_groups(tenant, groups.compiled())?;
+        self.control.note_sorted(tenant, groups);
+        Ok(regrouped)
     }
 
     /// The time now.

@@ -22,7 +22,8 @@ use crate::quota::Quotas;
 pub(crate) use secrets::Passphrase;
 use secrets::Secrets;
 
-/// Tenants and applications with hashes of their secrets, counts of calls, what was purged when. The
+/// Tenants, applications and users with hashes of their secrets and passwords (argon2id, so that a weak
+/// password can be guessed by whoever has the backup), counts of calls, what was purged when. The
 /// audit log comes beside them, and the secrets encrypted or not at all.
 const OTHERS: &[&str] = &[CONTROL, QUOTAS, "purges.jsonl"];
 
@@ -193,7 +194,7 @@ pub(crate) fn check(folder: &Path, checked: &mut Checked) {
     if there(auth::keys::FILE).is_some() {
         note(auth::keys::FILE, Issuer::open(folder, None, Duration::ZERO, Time::MIN).map(drop));
     }
-    note(auth::sessions::FILE, Sessions::open(folder).1.map_or(Ok(()), Err));
+    note(auth::sessions::FILE, Sessions::check(folder));
     if let (_, Some(problem)) = Quotas::open(folder) {
         let (file, reason) = (folder.join(QUOTAS), problem.to_string());
         checked.damages.push(Damage { part: Part::Other, file, offset: 0, reason });

@@ -116,13 +116,20 @@ pub(super) fn remove_credential(call: &Call<'_>) -> Answer {
     now(call, id, None)
 }
 
-/// The application that is meant, if it is of the asker's tenant.
+/// The application that is to be changed, if it is of the asker's tenant. One that administers the server
+/// is its owner's: whoever could give it a secret could be it.
 fn theirs(call: &Call<'_>) -> Result<Arc<Application>, Refused> {
     let id = guid(call.key(0))?;
     let application = call.instance.control.application(id);
     let theirs =
         application.filter(|application| call.tenant.is_none_or(|tenant| application.tenant == tenant));
-    Ok(theirs.ok_or(Error::UnknownApplication(id))?)
+    let theirs = theirs.ok_or(Error::UnknownApplication(id))?;
+    if theirs.permissions.contains(Permission::ServerAdministration) && !call.is_owner() {
+        let message =
+            "an application that administers the server is changed by the owner of the data folder only";
+        return Err(Refused::new(StatusCode::FORBIDDEN, message));
+    }
+    Ok(theirs)
 }
 
 fn guid(text: &str) -> Result<Uuid, Refused> {

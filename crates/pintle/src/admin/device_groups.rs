@@ -3,6 +3,9 @@
 use std::collections::BTreeMap;
 use std::str::FromStr;
 
+use axum::http::StatusCode;
+use pintle_model::TenantId;
+
 use super::{Answer, Call, Refused, answer, bad, wire};
 use crate::auth::control::DeviceGroupChange;
 use crate::auth::device_group::{DeviceGroup, RemediationLevel};
@@ -37,7 +40,7 @@ pub(super) fn change(call: &Call<'_>) -> Answer {
 pub(super) fn delete(call: &Call<'_>) -> Answer {
     let tenant = call.tenant()?;
     let gone = call.instance.control.delete_device_group(tenant, call.key(0))?;
-    let moved = call.instance.regroup(tenant)?.moved;
+    let moved = regroup(call, tenant)?;
     answer(shown(call, &gone, None, &BTreeMap::new(), Some(moved)))
 }
 
@@ -56,18 +59,30 @@ pub(super) fn preview(call: &Call<'_>) -> Answer {
 }
 
 fn asked(call: &Call<'_>) -> Result<DeviceGroupChange, Refused> {
-    let wire::DeviceGroupChange { name, description, remediation, rule, rank, give, take } = call.body()?;
+    let wire::DeviceGroupChange { name, description, remediation, rule, rank, give, take, everybody } =
+        call.body()?;
     let remediation = remediation.as_deref().map(RemediationLevel::from_str).transpose().map_err(bad)?;
     if rank == Some(0) {
         return Err(bad("ranks begin with 1, the highest"));
     }
-    Ok(DeviceGroupChange { name, description, remediation, rule, rank, give, take })
+    Ok(DeviceGroupChange { name, description, remediation, rule, rank, give, take, everybody })
+}
+
+/// Lets the groups count as they are kept. Returns how many machines are in another one.
+fn regroup(call: &Call<'_>, tenant: TenantId) -> Result<usize, Refused> {
+    let regrouped = call.instance.regroup(tenant).map_err(|error| {
+        tracing::error!(%error, "device groups were changed, but machines could not be put into them");
+        let message =
+            "the change is kept, and counts once the machines can be read: the server's log says more";
+        Refused::new(StatusCode::INTERNAL_SERVER_ERROR, message)
+    })?;
+    Ok(regrouped.moved)
 }
 
 /// Lets it count, and shows it as it is then.
 fn regrouped(call: &Call<'_>, group: &str) -> Answer {
     let tenant = call.tenant()?;
-    let moved = call.instance.regroup(tenant)?.moved;
+    let moved = regroup(call, tenant)?;
     let (rank, group) = call.instance.control.device_group(tenant, group)?;
     let sizes = call.instance.store.device_group_sizes(tenant)?;
     answer(shown(call, &group, rank, &sizes, Some(moved)))

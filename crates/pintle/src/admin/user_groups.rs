@@ -1,13 +1,15 @@
 //! The user groups of a tenant.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use super::{Answer, Call, answer, wire};
-use crate::auth::user::UserGroup;
+use crate::auth::user::{User, UserGroup};
 
 pub(super) fn list(call: &Call<'_>) -> Answer {
-    let groups = call.instance.control.user_groups(call.tenant);
-    answer(groups.iter().map(|group| shown(call, group)).collect::<Vec<_>>())
+    let (groups, users) =
+        (call.instance.control.user_groups(call.tenant), call.instance.control.users(call.tenant));
+    answer(groups.iter().map(|group| shown_with(call, group, &users)).collect::<Vec<_>>())
 }
 
 pub(super) fn create(call: &Call<'_>) -> Answer {
@@ -25,13 +27,19 @@ pub(super) fn change(call: &Call<'_>) -> Answer {
 }
 
 pub(super) fn delete(call: &Call<'_>) -> Answer {
-    let group = call.instance.control.delete_user_group(call.tenant()?, call.key(0))?;
+    let tenant = call.tenant()?;
+    let group = call.instance.control.delete_user_group(tenant, call.key(0))?;
+    // No machine moves, but device groups do not name it any more.
+    call.instance.regroup(tenant)?;
     answer(shown(call, &group))
 }
 
 fn shown(call: &Call<'_>, group: &UserGroup) -> wire::UserGroup {
+    shown_with(call, group, &call.instance.control.users(Some(group.tenant)))
+}
+
+fn shown_with(call: &Call<'_>, group: &UserGroup, users: &[Arc<User>]) -> wire::UserGroup {
     let control = &call.instance.control;
-    let users = control.users(Some(group.tenant));
     wire::UserGroup {
         id: group.id.to_string(),
         tenant_id: group.tenant.to_string(),

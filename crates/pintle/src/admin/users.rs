@@ -6,7 +6,7 @@ use crate::auth::password;
 use crate::auth::role::Role;
 use crate::auth::user::{NewUser, User};
 
-/// The user group that `recover` puts its user in, made if it is not there.
+/// The name of the user group that `recover` makes if no group has the administrator role.
 const RECOVERED: &str = "Administrators";
 
 pub(super) fn list(call: &Call<'_>) -> Answer {
@@ -53,8 +53,28 @@ pub(super) fn set_password(call: &Call<'_>) -> Answer {
 
 pub(super) fn unlock(call: &Call<'_>) -> Answer {
     let user = call.instance.control.user(call.tenant()?, call.key(0))?;
-    call.instance.control.lockout.forgive(user.tenant, &user.name);
+    call.instance.control.unlock(&user);
     answer(shown(call, &user, None))
+}
+
+pub(super) fn sign_out(call: &Call<'_>) -> Answer {
+    let user = call.instance.control.sign_out(call.tenant()?, call.key(0))?;
+    answer(shown(call, &user, None))
+}
+
+/// A user group whose users are administrators: one that has the role, or a new one. Giving the role to
+/// one that is there for something else would make its users administrators too.
+fn administrators(call: &Call<'_>) -> Result<String, Refused> {
+    let (control, tenant) = (&call.instance.control, call.tenant()?);
+    if let Some(group) = control.role(tenant, Role::ADMINISTRATOR)?.user_groups.first() {
+        return Ok(group.to_string());
+    }
+    let mut names = (1..).map(|n| if n == 1 { RECOVERED.to_owned() } else { format!("{RECOVERED} {n}") });
+    let free = names.find(|name| control.user_group(tenant, name).is_err()).unwrap_or_default();
+    let group = control.create_user_group(tenant, &free, "May do everything")?;
+    let give = RoleChange { give: vec![group.id.to_string()], ..RoleChange::default() };
+    control.change_role(tenant, Role::ADMINISTRATOR, give)?;
+    Ok(group.id.to_string())
 }
 
 /// Lets a user in as administrator, with a new password, whatever was done to the user and the role.
@@ -73,13 +93,8 @@ pub(super) fn recover(call: &Call<'_>) -> Answer {
         }
         Err(error) => return Err(error.into()),
     };
-    if control.user_group(tenant, RECOVERED).is_err() {
-        control.create_user_group(tenant, RECOVERED, "May do everything")?;
-    }
-    let give = RoleChange { give: vec![RECOVERED.to_owned()], ..RoleChange::default() };
-    control.change_role(tenant, Role::ADMINISTRATOR, give)?;
     let change =
-        UserChange { enabled: Some(true), join: vec![RECOVERED.to_owned()], ..UserChange::default() };
+        UserChange { enabled: Some(true), join: vec![administrators(call)?], ..UserChange::default() };
     control.change_user(tenant, &user.id.to_string(), change)?;
     with_password(call, &user, None)
 }
@@ -93,14 +108,14 @@ fn with_password(call: &Call<'_>, user: &User, given: Option<String>) -> Answer 
         }
     };
     let user = user.id.to_string();
-    let user = call.instance.control.set_password(call.tenant()?, &user, &password, call.instance.now())?;
+    let user = call.instance.control.set_password(call.tenant()?, &user, &password)?;
     answer(shown(call, &user, made))
 }
 
 fn shown(call: &Call<'_>, user: &User, password: Option<String>) -> wire::User {
     let control = &call.instance.control;
     let group = |id: &uuid::Uuid| control.user_group(user.tenant, &id.to_string()).ok();
-    let locked_until = control.lockout.locked_until(user.tenant, &user.name, call.instance.now());
+    let locked_until = control.locked_until(user, call.instance.now());
     wire::User {
         id: user.id.to_string(),
         tenant_id: user.tenant.to_string(),

@@ -73,7 +73,7 @@ pub(crate) struct Limit {
 }
 
 /// An application.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Serialize, Deserialize)]
 pub(crate) struct Client {
     pub(crate) client_id: String,
     pub(crate) tenant_id: String,
@@ -144,7 +144,7 @@ pub(crate) struct Key {
 }
 
 /// A user to add.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[derive(Clone, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct NewUser {
     /// What they sign in with.
@@ -176,7 +176,7 @@ pub(crate) struct UserChange {
 }
 
 /// A password to be set; without one, one is made.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[derive(Clone, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct NewPassword {
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -184,7 +184,7 @@ pub(crate) struct NewPassword {
 }
 
 /// A user.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Serialize, Deserialize)]
 pub(crate) struct User {
     pub(crate) id: String,
     pub(crate) tenant_id: String,
@@ -281,6 +281,9 @@ pub(crate) struct DeviceGroupChange {
     /// User groups that are not to see it any more.
     #[serde(default)]
     pub(crate) take: Vec<String>,
+    /// Everybody is to see it.
+    #[serde(default)]
+    pub(crate) everybody: bool,
 }
 
 /// A device group.

@@ -2,12 +2,13 @@
 //! refusals of a minute the first hundred are written, and the others are counted.
 
 use std::collections::HashMap;
-use std::net::{IpAddr, Ipv6Addr};
+use std::net::IpAddr;
 use std::time::Duration;
 
 use pintle_model::Time;
 
 use super::entry::{Actor, Entry, Kind, Outcome};
+use crate::auth::lockout::network;
 
 const MINUTE: Duration = Duration::from_secs(60);
 /// Refusals of a kind that are written in a minute.
@@ -82,13 +83,5 @@ fn like(same: &Same, entry: &Entry) -> Entry {
     match &same.code {
         Some(code) => like.with("code", code.as_str()),
         None => like,
-    }
-}
-
-/// Whoever has one IPv6 address has all of its /64.
-fn network(address: IpAddr) -> IpAddr {
-    match address {
-        IpAddr::V4(_) => address,
-        IpAddr::V6(address) => Ipv6Addr::from_bits(address.to_bits() >> 64 << 64).into(),
     }
 }

@@ -14,6 +14,7 @@ use sha2::{Digest as _, Sha256};
 use subtle::ConstantTimeEq as _;
 use uuid::Uuid;
 
+use super::lockout::network;
 use super::permission::Permissions;
 use super::{Error, random};
 
@@ -24,9 +25,9 @@ pub const DEVICE_LASTS: Duration = Duration::from_secs(15 * 60);
 /// How long a device has to wait between two questions.
 pub const DEVICE_INTERVAL: Duration = Duration::from_secs(5);
 
-/// Codes of either kind; those that end first make room.
+/// Codes of either kind.
 const MAX_CODES: usize = 10_000;
-/// Devices of one address that wait: anybody may begin to.
+/// Devices of one address that wait, or of all whose address nobody knows: anybody may begin to.
 const MAX_OF_ADDRESS: usize = 20;
 
 /// Letters of a user code: none that are taken for another, no vowels that make words.
@@ -41,6 +42,8 @@ pub struct Grant {
     pub user: Uuid,
     /// When, in seconds since 1970.
     pub signed_in: i64,
+    /// In which epoch of theirs.
+    pub epoch: u64,
     /// To what.
     pub application: Uuid,
     /// For what.
@@ -117,11 +120,13 @@ struct Authorization {
     challenge: Option<String>,
     expires: Time,
     is_used: bool,
+    is_reused: bool,
     session: Option<Uuid>,
 }
 
 struct Waiting {
-    user_code: String,
+    /// The user code, as people may type it.
+    plain_code: String,
     tenant: TenantId,
     application: Uuid,
     asked: Asked,
@@ -153,6 +158,7 @@ impl Codes {
             challenge: challenge.map(str::to_owned),
             expires: now + CODE_LASTS,
             is_used: false,
+            is_reused: false,
             session: None,
         };
         let mut all = held(&self.authorizations);
@@ -168,6 +174,7 @@ impl Codes {
         let known = known.filter(|known| known.grant.application == exchange.application);
         let known = known.ok_or(NoGrant::Unknown)?;
         if known.is_used {
+            known.is_reused = true;
             return Err(NoGrant::Reused(known.session));
         }
         // Whatever is wrong with it: who holds a code has one try.
@@ -189,14 +196,16 @@ impl Codes {
         Ok(known.grant.clone())
     }
 
-    /// Notes which session came of a code, so that it ends should the code be used again.
-    pub fn became(&self, code: &str, session: Uuid) {
-        if let Some(known) = held(&self.authorizations).get_mut(&hash(code)) {
-            known.session = Some(session);
-        }
+    /// Notes which session came of a code, so that it ends should the code be used again. Returns whether
+    /// it was already.
+    pub fn became(&self, code: &str, session: Uuid) -> bool {
+        let mut all = held(&self.authorizations);
+        let Some(known) = all.get_mut(&hash(code)) else { return false };
+        known.session = Some(session);
+        known.is_reused
     }
 
-    /// Lets a device wait for somebody to sign in. `None`: too many of this address do.
+    /// Lets a device wait for somebody to sign in. `None`: too many do, of this address or of all.
     pub fn wait(
         &self,
         tenant: TenantId,
@@ -208,14 +217,18 @@ impl Codes {
         let device_code = URL_SAFE_NO_PAD.encode(random::<32>()?);
         let user_code = user_code()?;
         let mut all = held(&self.devices);
-        let of_address =
-            |one: &&Waiting| one.address.is_some() && one.address == address && now < one.expires;
+        let address = address.map(network);
+        let of_address = |one: &&Waiting| one.address == address && now < one.expires;
         if all.values().filter(of_address).count() >= MAX_OF_ADDRESS {
             return Ok(None);
         }
-        make_room(&mut all, now, |one| one.expires);
+        all.retain(|_, one| now < one.expires);
+        // None that waits makes room: it may be about to be allowed.
+        if all.len() >= MAX_CODES {
+            return Ok(None);
+        }
         let waiting = Waiting {
-            user_code: user_code.clone(),
+            plain_code: plain(&user_code),
             tenant,
             application,
             asked,
@@ -284,7 +297,7 @@ impl Waiting {
         self.tenant == tenant
             && matches!(self.outcome, Outcome::Open)
             && now < self.expires
-            && plain(&self.user_code) == plain_code
+            && self.plain_code == plain_code
     }
 }
 
@@ -346,7 +359,14 @@ mod tests {
     }
 
     fn grant() -> Grant {
-        Grant { tenant: TENANT, user: Uuid::from_u128(1), signed_in: 0, application: APP, asked: asked() }
+        Grant {
+            tenant: TENANT,
+            user: Uuid::from_u128(1),
+            signed_in: 0,
+            epoch: 0,
+            application: APP,
+            asked: asked(),
+        }
     }
 
     fn exchange<'a>(code: &'a str, verifier: Option<&'a str>) -> Exchange<'a> {
@@ -363,7 +383,7 @@ mod tests {
         let code = || codes.authorize(grant(), "http://localhost:1", Some(CHALLENGE), NOW).unwrap();
         let one = code();
         assert_eq!(codes.exchange(&exchange(&one, Some(VERIFIER)), NOW), Ok(grant()));
-        codes.became(&one, Uuid::from_u128(9));
+        assert!(!codes.became(&one, Uuid::from_u128(9)));
         let again = codes.exchange(&exchange(&one, Some(VERIFIER)), NOW);
         assert_eq!(again, Err(NoGrant::Reused(Some(Uuid::from_u128(9)))));
 
@@ -371,6 +391,7 @@ mod tests {
             let one = code();
             assert_eq!(codes.exchange(&exchange(&one, verifier), NOW), Err(no));
             assert_eq!(codes.exchange(&exchange(&one, Some(VERIFIER)), NOW), Err(NoGrant::Reused(None)));
+            assert!(codes.became(&one, Uuid::nil()), "its session is to end at once");
         }
         let one = code();
         let elsewhere = Exchange { redirect_uri: "http://localhost:2", ..exchange(&one, Some(VERIFIER)) };

@@ -17,6 +17,7 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 pub use super::application::{Application, ApplicationQuota, NewApplication};
+use super::device_group::TenantDeviceGroups;
 use super::lockout::{Locked, Lockout};
 use super::password::{self, Passwords};
 use super::role::Role;
@@ -28,11 +29,17 @@ use file::State;
 pub use roles::{Held, RoleChange};
 pub use users::{NotSignedIn, UserChange};
 
+/// What clients write in the place of a tenant that they do not know yet.
+pub(crate) const ANY_TENANT: &[&str] = &["common", "organizations", "consumers"];
+
 /// Secrets and certificates of one application: who asks for a token is compared with all of them.
 const MAX_CREDENTIALS: usize = 10;
 
 /// Applications, users, user groups or roles of a tenant: the file is written whole for every change.
 const MAX_OF_A_KIND: usize = 10_000;
+
+/// Characters of a name.
+const MAX_NAME: usize = 120;
 
 /// A tenant: whose data an application sees.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -107,6 +114,8 @@ pub struct Control {
     pub lockout: Lockout,
     /// What counts now. Readers take the `Arc` and let go.
     state: RwLock<Arc<State>>,
+    /// The device groups by which machines are sorted, where these are not yet those that are kept.
+    sorted_by: RwLock<BTreeMap<TenantId, Arc<TenantDeviceGroups>>>,
     /// One change at a time.
     changing: Mutex<()>,
 }
@@ -147,6 +156,7 @@ impl Control {
             pepper,
             passwords: Passwords::new(),
             lockout: Lockout::default(),
+            sorted_by: RwLock::new(state.device_groups.clone()),
             state: RwLock::new(Arc::new(state)),
             changing: Mutex::new(()),
         })
@@ -171,6 +181,12 @@ impl Control {
     /// Makes a tenant, of a given id if it must be a known one.
     pub fn create_tenant(&self, id: Option<TenantId>, name: &str) -> Result<Tenant, Error> {
         let tenant = Tenant { id: id.unwrap_or_else(TenantId::random), name: checked_name(name)? };
+        if ANY_TENANT.iter().any(|any| tenant.name.eq_ignore_ascii_case(any)) {
+            return Err(Error::Unfit(format!(
+                "`{}` means any tenant where users sign in: take another name",
+                tenant.name
+            )));
+        }
         self.change(|state| {
             let taken =
                 |other: &Tenant| other.id == tenant.id || other.name.eq_ignore_ascii_case(&tenant.name);
@@ -203,7 +219,7 @@ pub(crate) fn checked_name(name: &str) -> Result<String, Error> {
     let name = name.trim();
     // A tenant named like a GUID could not be told from an id.
     let good = !name.is_empty()
-        && name.chars().count() <= 120
+        && name.chars().count() <= MAX_NAME
         && !name.chars().any(char::is_control)
         && Uuid::try_parse(name).is_err();
     if good { Ok(name.to_owned()) } else { Err(Error::Name) }
@@ -237,8 +253,13 @@ fn find<'s, T: Named>(all: &'s All<T>, tenant: TenantId, name_or_id: &str) -> Re
 }
 
 fn named<'s, T: Named>(all: &'s All<T>, tenant: TenantId, name: &str) -> Option<&'s Arc<T>> {
-    let name = name.trim().to_lowercase();
-    all.values().find(|one| one.tenant() == tenant && one.name().to_lowercase() == name)
+    let name = folded(name);
+    all.values().find(|one| one.tenant() == tenant && folded(one.name()) == name)
+}
+
+/// A name as it is compared.
+fn folded(name: &str) -> String {
+    name.trim().to_lowercase()
 }
 
 /// Adds one, if its name is free and there are not too many.

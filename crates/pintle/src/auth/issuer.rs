@@ -22,6 +22,9 @@ use super::{Error, random};
 pub struct Claims {
     /// For which API.
     pub aud: String,
+    /// A user's epoch: with another one the token is good no more. Ours.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub epoch: Option<u64>,
     /// Who signed it.
     pub iss: String,
     /// When, in seconds since 1970.
@@ -188,6 +191,7 @@ impl Issuer {
     ) -> Result<Option<Issued>, Error> {
         let scopes: Vec<&str> = scopes.iter().map(Permission::delegated).collect();
         self.issue_with(application, proof, audience, now, |claims| Claims {
+            epoch: Some(user.epoch),
             oid: Some(user.id),
             sub: user.id.to_string(),
             name: Some(user.display_name.clone()),
@@ -212,6 +216,7 @@ impl Issuer {
         let expires = now + self.lifetime;
         let claims = subject(Claims {
             aud: audience.to_owned(),
+            epoch: None,
             iat: now.unix_seconds(),
             nbf: now.unix_seconds(),
             exp: expires.unix_seconds(),

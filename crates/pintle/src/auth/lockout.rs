@@ -51,11 +51,11 @@ struct Tries {
 }
 
 impl Lockout {
-    /// Notes a try to sign in before its password is looked at, so that many at once are counted like
-    /// many after another. Fails while the name must wait, which counts nothing.
+    /// Notes a try to sign in with a name, as names are compared, before its password is looked at, so that
+    /// many at once are counted like many after another. Fails while the name must wait, which counts nothing.
     pub fn try_name(&self, tenant: TenantId, name: &str, now: Time) -> Result<(), Locked> {
         let mut names = self.names.lock().unwrap_or_else(PoisonError::into_inner);
-        let tries = entry(&mut names, (tenant, name.to_lowercase()), now, FORGOTTEN_AFTER);
+        let tries = entry(&mut names, (tenant, name.to_owned()), now, FORGOTTEN_AFTER);
         if now < tries.until {
             return Err(Locked { until: tries.until });
         }
@@ -72,13 +72,13 @@ impl Lockout {
     /// whether there were any.
     pub fn forgive(&self, tenant: TenantId, name: &str) -> bool {
         let mut names = self.names.lock().unwrap_or_else(PoisonError::into_inner);
-        names.remove(&(tenant, name.to_lowercase())).is_some()
+        names.remove(&(tenant, name.to_owned())).is_some()
     }
 
     /// Until when a name must wait.
     pub fn locked_until(&self, tenant: TenantId, name: &str, now: Time) -> Option<Time> {
         let names = self.names.lock().unwrap_or_else(PoisonError::into_inner);
-        names.get(&(tenant, name.to_lowercase())).map(|tries| tries.until).filter(|until| now < *until)
+        names.get(&(tenant, name.to_owned())).map(|tries| tries.until).filter(|until| now < *until)
     }
 
     /// Whether an address may ask for a token at all.
@@ -105,7 +105,7 @@ impl Lockout {
 }
 
 /// Whoever has one IPv6 address has the 2⁶⁴ beside it.
-fn network(address: IpAddr) -> IpAddr {
+pub(crate) fn network(address: IpAddr) -> IpAddr {
     match address.to_canonical() {
         IpAddr::V4(address) => IpAddr::V4(address),
         IpAddr::V6(address) => IpAddr::V6(Ipv6Addr::from_bits(address.to_bits() >> 64 << 64)),
@@ -148,17 +148,17 @@ mod tests {
     }
 
     #[test]
-    fn waits_grow_whatever_the_case_of_the_name_and_end_with_the_right_password() {
+    fn waits_grow_for_each_name_and_end_with_the_right_password() {
         let lockout = Lockout::default();
         for _ in 0..5 {
             assert_eq!(lockout.try_name(TENANT, "alice", NOW), Ok(()));
         }
-        assert_eq!(lockout.try_name(TENANT, "ALICE", later(29)), Err(Locked { until: later(30) }));
+        assert_eq!(lockout.try_name(TENANT, "alice", later(29)), Err(Locked { until: later(30) }));
         assert_eq!(lockout.try_name(TENANT, "alice", later(30)), Ok(()));
         assert_eq!(lockout.try_name(TENANT, "alice", later(31)), Err(Locked { until: later(90) }));
         assert_eq!(lockout.try_name(TENANT, "bob", later(31)), Ok(()));
         assert_eq!(lockout.try_name(TenantId::from_bytes([2; 16]), "alice", later(31)), Ok(()));
-        assert!(lockout.forgive(TENANT, "Alice"));
+        assert!(lockout.forgive(TENANT, "alice"));
         assert_eq!(lockout.try_name(TENANT, "alice", later(31)), Ok(()));
         assert_eq!(lockout.locked_until(TENANT, "alice", later(31)), None);
     }

@@ -59,7 +59,7 @@ pub fn check(password: &str) -> Result<(), Unfit> {
     Ok(())
 }
 
-/// A password that nobody can guess, for somebody who is to change it.
+/// A password that nobody can guess, for somebody who was given none.
 pub fn generate() -> Result<String, Error> {
     Ok(URL_SAFE_NO_PAD.encode(random::<15>()?))
 }

@@ -68,9 +68,9 @@ impl Rights {
             Subject::Application(id, roles) => {
                 Ok(Rights::of_application(&*enabled(control, tenant, *id)?, *roles))
             }
-            Subject::User { user, application, scopes } => {
+            Subject::User { user, application, scopes, epoch } => {
                 let application = enabled(control, tenant, *application)?;
-                let user = control.user_now(tenant, *user, verified.issued).ok_or(Refusal::User)?;
+                let user = control.user_now(tenant, *user, *epoch).ok_or(Refusal::User)?;
                 Ok(Rights::of_user(control, &user, &application, *scopes))
             }
         }
@@ -129,8 +129,7 @@ impl Rights {
         groups: &BTreeSet<Uuid>,
     ) -> Rights {
         let held = control.held_by(tenant, groups);
-        let sees =
-            if held.is_administrator { None } else { control.device_groups(tenant).visible_to(groups) };
+        let sees = if held.is_administrator { None } else { control.visible_groups(tenant, groups) };
         Rights { tenant, who, permissions, held: Some(held), sees }
     }
 

@@ -24,12 +24,15 @@ use crate::private_file;
 /// The file's name.
 pub const FILE: &str = "sessions.json";
 
-/// Sessions in all; those that were used longest ago make room.
-const MAX_SESSIONS: usize = 20_000;
+/// Sessions of a tenant; those that were used longest ago make room.
+const MAX_OF_TENANT: usize = 10_000;
 /// Sessions of one user.
 const MAX_OF_USER: usize = 50;
-/// So long the token before is taken still: its answer may have been lost on the way.
+/// So long the token before is taken still: its answer may have been lost on the way, and two programs
+/// that share a cache use the same one at once.
 const GRACE: Duration = Duration::from_secs(30);
+/// Tokens of a session that count at once, for such programs.
+const SIBLINGS: usize = 4;
 /// However often it is used, a session ends after so long.
 const LONGEST: Duration = Duration::from_secs(90 * 24 * 3600);
 
@@ -45,6 +48,8 @@ pub enum NoSession {
 /// All sessions.
 pub struct Sessions {
     path: PathBuf,
+    /// How long one is good that is not used.
+    lasts: Duration,
     all: Mutex<BTreeMap<Uuid, Session>>,
 }
 
@@ -54,33 +59,47 @@ struct Session {
     user: Uuid,
     application: Uuid,
     audience: String,
-    /// As in user tokens' `scp`.
+    /// As an application's `roles` would name them.
     scopes: Permissions,
     openid: bool,
     signed_in: i64,
+    epoch: u64,
     used: i64,
     generation: u64,
-    /// SHA-256 of the token that counts.
-    current: String,
-    /// Of the one before.
-    previous: Option<String>,
+    /// SHA-256 of the tokens that count: one, but for the grace.
+    current: Vec<String>,
+    /// Of those before.
+    previous: Vec<String>,
 }
 
 impl Sessions {
-    /// Reads the folder's sessions. One that cannot be read is set aside by the caller's log: users sign
-    /// in again.
-    pub fn open(folder: &Path) -> (Sessions, Option<Error>) {
+    /// Reads the folder's sessions, each good for so long without being used. One that is damaged is set
+    /// aside, and users sign in again: where to, and why, comes beside them.
+    pub fn open(folder: &Path, lasts: Duration) -> Result<(Sessions, Option<Error>), Error> {
         let path = folder.join(FILE);
-        let read =
-            private_file::read(&path).map_err(Error::io("read", &path)).and_then(|bytes| match bytes {
-                Some(bytes) => serde_json::from_slice(&bytes).map_err(|error| Error::damaged(&path, error)),
-                None => Ok(BTreeMap::new()),
-            });
-        let (all, problem) = match read {
+        let (all, problem) = match Sessions::read(folder) {
             Ok(all) => (all, None),
-            Err(problem) => (BTreeMap::new(), Some(problem)),
+            Err(problem @ Error::Damaged { .. }) => {
+                let aside = folder.join(format!("{FILE}.damaged"));
+                std::fs::rename(&path, &aside).map_err(Error::io("set aside", &path))?;
+                (BTreeMap::new(), Some(problem))
+            }
+            Err(problem) => return Err(problem),
         };
-        (Sessions { path, all: Mutex::new(all) }, problem)
+        Ok((Sessions { path, lasts, all: Mutex::new(all) }, problem))
+    }
+
+    /// Whether the folder's sessions can be read.
+    pub(crate) fn check(folder: &Path) -> Result<(), Error> {
+        Sessions::read(folder).map(drop)
+    }
+
+    fn read(folder: &Path) -> Result<BTreeMap<Uuid, Session>, Error> {
+        let path = folder.join(FILE);
+        match private_file::read(&path).map_err(Error::io("read", &path))? {
+            Some(bytes) => serde_json::from_slice(&bytes).map_err(|error| Error::damaged(&path, error)),
+            None => Ok(BTreeMap::new()),
+        }
     }
 
     /// Begins a session. Returns its id and its first refresh token. Blocks.
@@ -95,70 +114,59 @@ impl Sessions {
             scopes: grant.asked.scopes,
             openid: grant.asked.openid,
             signed_in: grant.signed_in,
+            epoch: grant.epoch,
             used: now.unix_seconds(),
             generation: 0,
-            current: hash(&secret),
-            previous: None,
+            current: vec![hash(&secret)],
+            previous: Vec::new(),
         };
         self.change(|all| {
-            let of_user = all.iter().filter(|(_, one)| one.user == grant.user);
-            let mut of_user: Vec<(i64, Uuid)> = of_user.map(|(id, one)| (one.used, *id)).collect();
-            of_user.sort_unstable();
-            let too_many = of_user.len().saturating_sub(MAX_OF_USER - 1);
-            of_user.iter().take(too_many).for_each(|(_, id)| drop(all.remove(id)));
-            if all.len() >= MAX_SESSIONS {
-                let oldest = all.iter().min_by_key(|(_, one)| one.used).map(|(id, _)| *id);
-                oldest.map(|id| all.remove(&id));
-            }
+            all.retain(|_, one| !self.is_over(one, now));
+            drop_oldest(all, MAX_OF_USER - 1, |one| one.user == grant.user);
+            drop_oldest(all, MAX_OF_TENANT - 1, |one| one.tenant == grant.tenant);
             all.insert(id, session);
+            true
         })?;
         Ok((id, token(id, 0, &secret)))
     }
 
-    /// Exchanges a refresh token of an application for what it stands for and the next one. A session
-    /// that was not used for `lasts` is over. Blocks.
-    pub fn refresh(
-        &self,
-        token: &str,
-        application: Uuid,
-        lasts: Duration,
-        now: Time,
-    ) -> Result<(Grant, String), NoSession> {
+    /// Exchanges a refresh token of an application for what it stands for and the next one. Blocks.
+    pub fn refresh(&self, token: &str, application: Uuid, now: Time) -> Result<(Grant, String), NoSession> {
         let (id, generation, secret) = parts(token).ok_or(NoSession::Unknown)?;
-        if !self.all.lock().unwrap_or_else(PoisonError::into_inner).contains_key(&id) {
-            // Nothing is written for those who guess.
-            return Err(NoSession::Unknown);
-        }
         let next = random::<32>().map_err(NoSession::Storage)?;
         let mut exchanged = None;
+        // Nothing is written for those who guess.
         let changed = self.change(|all| {
-            let Some(session) = all.get_mut(&id).filter(|one| one.application == application) else { return };
-            let age =
-                |since: i64| Duration::from_secs(u64::try_from(now.unix_seconds() - since).unwrap_or(0));
-            if age(session.used) >= lasts || age(session.signed_in) >= LONGEST {
+            let Some(session) = all.get_mut(&id).filter(|one| one.application == application) else {
+                return false;
+            };
+            if self.is_over(session, now) {
                 all.remove(&id);
-                return;
+                return true;
             }
             let hashed = hash(&secret);
-            let is = |known: &str| bool::from(hashed.as_bytes().ct_eq(known.as_bytes()));
-            let is_current = generation == session.generation && is(&session.current);
+            let is_among =
+                |known: &[String]| known.iter().any(|known| hashed.as_bytes().ct_eq(known.as_bytes()).into());
+            let is_current = generation == session.generation && is_among(&session.current);
             let is_previous = session.generation == generation.saturating_add(1)
-                && session.previous.as_deref().is_some_and(is)
-                && age(session.used) < GRACE;
-            if !is_current && !is_previous {
-                // An older one of this session: somebody has a copy.
-                if generation <= session.generation {
-                    all.remove(&id);
-                }
-                return;
-            }
+                && is_among(&session.previous)
+                && age(session.used, now) < GRACE
+                && session.current.len() < SIBLINGS;
             if is_current {
-                session.previous = Some(hashed);
+                session.previous = std::mem::take(&mut session.current);
                 session.generation += 1;
                 session.used = now.unix_seconds();
+            } else if !is_previous {
+                // An older one of this session: somebody has a copy.
+                let is_older = generation <= session.generation;
+                if is_older {
+                    all.remove(&id);
+                }
+                return is_older;
             }
-            session.current = hash(&next);
+            session.current.push(hash(&next));
             exchanged = Some((session.grant(), self::token(id, session.generation, &next)));
+            true
         });
         changed.map_err(NoSession::Storage)?;
         exchanged.ok_or(NoSession::Unknown)
@@ -166,18 +174,40 @@ impl Sessions {
 
     /// Ends a session. Blocks.
     pub fn end(&self, id: Uuid) -> Result<(), Error> {
-        self.change(|all| drop(all.remove(&id)))
+        self.change(|all| all.remove(&id).is_some())
     }
 
-    fn change(&self, change: impl FnOnce(&mut BTreeMap<Uuid, Session>)) -> Result<(), Error> {
+    fn is_over(&self, session: &Session, now: Time) -> bool {
+        age(session.used, now) >= self.lasts || age(session.signed_in, now) >= LONGEST
+    }
+
+    /// Makes a change, which says whether it is one, to a copy, and writes it before it counts.
+    fn change(&self, change: impl FnOnce(&mut BTreeMap<Uuid, Session>) -> bool) -> Result<(), Error> {
         let mut all = self.all.lock().unwrap_or_else(PoisonError::into_inner);
         let mut changed = all.clone();
-        change(&mut changed);
+        if !change(&mut changed) {
+            return Ok(());
+        }
         let bytes = serde_json::to_vec(&changed).map_err(|error| Error::damaged(&self.path, error))?;
         private_file::replace(&self.path, &bytes).map_err(Error::io("write", &self.path))?;
         *all = changed;
         Ok(())
     }
+}
+
+/// Drops those of a kind that were used longest ago, until so many are left.
+fn drop_oldest(all: &mut BTreeMap<Uuid, Session>, most: usize, kind: impl Fn(&Session) -> bool) {
+    let mut of_kind: Vec<(i64, Uuid)> =
+        all.iter().filter(|(_, one)| kind(one)).map(|(id, one)| (one.used, *id)).collect();
+    of_kind.sort_unstable();
+    let too_many = of_kind.len().saturating_sub(most);
+    for (_, id) in of_kind.into_iter().take(too_many) {
+        all.remove(&id);
+    }
+}
+
+fn age(since: i64, now: Time) -> Duration {
+    Duration::from_secs(u64::try_from(now.unix_seconds() - since).unwrap_or(0))
 }
 
 impl Session {
@@ -186,6 +216,7 @@ impl Session {
             tenant: self.tenant,
             user: self.user,
             signed_in: self.signed_in,
+            epoch: self.epoch,
             application: self.application,
             asked: Asked {
                 audience: self.audience.clone(),
@@ -228,6 +259,7 @@ mod tests {
             tenant: TenantId::from_bytes([1; 16]),
             user: Uuid::from_u128(user),
             signed_in: NOW.unix_seconds(),
+            epoch: 3,
             application: APP,
             asked: Asked {
                 audience: "https://api".to_owned(),
@@ -246,55 +278,56 @@ mod tests {
     #[test]
     fn a_token_is_exchanged_also_after_a_restart_and_the_old_one_ends_the_session() {
         let folder = tempfile::tempdir().unwrap();
-        let (sessions, problem) = Sessions::open(folder.path());
+        let (sessions, problem) = Sessions::open(folder.path(), 14 * DAY).unwrap();
         assert!(problem.is_none());
         let (_, first) = sessions.begin(&grant(1), NOW).unwrap();
         let file = std::fs::read_to_string(folder.path().join(FILE)).unwrap();
         assert!(!file.contains(first.rsplit('.').next().unwrap()));
-        let refresh = |sessions: &Sessions, token: &str, seconds| {
-            sessions.refresh(token, APP, 14 * DAY, later(seconds)).ok()
-        };
+        let refresh =
+            |sessions: &Sessions, token: &str, seconds| sessions.refresh(token, APP, later(seconds)).ok();
         let (found, second) = refresh(&sessions, &first, 100).unwrap();
         assert_eq!(found, grant(1));
-        // The answer was lost: the same again, within the grace.
+        // Its answer was lost, or two programs share it: the same again, within the grace.
         let (_, second_again) = refresh(&sessions, &first, 129).unwrap();
-        assert!(refresh(&sessions, &second, 200).is_none(), "another took its place");
+        let (_, third) = refresh(&sessions, &second, 200).unwrap();
+        let (_, third_again) = refresh(&sessions, &second_again, 229).unwrap();
+        assert!(refresh(&sessions, &third, 300).is_some());
+        assert!(refresh(&sessions, &third_again, 331).is_none(), "used too late");
 
         let (_, first) = sessions.begin(&grant(1), NOW).unwrap();
         let (_, second) = refresh(&sessions, &first, 100).unwrap();
-        let (sessions, _) = Sessions::open(folder.path());
+        let (sessions, _) = Sessions::open(folder.path(), 14 * DAY).unwrap();
         let (_, third) = refresh(&sessions, &second, 200).unwrap();
         assert!(refresh(&sessions, &first, 201).is_none(), "used before");
         assert!(refresh(&sessions, &third, 202).is_none(), "so the session is over");
-        drop(second_again);
     }
 
     #[test]
     fn a_session_is_over_when_it_is_unused_old_or_of_another_application() {
         let folder = tempfile::tempdir().unwrap();
-        let (sessions, _) = Sessions::open(folder.path());
+        let (sessions, _) = Sessions::open(folder.path(), 14 * DAY).unwrap();
         let day = 24 * 3600;
         let (_, token) = sessions.begin(&grant(1), NOW).unwrap();
-        assert!(sessions.refresh(&token, Uuid::nil(), 14 * DAY, NOW).is_err());
-        let (_, mut token) = sessions.refresh(&token, APP, 14 * DAY, later(13 * day)).unwrap();
+        assert!(sessions.refresh(&token, Uuid::nil(), NOW).is_err());
+        let (_, mut token) = sessions.refresh(&token, APP, later(13 * day)).unwrap();
         for days in [26, 39, 52, 65, 78, 89] {
-            token = sessions.refresh(&token, APP, 14 * DAY, later(days * day)).unwrap().1;
+            token = sessions.refresh(&token, APP, later(days * day)).unwrap().1;
         }
-        assert!(sessions.refresh(&token, APP, 14 * DAY, later(90 * day)).is_err());
+        assert!(sessions.refresh(&token, APP, later(90 * day)).is_err());
         let (_, token) = sessions.begin(&grant(1), NOW).unwrap();
-        assert!(sessions.refresh(&token, APP, 14 * DAY, later(14 * day)).is_err());
+        assert!(sessions.refresh(&token, APP, later(14 * day)).is_err());
         for nonsense in ["", "a.b.c", "..", &"x".repeat(10_000)] {
-            assert!(sessions.refresh(nonsense, APP, DAY, NOW).is_err());
+            assert!(sessions.refresh(nonsense, APP, NOW).is_err());
         }
     }
 
     #[test]
     fn a_user_has_so_many_sessions_and_the_oldest_goes() {
         let folder = tempfile::tempdir().unwrap();
-        let (sessions, _) = Sessions::open(folder.path());
+        let (sessions, _) = Sessions::open(folder.path(), 14 * DAY).unwrap();
         let tokens: Vec<String> = (0..51).map(|n| sessions.begin(&grant(1), later(n)).unwrap().1).collect();
         let (_, other) = sessions.begin(&grant(2), NOW).unwrap();
-        let good = |token: &str| sessions.refresh(token, APP, DAY, later(60)).is_ok();
+        let good = |token: &str| sessions.refresh(token, APP, later(60)).is_ok();
         assert!(!good(&tokens[0]) && good(&tokens[1]) && good(&tokens[50]) && good(&other));
     }
 
@@ -302,8 +335,10 @@ mod tests {
     fn a_damaged_file_is_told_and_users_sign_in_again() {
         let folder = tempfile::tempdir().unwrap();
         std::fs::write(folder.path().join(FILE), "{]").unwrap();
-        let (sessions, problem) = Sessions::open(folder.path());
+        let (sessions, problem) = Sessions::open(folder.path(), 14 * DAY).unwrap();
         assert!(problem.unwrap().to_string().contains(FILE));
+        let aside = folder.path().join("sessions.json.damaged");
+        assert_eq!(std::fs::read_to_string(aside).unwrap(), "{]");
         sessions.begin(&grant(1), NOW).unwrap();
     }
 }

@@ -66,7 +66,7 @@ impl Audiences {
 }
 
 fn plain(audience: &str) -> String {
-    audience.trim_end_matches('/').to_ascii_lowercase()
+    audience.strip_suffix('/').unwrap_or(audience).to_ascii_lowercase()
 }
 
 /// Whose token it is.
@@ -82,6 +82,8 @@ pub enum Subject {
         application: Uuid,
         /// What they let it do.
         scopes: Permissions,
+        /// The epoch of theirs that it is of.
+        epoch: u64,
     },
 }
 
@@ -92,8 +94,6 @@ pub struct Verified {
     pub tenant: TenantId,
     /// Whose it is.
     pub subject: Subject,
-    /// When it was issued, in seconds since 1970.
-    pub issued: i64,
     /// The key that signed it.
     kid: String,
     /// From when and until when it counts, leeway included, in seconds since 1970.
@@ -173,8 +173,7 @@ impl Verifier {
         if !self.audiences.contains(&claims.aud) {
             return Err(Refusal::Audience(claims.aud));
         }
-        let (tenant, issued) = (claims.tid, claims.iat);
-        let verified = Arc::new(Verified { tenant, subject: subject(&claims)?, issued, kid, valid });
+        let verified = Arc::new(Verified { tenant: claims.tid, subject: subject(&claims)?, kid, valid });
         self.cache.put(key, Arc::clone(&verified));
         Ok(verified)
     }
@@ -211,10 +210,10 @@ pub(super) fn in_time((from, until): (i64, i64), now: Time) -> Result<(), Refusa
 
 /// A token with `scp` is a user's, whatever else it holds.
 fn subject(claims: &Claims) -> Result<Subject, Refusal> {
-    match (&claims.scp, claims.appid, claims.oid) {
-        (Some(scopes), Some(application), Some(user)) => {
+    match (&claims.scp, claims.appid, claims.oid.zip(claims.epoch)) {
+        (Some(scopes), Some(application), Some((user, epoch))) => {
             let scopes = Permissions::delegated_as(scopes.split_ascii_whitespace());
-            Ok(Subject::User { user, application, scopes })
+            Ok(Subject::User { user, application, scopes, epoch })
         }
         (None, Some(application), _) => {
             let roles = claims.roles.iter().flatten().map(String::as_str);
@@ -449,6 +448,8 @@ mod tests {
         let house = house();
         let mut claims = house.claims();
         claims["scp"] = json!("Machine.Read");
+        assert!(house.verify(&house.signed(&Value::Null, &claims)).is_err(), "of no epoch");
+        claims["epoch"] = json!(0);
         let verified = house.verify(&house.signed(&Value::Null, &claims)).unwrap();
         assert!(matches!(verified.subject, Subject::User { .. }));
     }

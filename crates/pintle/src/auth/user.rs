@@ -27,12 +27,18 @@ pub struct User {
     pub created: Time,
     /// `None`: they cannot sign in here.
     pub(super) password: Option<PasswordHash>,
-    /// Tokens issued before, in seconds since 1970, are good no more: the password was changed then.
+    /// Only tokens of this epoch are good: another one begins with every new password, whenever they are
+    /// disabled, and when they are signed out.
     #[serde(default)]
-    pub(super) tokens_from: i64,
+    pub(super) epoch: u64,
 }
 
 impl User {
+    /// Of which epoch their tokens have to be.
+    pub fn epoch(&self) -> u64 {
+        self.epoch
+    }
+
     /// Whether there is a password to sign in with.
     pub fn has_password(&self) -> bool {
         self.password.is_some()

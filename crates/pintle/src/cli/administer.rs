@@ -13,6 +13,9 @@ use crate::admin::wire;
 /// What may not stand in a piece of a path as it is (RFC 3986 §2.3).
 const RESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
+/// Kinds of objects, to each of which one is added by a POST.
+const MADE: &[&str] = &["tenants", "clients", "users", "user-groups", "roles", "device-groups"];
+
 /// Which tenant's objects, where, and how what comes of it is printed
 #[derive(Clone, Debug, clap::Args)]
 pub struct Within {
@@ -58,8 +61,9 @@ pub(super) async fn ask<T: DeserializeOwned>(
     path: &[&str],
     body: &impl Serialize,
 ) -> Result<T, Failure> {
-    // Something new may go into a folder that is not there yet; nothing can be found in one.
-    let session = if method == Method::POST { folder.take().await? } else { folder.find().await? };
+    // What is made may go into a folder that is not there yet; nothing can be found in one.
+    let makes = method == Method::POST && matches!(path, [kind] if MADE.contains(kind));
+    let session = if makes { folder.take().await? } else { folder.find().await? };
     let path: String =
         path.iter().map(|piece| format!("/{}", utf8_percent_encode(piece, RESERVED))).collect();
     let of = wire::OfTenant { tenant: tenant.map(str::to_owned) };

@@ -58,6 +58,9 @@ enum What {
         /// A user group that is not to see it any more, by name or id; give it several times or part by commas
         #[arg(long, value_name = "GROUP", value_delimiter = ',')]
         take: Vec<String>,
+        /// Let everybody see it: no user group is named for it any more
+        #[arg(long)]
+        everybody: bool,
         #[command(flatten)]
         rule: Rule,
         #[command(flatten)]
@@ -158,12 +161,7 @@ impl Rule {
 }
 
 impl About {
-    fn change(
-        self,
-        name: Option<String>,
-        rule: Option<DeviceRule>,
-        take: Vec<String>,
-    ) -> wire::DeviceGroupChange {
+    fn change(self, name: Option<String>, rule: Option<DeviceRule>) -> wire::DeviceGroupChange {
         let About { description, rank, give, remediation } = self;
         let remediation = remediation.map(|level| level.to_string());
         wire::DeviceGroupChange {
@@ -173,7 +171,7 @@ impl About {
             rule,
             rank: rank.map(usize::from),
             give,
-            take,
+            ..Default::default()
         }
     }
 }
@@ -193,12 +191,13 @@ pub async fn run(args: Args) -> Result<ExitCode, Failure> {
             return Ok(ExitCode::SUCCESS);
         }
         What::Create { name, about, rule, within } => {
-            let new = about.change(Some(name), Some(rule.needed()?), Vec::new());
+            let new = about.change(Some(name), Some(rule.needed()?));
             let made = within.ask(Method::POST, &["device-groups"], &new).await?;
             (within, made)
         }
-        What::Change { group, name, about, take, rule, within } => {
-            let change = about.change(name, rule.given(), take);
+        What::Change { group, name, about, take, everybody, rule, within } => {
+            let change = about.change(name, rule.given());
+            let change = wire::DeviceGroupChange { take, everybody, ..change };
             let made = within.ask(Method::PATCH, &["device-groups", &group], &change).await?;
             (within, made)
         }

@@ -73,6 +73,8 @@ enum What {
     Enable(Which),
     /// Keep a user from signing in and using tokens, from the next request on
     Disable(Which),
+    /// End all that a user is signed in to; their tokens stop working at once
+    SignOut(Which),
     /// End the wait after wrong passwords
     Unlock(Which),
     /// Make a user administrator with a new password, whatever was done to users and roles: for whoever
@@ -149,6 +151,7 @@ pub async fn run(args: Args) -> Result<ExitCode, Failure> {
         }
         What::Enable(which) => which.change(enabled(true)).await?,
         What::Disable(which) => which.change(enabled(false)).await?,
+        What::SignOut(which) => which.ask(Method::POST, &["sign-out"], &Value::Null).await?,
         What::Unlock(which) => which.ask(Method::POST, &["unlock"], &Value::Null).await?,
         What::Recover(which) => which.ask(Method::POST, &["recover"], &Value::Null).await?,
         What::Delete(which) => which.ask(Method::DELETE, &[], &Value::Null).await?,

@@ -11,6 +11,7 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use pintle_store::Scope;
 
+use crate::audit::{Actor, Entry};
 use crate::auth::control::ApplicationQuota;
 use crate::auth::permission::Permission;
 use crate::auth::rights::{Rights, Who};
@@ -18,6 +19,7 @@ use crate::auth::role::RolePermission;
 use crate::auth::token::{self, Refusal};
 use crate::http::AppId;
 use crate::http::error::Failure;
+use crate::http::origin::client_address_of;
 use crate::http::quota;
 use crate::instance::Instance;
 use crate::metrics::Window;
@@ -30,6 +32,8 @@ pub struct Access {
     pub quota: Option<&'static str>,
     /// An application needs one of these.
     pub permissions: &'static [Permission],
+    /// Whether it is about who may do what: refusals are in the audit log.
+    pub is_administration: bool,
     /// A user needs this besides one of the permissions' delegated forms; `None`: no user may.
     pub role_permission: Option<RolePermission>,
 }
@@ -59,11 +63,24 @@ pub async fn admit(
     next: Next,
 ) -> Response {
     let known = here(&instance, request.headers());
+    let note_refused = |actor: Option<Actor>, code: u16, request: &Request| {
+        if access.is_administration {
+            let address = client_address_of(request, &instance);
+            let actor = actor.unwrap_or_else(|| Actor::anonymous().from_address(address));
+            let entry = Entry::new(actor, "admin.refused").on(request.uri().path()).refused(code);
+            instance.audit.note(entry);
+        }
+    };
     let rights = match identify(&instance, known).await {
         Ok(rights) => rights,
-        Err(failure) => return failure.into_response(),
+        Err(failure) => {
+            note_refused(None, 401, &request);
+            return failure.into_response();
+        }
     };
     if let Err(missing) = rights.may(access.permissions, access.role_permission) {
+        let address = client_address_of(&request, &instance);
+        note_refused(Some(rights.who.actor(address)), 403, &request);
         return Failure::missing(&missing).into_response();
     }
     let allowance = match count(&instance, &rights, access.quota) {

@@ -10,6 +10,7 @@ use axum::response::{IntoResponse, Response};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
+use crate::auth::control::ANY_TENANT;
 use crate::http::form;
 use crate::http::origin::Origin;
 use crate::http::path::Key;
@@ -31,7 +32,7 @@ fn document(instance: &Instance, origin: &Origin, tenant: &str, oauth2: &str, ke
     // Whoever signs in at `common` learns their tenant from the token; until then it is left open.
     let (issuer, tenant) = match (instance.control.tenant(tenant), tenant) {
         (Some(tenant), _) => (instance.issuer.of(tenant.id), tenant.id.to_string()),
-        (None, "common" | "organizations") => (instance.issuer.template(), tenant.to_owned()),
+        (None, tenant) if ANY_TENANT.contains(&tenant) => (instance.issuer.template(), tenant.to_owned()),
         (None, unknown) => return refused(Problem::unknown_tenant(unknown)),
     };
     let Some(issuer) = issuer else {

@@ -92,7 +92,10 @@ impl Failure {
             status @ StatusCode::NOT_FOUND => Failure::new(status, "ResourceNotFound", refused.message),
             status @ StatusCode::FORBIDDEN => Failure::new(status, "Forbidden", refused.message),
             status @ StatusCode::CONFLICT => Failure::new(status, "Conflict", refused.message),
-            StatusCode::INTERNAL_SERVER_ERROR => Failure::internal(&refused.message),
+            // Whoever administers has to know what was done of what was asked.
+            status @ StatusCode::INTERNAL_SERVER_ERROR => {
+                Failure::new(status, "InternalServerError", refused.message)
+            }
             status => Failure::new(status, "InvalidInput", refused.message),
         }
     }

@@ -2,13 +2,13 @@
 //! discovery documents. Never for anything that decides: issuer and audiences are configured.
 
 use std::convert::Infallible;
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 use axum::extract::FromRequestParts;
 use axum::http::header::HOST;
 use axum::http::request::Parts;
-use axum::http::{Extensions, HeaderMap, HeaderName};
+use axum::http::{Extensions, HeaderMap, HeaderName, Request};
 
 use crate::http::{Peer, Scheme};
 use crate::instance::Instance;
@@ -67,12 +67,27 @@ impl FromRequestParts<Arc<Instance>> for ClientAddress {
 
 /// Where the client is, as far as can be believed; `None` where nobody knows.
 pub fn client_address(parts: &Parts, instance: &Instance) -> Option<IpAddr> {
-    let Peer(peer) = parts.extensions.get()?;
+    address_of(&parts.headers, &parts.extensions, instance)
+}
+
+/// The same of a request that is whole still.
+pub(crate) fn client_address_of<B>(request: &Request<B>, instance: &Instance) -> Option<IpAddr> {
+    address_of(request.headers(), request.extensions(), instance)
+}
+
+fn address_of(headers: &HeaderMap, extensions: &Extensions, instance: &Instance) -> Option<IpAddr> {
+    let Peer(peer) = extensions.get()?;
     if instance.config.server.trusts(peer.ip()) {
         // One that does not read is the proxy's fault, and its own address would be everybody's.
-        return last(&parts.headers, "x-forwarded-for")?.parse().ok();
+        return address(last(headers, "x-forwarded-for")?);
     }
     Some(peer.ip())
+}
+
+/// An address as proxies write it: bare, in brackets, with a port.
+fn address(text: &str) -> Option<IpAddr> {
+    let bare = text.strip_prefix('[').and_then(|text| text.strip_suffix(']')).unwrap_or(text);
+    bare.parse().ok().or_else(|| Some(text.parse::<SocketAddr>().ok()?.ip()))
 }
 
 fn named_by_request(parts: &Parts, instance: &Instance) -> Option<String> {

@@ -63,13 +63,18 @@ pub fn routes() -> Vec<Route> {
         reads("/api/machines/{id}",                       get(machines::get),       Some("machines.get"),   MACHINES,               Some(ViewData)),
         takes("/api/ingest",                              post(ingest::ingest),     None,                   &[EventWrite],          None),
 
-        form(Method::POST, "/{tenant}/oauth2/token",                           get(token::v1).post(token::v1)),
-        form(Method::POST, "/{tenant}/oauth2/v2.0/token",                      get(token::v2).post(token::v2)),
-        form(Method::GET,  "/{tenant}/oauth2/authorize",                       get(sign_in::authorize_v1).post(sign_in::authorize_v1)),
-        form(Method::GET,  "/{tenant}/oauth2/v2.0/authorize",                  get(sign_in::authorize_v2).post(sign_in::authorize_v2)),
+        form(Method::GET,  "/{tenant}/oauth2/token", get(token::v1)),
+        form(Method::POST, "/{tenant}/oauth2/token", post(token::v1)),
+        form(Method::GET,  "/{tenant}/oauth2/v2.0/token", get(token::v2)),
+        form(Method::POST, "/{tenant}/oauth2/v2.0/token", post(token::v2)),
+        form(Method::GET,  "/{tenant}/oauth2/authorize", get(sign_in::authorize_v1)),
+        form(Method::POST, "/{tenant}/oauth2/authorize", post(sign_in::authorize_v1)),
+        form(Method::GET,  "/{tenant}/oauth2/v2.0/authorize", get(sign_in::authorize_v2)),
+        form(Method::POST, "/{tenant}/oauth2/v2.0/authorize", post(sign_in::authorize_v2)),
         form(Method::POST, "/{tenant}/oauth2/devicecode",                      post(sign_in::device_code_v1)),
         form(Method::POST, "/{tenant}/oauth2/v2.0/devicecode",                 post(sign_in::device_code_v2)),
-        form(Method::GET,  "/{tenant}/oauth2/deviceauth",                      get(sign_in::device_auth).post(sign_in::device_auth)),
+        form(Method::GET,  "/{tenant}/oauth2/deviceauth", get(sign_in::device_auth)),
+        form(Method::POST, "/{tenant}/oauth2/deviceauth", post(sign_in::device_auth)),
         open(Method::GET,  "/{tenant}/.well-known/openid-configuration",       get(discovery::v1)),
         open(Method::GET,  "/{tenant}/v2.0/.well-known/openid-configuration",  get(discovery::v2)),
         open(Method::GET,  "/{tenant}/discovery/keys",                         get(discovery::keys)),
@@ -86,11 +91,13 @@ fn administers(operation: &'static Operation) -> Route {
         Reach::Tenant => Access {
             quota: None,
             permissions: &[Administration],
+            is_administration: true,
             role_permission: Some(RolePermission::ManageSystemSettings),
         },
         // A tenant's administrators are not the server's.
         Reach::Server | Reach::Owner => {
-            Access { quota: None, permissions: &[ServerAdministration], role_permission: None }
+            let permissions = &[ServerAdministration];
+            Access { quota: None, permissions, is_administration: true, role_permission: None }
         }
     };
     let (method, path) = (operation.method.clone(), operation.path);
@@ -104,7 +111,8 @@ fn reads(
     permissions: &'static [Permission],
     role_permission: Option<RolePermission>,
 ) -> Route {
-    let credential = Credential::Bearer(Access { quota, permissions, role_permission });
+    let credential =
+        Credential::Bearer(Access { quota, permissions, is_administration: false, role_permission });
     Route { method: Method::GET, path, handler, credential }
 }
 

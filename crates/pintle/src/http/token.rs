@@ -69,8 +69,10 @@ pub async fn v2(State(instance): State<Arc<Instance>>, Key(tenant): Key, request
 async fn answer(instance: Arc<Instance>, tenant: String, request: Request, version: Version) -> Response {
     let (parts, body) = request.into_parts();
     let (correlation, address) = (correlation(&parts.headers), client_address(&parts, &instance));
+    let mut named = Named { tenant: tenant.clone(), ..Named::default() };
     let answered = async {
         let form = read_form(&instance, &parts, body, address).await?;
+        named = Named::of(&tenant, &form);
         let wants_client_info = form.given("client_info") == Some("1");
         let (now, origin) = (instance.now(), Origin::of(&parts, &instance));
         let asking = Asking { instance: Arc::clone(&instance), origin, tenant, form, version, now };
@@ -83,7 +85,7 @@ async fn answer(instance: Arc<Instance>, tenant: String, request: Request, versi
             instance.metrics.token_requested(TokenOutcome::Issued);
             problem::json_response(StatusCode::OK, &token)
         }
-        Err(problem) => refuse(&instance, problem, address, correlation),
+        Err(problem) => refuse(&instance, problem, &named, address, correlation),
     }
 }
 
@@ -117,13 +119,43 @@ fn note_issued(instance: &Instance, granted: &Granted, address: Option<IpAddr>) 
     instance.audit.note(entry.with("expires", issued.expires.to_string()));
 }
 
+/// Notes that a user signed in and let an application do something.
+pub(crate) fn note_signed_in(
+    instance: &Instance,
+    user: &User,
+    application: &Application,
+    address: Option<IpAddr>,
+) {
+    let entry = Entry::new(Actor::user(user.id, &user.name).from_address(address), "user.signed_in");
+    instance.audit.note(entry.in_tenant(user.tenant).on(application.id));
+}
+
+/// Whom a request names: a tenant, an application, a user. Nothing of it is proved.
+#[derive(Default)]
+pub(crate) struct Named {
+    tenant: String,
+    client: Option<String>,
+    user: Option<String>,
+}
+
+impl Named {
+    pub(crate) fn of(tenant: &str, form: &Form) -> Named {
+        let given = |name: &str| form.given(name).map(str::to_owned);
+        Named { tenant: tenant.to_owned(), client: given("client_id"), user: given("username") }
+    }
+}
+
 /// Notes that a request was refused.
-pub(crate) fn note_refused(instance: &Instance, problem: &Problem, address: Option<IpAddr>) {
+pub(crate) fn note_refused(instance: &Instance, problem: &Problem, named: &Named, address: Option<IpAddr>) {
     instance.metrics.token_requested(problem.outcome());
     // A device that waits is no refusal.
     if !problem.is_to_come() {
         let entry = Entry::new(Actor::anonymous().from_address(address), "token.refused");
-        instance.audit.note(entry.refused(problem.code).with("reason", problem.message.as_str()));
+        let entry = entry.refused(problem.code).with("reason", problem.message.as_str());
+        let entry = entry.with("tenant", named.tenant.as_str());
+        let entry = named.client.iter().fold(entry, |entry, client| entry.with("client", client.as_str()));
+        let entry = named.user.iter().fold(entry, |entry, user| entry.with("user", user.as_str()));
+        instance.audit.note(entry);
     }
     if let Some(address) = address.filter(|_| problem.is_wrong_credential()) {
         instance.control.lockout.note_address(address, instance.now());
@@ -133,10 +165,11 @@ pub(crate) fn note_refused(instance: &Instance, problem: &Problem, address: Opti
 pub(crate) fn refuse(
     instance: &Instance,
     problem: Problem,
+    named: &Named,
     address: Option<IpAddr>,
     correlation: Uuid,
 ) -> Response {
-    note_refused(instance, &problem, address);
+    note_refused(instance, &problem, named, address);
     problem.response(correlation, instance.now())
 }
 

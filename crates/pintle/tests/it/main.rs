@@ -4,6 +4,7 @@
 // Clippy's leave for tests does not reach their helpers.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic)]
 
+mod administration;
 mod audit;
 mod command;
 mod commands;

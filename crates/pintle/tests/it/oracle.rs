@@ -689,6 +689,7 @@ impl Play {
                     rank: Some(rank + 1),
                     give: names(&seen_by),
                     take: names(&(&group.seen_by - &seen_by)),
+                    everybody: seen_by.is_empty(),
                     ..DeviceGroupChange::default()
                 };
                 control.change_device_group(id, &group.name, change).unwrap();
@@ -699,23 +700,35 @@ impl Play {
             5 => {
                 let seen_by = random.some(&all, 30);
                 let (give, take) = (names(&seen_by), names(&(&tenant.default_seen_by - &seen_by)));
-                let change = DeviceGroupChange { give, take, ..DeviceGroupChange::default() };
+                let everybody = seen_by.is_empty();
+                let change = DeviceGroupChange { give, take, everybody, ..DeviceGroupChange::default() };
                 control.change_device_group(id, "UnassignedGroup", change).unwrap();
                 tenant.default_seen_by = seen_by;
                 instance.regroup(id).unwrap();
             }
             6 => {
-                let user = usize::try_from(random.below(5)).unwrap();
+                let number = usize::try_from(random.below(5)).unwrap();
                 let (enabled, groups) = (random.chance(85), random.some(&all, 40));
-                let user = &mut tenant.users[user];
+                let user = &mut tenant.users[number];
                 let change = UserChange {
                     enabled: Some(enabled),
                     join: names(&groups),
                     leave: names(&(&user.groups - &groups)),
                     ..UserChange::default()
                 };
-                control.change_user(id, &user.name, change).unwrap();
+                let changed = control.change_user(id, &user.name, change).unwrap();
                 (user.enabled, user.groups) = (enabled, groups);
+                // Tokens from before they were disabled are never good again, so they sign in anew.
+                let theirs =
+                    |caller: &&mut Caller| caller.user.as_ref().is_some_and(|(known, _)| *known == number);
+                for caller in tenant.callers.iter_mut().filter(theirs).filter(|_| enabled) {
+                    let application = control.application(tenant.apps[caller.app].id).unwrap();
+                    let scopes = caller.user.as_ref().map(|(_, scopes)| set(scopes)).unwrap();
+                    let now = instance.now();
+                    let token =
+                        instance.issuer.issue_for(&changed, &application, None, scopes, AUDIENCE, now);
+                    caller.token = token.unwrap().unwrap().token;
+                }
             }
             7 => {
                 let role = usize::try_from(random.below(3)).unwrap();

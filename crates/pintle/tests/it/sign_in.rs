@@ -48,7 +48,7 @@ fn house(config: Config) -> House {
         user_groups: vec!["analysts".into()],
     };
     control.create_user(alice, now).unwrap();
-    control.set_password(tenant, "alice@example.org", PASSWORD, now).unwrap();
+    control.set_password(tenant, "alice@example.org", PASSWORD).unwrap();
     let console = NewApplication {
         delegated: Permissions::named(["Machine.Read.All", "File.Read.All"]),
         is_public: true,
@@ -166,11 +166,7 @@ async fn authorization_code_with_pkce() {
     }
     assert!(!page.body.contains("Read all file profiles"), "it did not ask for that");
     let policy = page.headers["content-security-policy"].to_str().unwrap();
-    assert!(
-        policy.contains("frame-ancestors 'none'")
-            && policy.contains("form-action 'self' http://localhost:8400"),
-        "{policy}"
-    );
+    assert!(policy.contains("frame-ancestors 'none'") && !policy.contains("form-action"), "{policy}");
     assert!(!policy.contains("unsafe") && !policy.contains("script-src"), "{policy}");
 
     let back = house.signed_in().await;
@@ -245,9 +241,8 @@ async fn refresh_tokens_rotate_and_end_with_what_they_stand_for() {
             assert_eq!(house.refresh(&granted["refresh_token"]).await.status, 400);
             control.change_user(tenant, "alice@example.org", change(true)).unwrap();
         } else {
-            house.world.forward(Duration::from_secs(1));
-            let (control, now) = (&house.world.instance().control, house.world.instance().now());
-            control.set_password(tenant, "alice@example.org", "another password", now).unwrap();
+            let control = &house.world.instance().control;
+            control.set_password(tenant, "alice@example.org", "another password").unwrap();
             assert_eq!(house.call("/api/machines", &granted["access_token"]).await.status, 401);
             assert_eq!(house.refresh(&granted["refresh_token"]).await.status, 400);
         }
@@ -340,7 +335,10 @@ async fn wrong_passwords_lock_a_name_on_every_way_in_and_an_administrator_unlock
     };
     let code = |answer: &Answer| json(answer)["error_codes"][0].clone();
     for (place, name) in ["alice@example.org", "nobody@example.org"].into_iter().enumerate() {
-        for _ in 0..4 {
+        // Written in another way it is the same name.
+        let spelt = [" Alice@example.org\u{a0}", "nobody@EXAMPLE.org "][place];
+        assert_eq!(code(&house.token(&by_password(spelt, "wrong")).await), 50_126);
+        for _ in 0..3 {
             assert_eq!(code(&house.token(&by_password(name, "wrong")).await), 50_126, "{place}");
         }
         let wrong = [("username", name), ("password", "wrong"), ("decision", "allow")];
@@ -355,7 +353,7 @@ async fn wrong_passwords_lock_a_name_on_every_way_in_and_an_administrator_unlock
     assert_eq!(code(&house.token(&by_password("alice@example.org", PASSWORD)).await), 50_053, "longer now");
     let control = &house.world.instance().control;
     let tenant = control.tenant("default").unwrap().id;
-    assert!(control.lockout.forgive(tenant, "alice@example.org"));
+    control.unlock(&control.user(tenant, "alice@example.org").unwrap());
     assert_eq!(house.token(&by_password("alice@example.org", PASSWORD)).await.status, 200);
 }
 

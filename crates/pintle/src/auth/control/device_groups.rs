@@ -7,6 +7,9 @@ use pintle_store::DeviceRule;
 use super::super::device_group::{DeviceGroup, RemediationLevel, TenantDeviceGroups};
 use super::*;
 
+/// What machines are in where there are no device groups.
+const NO_GROUP: u32 = 0;
+
 /// Device groups of a tenant: each rule is looked at for every machine.
 const MAX_DEVICE_GROUPS: usize = 1_000;
 
@@ -27,12 +30,42 @@ pub struct DeviceGroupChange {
     pub give: Vec<String>,
     /// User groups that it is taken from.
     pub take: Vec<String>,
+    /// Everybody is to see it: it is taken from every user group. Without, the last one keeps it.
+    pub everybody: bool,
 }
 
 impl Control {
     /// The device groups of a tenant.
     pub fn device_groups(&self, tenant: TenantId) -> Arc<TenantDeviceGroups> {
         self.state().device_groups.get(&tenant).cloned().unwrap_or_default()
+    }
+
+    /// The ids of the device groups that members of some user groups see; `None`: all there are. While
+    /// machines are being sorted into changed groups, only those that they saw before and see afterwards,
+    /// so that a group that is given to others never shows them what it takes no more.
+    pub fn visible_groups(&self, tenant: TenantId, user_groups: &BTreeSet<Uuid>) -> Option<BTreeSet<u32>> {
+        let kept = self.state().device_groups.get(&tenant).cloned();
+        let sorted_by = self.sorted_by.read().unwrap_or_else(PoisonError::into_inner).get(&tenant).cloned();
+        if kept.as_ref().map(Arc::as_ptr) == sorted_by.as_ref().map(Arc::as_ptr) {
+            return kept?.visible_to(user_groups);
+        }
+        let (kept, sorted_by) = (kept.unwrap_or_default(), sorted_by.unwrap_or_default());
+        let seen = |groups: &TenantDeviceGroups| {
+            let all = || groups.all().map(|group| group.id).chain([NO_GROUP]).collect();
+            groups.visible_to(user_groups).unwrap_or_else(all)
+        };
+        let (before, after): (BTreeSet<u32>, BTreeSet<u32>) = (seen(&sorted_by), seen(&kept));
+        // Ids that only one of the two knows are of machines before or after they moved.
+        let known = |groups: &TenantDeviceGroups, id: u32| groups.all().any(|group| group.id == id);
+        let is_seen = |id: &u32| {
+            (before.contains(id) || !known(&sorted_by, *id)) && (after.contains(id) || !known(&kept, *id))
+        };
+        Some(before.union(&after).copied().filter(is_seen).collect())
+    }
+
+    /// Notes that machines are sorted by these device groups from now on.
+    pub(crate) fn note_sorted(&self, tenant: TenantId, by: Arc<TenantDeviceGroups>) {
+        self.sorted_by.write().unwrap_or_else(PoisonError::into_inner).insert(tenant, by);
     }
 
     /// The device group of that name or id, with its rank; the default group has none.
@@ -164,7 +197,7 @@ fn changed(
     mut group: DeviceGroup,
     change: DeviceGroupChange,
 ) -> Result<DeviceGroup, Error> {
-    let DeviceGroupChange { name, description, remediation, rule, rank: _, give, take } = change;
+    let DeviceGroupChange { name, description, remediation, rule, rank: _, give, take, everybody } = change;
     if let Some(name) = name {
         group.name = checked_name(&name)?;
         // It could not be told from an id.
@@ -189,6 +222,15 @@ fn changed(
     }
     for name in &take {
         group.user_groups.remove(&find(&state.user_groups, tenant, name)?.id);
+    }
+    if everybody {
+        group.user_groups.clear();
+    } else if !take.is_empty() && group.user_groups.is_empty() {
+        return Err(Error::Unfit(format!(
+            "everybody would see the device group `{}` then: give it to another user group first, or say that \
+             everybody is to see it",
+            group.name
+        )));
     }
     Ok(group)
 }

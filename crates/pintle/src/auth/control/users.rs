@@ -37,10 +37,10 @@ impl Control {
         find(&self.state().users, tenant, name_or_id).cloned()
     }
 
-    /// The user of that id, if they may use tokens that were issued at a time.
-    pub fn user_now(&self, tenant: TenantId, id: Uuid, issued: i64) -> Option<Arc<User>> {
+    /// The user of that id, if they may use tokens of that epoch.
+    pub fn user_now(&self, tenant: TenantId, id: Uuid, epoch: u64) -> Option<Arc<User>> {
         let user = self.state().users.get(&id).cloned()?;
-        (user.tenant == tenant && user.enabled && issued >= user.tokens_from).then_some(user)
+        (user.tenant == tenant && user.enabled && user.epoch == epoch).then_some(user)
     }
 
     /// Adds a user, who cannot sign in before there is a password.
@@ -65,7 +65,7 @@ impl Control {
                 enabled: true,
                 created: now,
                 password: None,
-                tokens_from: 0,
+                epoch: 0,
             };
             add(&mut state.users, user)
         })
@@ -83,19 +83,17 @@ impl Control {
                 user.user_groups.remove(&find(&state.user_groups, tenant, group)?.id);
             }
             user.display_name = display_name.unwrap_or(user.display_name);
+            if change.enabled == Some(false) {
+                // Or what they had would be good again once they are enabled.
+                user.epoch += 1;
+            }
             user.enabled = change.enabled.unwrap_or(user.enabled);
             replace(&mut state.users, user)
         })
     }
 
     /// Gives a user a password. Tokens they have stop working at once, and a lock ends. Blocks.
-    pub fn set_password(
-        &self,
-        tenant: TenantId,
-        user: &str,
-        password: &str,
-        now: Time,
-    ) -> Result<Arc<User>, Error> {
+    pub fn set_password(&self, tenant: TenantId, user: &str, password: &str) -> Result<Arc<User>, Error> {
         password::check(password)?;
         // Before the hash, which takes its time.
         self.user(tenant, user)?;
@@ -103,11 +101,30 @@ impl Control {
         let changed = self.change(|state| {
             let mut user = User::clone(find(&state.users, tenant, user)?);
             user.password = Some(hash);
-            user.tokens_from = now.unix_seconds();
+            user.epoch += 1;
             replace(&mut state.users, user)
         })?;
-        self.lockout.forgive(tenant, &changed.name);
+        self.unlock(&changed);
         Ok(changed)
+    }
+
+    /// Ends all that a user is signed in to: their tokens stop working at once.
+    pub fn sign_out(&self, tenant: TenantId, user: &str) -> Result<Arc<User>, Error> {
+        self.change(|state| {
+            let mut user = User::clone(find(&state.users, tenant, user)?);
+            user.epoch += 1;
+            replace(&mut state.users, user)
+        })
+    }
+
+    /// Ends the wait after wrong passwords.
+    pub fn unlock(&self, user: &User) {
+        self.lockout.forgive(user.tenant, &folded(&user.name));
+    }
+
+    /// Until when no password of a user is looked at.
+    pub fn locked_until(&self, user: &User, now: Time) -> Option<Time> {
+        self.lockout.locked_until(user.tenant, &folded(&user.name), now)
     }
 
     /// Removes a user. Their tokens stop working at once.
@@ -117,7 +134,7 @@ impl Control {
             state.users.remove(&gone.id);
             Ok(gone)
         })?;
-        self.lockout.forgive(tenant, &gone.name);
+        self.unlock(&gone);
         Ok(gone)
     }
 
@@ -130,12 +147,19 @@ impl Control {
         password: &str,
         now: Time,
     ) -> Result<Arc<User>, NotSignedIn> {
-        self.lockout.try_name(tenant, name, now).map_err(NotSignedIn::Locked)?;
-        let user = named(&self.state().users, tenant, name).cloned();
+        let name = folded(name);
+        // Nobody has a longer one, so there is none to guess at: it is not worth remembering.
+        let can_be_one = name.chars().count() <= MAX_NAME;
+        if can_be_one {
+            self.lockout.try_name(tenant, &name, now).map_err(NotSignedIn::Locked)?;
+        }
+        let user = named(&self.state().users, tenant, &name).cloned();
         let kept = user.as_deref().and_then(|user| user.password.as_ref());
         let known = self.passwords.verify(password, kept);
-        let user = user.filter(|user| known && user.enabled).ok_or(NotSignedIn::Wrong)?;
-        self.lockout.forgive(tenant, name);
+        // While it was looked at they may have got another, or been disabled.
+        let user = user.filter(|_| known).and_then(|user| self.user_now(tenant, user.id, user.epoch));
+        let user = user.ok_or(NotSignedIn::Wrong)?;
+        self.lockout.forgive(tenant, &name);
         Ok(user)
     }
 

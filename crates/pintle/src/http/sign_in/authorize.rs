@@ -17,7 +17,7 @@ use crate::http::origin::client_address;
 use crate::http::path::Key;
 use crate::http::token::asked::{self, Version};
 use crate::http::token::form::Form;
-use crate::http::token::{self, Problem};
+use crate::http::token::{self, Named, Problem};
 use crate::instance::Instance;
 
 /// The fields that the page carries from the first request to the second.
@@ -108,17 +108,22 @@ async fn answer(
     }
     let name = form.given("username").unwrap_or_default().to_owned();
     let password = form.given("password").unwrap_or_default().to_owned();
+    // From before the password was looked at: what is changed meanwhile ends what comes of this.
+    let now = instance.now();
     let user = match token::sign_in(&instance, &wanted.tenant, name, password).await {
         Ok(user) => user,
         Err(problem) => {
-            token::note_refused(&instance, &problem, address);
+            token::note_refused(&instance, &problem, &Named::of(&wanted.tenant.name, &form), address);
             return ask(&wanted, &form, Some(&problem.message), problem.status());
         }
     };
-    let grant = token::granted_by(&user, &wanted.application, wanted.asked, instance.now());
+    let grant = token::granted_by(&user, &wanted.application, wanted.asked, now);
     let Back { redirect_uri, .. } = &wanted.back;
     match instance.codes.authorize(grant, redirect_uri, wanted.challenge.as_deref(), instance.now()) {
-        Ok(code) => wanted.back.with(&[("code", &code)]),
+        Ok(code) => {
+            token::note_signed_in(&instance, &user, &wanted.application, address);
+            wanted.back.with(&[("code", &code)])
+        }
         Err(error) => {
             tracing::error!(%error, "a code could not be made");
             wanted.back.with_problem(&Problem::server("The server cannot issue codes: its log says why."))
@@ -208,8 +213,7 @@ fn ask(wanted: &Wanted, form: &Form, wrong: Option<&str>, status: StatusCode) ->
     let name = form.given("username").or_else(|| form.given("login_hint")).unwrap_or_default();
     let body = page::sign_in(&wanted.application, &wanted.asked, name, wrong, &carried);
     let title = format!("Sign in to {}", wanted.tenant.name);
-    let leads_to = Some(wanted.back.redirect_uri.as_str());
-    Page { status, title: &title, body, leads_to, posts_at_once: false }.response()
+    Page { status, title: &title, body, leaves: true, posts_at_once: false }.response()
 }
 
 fn stopped(problem: &Problem) -> Response {

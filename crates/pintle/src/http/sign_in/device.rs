@@ -16,7 +16,7 @@ use crate::http::path::Key;
 use crate::http::token::asked::{self, Version};
 use crate::http::token::form::Form;
 use crate::http::token::problem::json_response;
-use crate::http::token::{self, Problem};
+use crate::http::token::{self, Named, Problem};
 use crate::instance::Instance;
 
 /// `POST /{tenant}/oauth2/devicecode`.
@@ -32,8 +32,10 @@ pub async fn v2(state: State<Arc<Instance>>, key: Key, request: Request) -> Resp
 async fn begin(instance: Arc<Instance>, tenant: String, request: Request, version: Version) -> Response {
     let (parts, body) = request.into_parts();
     let (correlation, address) = (token::correlation(&parts.headers), client_address(&parts, &instance));
+    let mut named = Named::default();
     let answered = async {
         let form = token::read_form(&instance, &parts, body, address).await?;
+        named = Named::of(&tenant, &form);
         let tenant = token::tenant(&instance, &tenant, form.given("client_id"))?;
         let id = token::client_id(&form, &tenant)?;
         let application =
@@ -63,7 +65,7 @@ async fn begin(instance: Arc<Instance>, tenant: String, request: Request, versio
     };
     match answered.await {
         Ok(device) => json_response(StatusCode::OK, &device),
-        Err(problem) => token::refuse(&instance, problem, address, correlation),
+        Err(problem) => token::refuse(&instance, problem, &named, address, correlation),
     }
 }
 
@@ -92,9 +94,9 @@ pub async fn auth(state: State<Arc<Instance>>, key: Key, query: RawQuery, reques
     };
     let ask = |wrong: Option<&str>, status: StatusCode| {
         let name = form.given("username").unwrap_or_default();
-        let body = page::sign_in(&application, &asked, name, wrong, &[("user_code", user_code)]);
+        let body = page::sign_in_for_device(&application, &asked, name, wrong, user_code);
         let title = format!("Sign in to {}", tenant.name);
-        Page { status, title: &title, body, leads_to: None, posts_at_once: false }.response()
+        Page { status, title: &title, body, leaves: false, posts_at_once: false }.response()
     };
     if !is_answer {
         return ask(None, StatusCode::OK);
@@ -103,16 +105,21 @@ pub async fn auth(state: State<Arc<Instance>>, key: Key, query: RawQuery, reques
         instance.codes.decide(tenant.id, user_code, None, instance.now());
         return page::done("Not allowed", "The device was told. You can close this page.");
     }
+    // From before the password was looked at, as for a code.
+    let now = instance.now();
     let user = match sign_in(&instance, &tenant, &form).await {
         Ok(user) => user,
         Err(problem) => {
-            token::note_refused(&instance, &problem, address);
+            token::note_refused(&instance, &problem, &Named::of(&tenant.name, &form), address);
             return ask(Some(&problem.message), problem.status());
         }
     };
-    let grant = token::granted_by(&user, &application, asked.clone(), instance.now());
+    let grant = token::granted_by(&user, &application, asked.clone(), now);
     match instance.codes.decide(tenant.id, user_code, Some(grant), instance.now()) {
-        true => page::done("Signed in", "The device goes on by itself. You can close this page."),
+        true => {
+            token::note_signed_in(&instance, &user, &application, address);
+            page::done("Signed in", "The device goes on by itself. You can close this page.")
+        }
         false => page::user_code(Some("The code is over: begin again on the device.")),
     }
 }

@@ -51,8 +51,9 @@ pub(super) struct Page<'a> {
     pub(super) title: &'a str,
     /// HTML.
     pub(super) body: String,
-    /// Where its form may lead besides this server: browsers apply this to what they are sent on to.
-    pub(super) leads_to: Option<&'a str>,
+    /// Whether its form ends on another server: browsers apply `form-action` to all that they are sent on
+    /// to from there, and it cannot name every host.
+    pub(super) leaves: bool,
     /// Whether its form is posted without the user.
     pub(super) posts_at_once: bool,
 }
@@ -88,32 +89,23 @@ impl Page<'_> {
         if self.posts_at_once {
             let _ = write!(policy, "; script-src {}", hash(POST_AT_ONCE));
         }
-        let _ = write!(policy, "; form-action 'self' {}", self.leads_to.map(source).unwrap_or_default());
+        if !self.leaves {
+            policy.push_str("; form-action 'self'");
+        }
         policy
-    }
-}
-
-/// A redirect URI as a policy names it: scheme and host, or the scheme of an application of its own.
-fn source(uri: &str) -> String {
-    let Some((scheme, rest)) = uri.split_once(':') else { return String::new() };
-    let plain = |text: &str| text.bytes().all(|b| b.is_ascii_alphanumeric() || b".-+:[]".contains(&b));
-    match rest.strip_prefix("//").map(|rest| rest.split(['/', '?']).next().unwrap_or_default()) {
-        Some(host) if matches!(scheme, "http" | "https") && plain(host) => format!("{scheme}://{host}"),
-        _ if plain(scheme) => format!("{scheme}:"),
-        _ => String::new(),
     }
 }
 
 /// A page that says why it does not go on.
 pub(super) fn problem(status: StatusCode, title: &str, message: &str) -> Response {
     let body = format!("<p class=\"problem\">{}</p>", escaped(message));
-    Page { status, title, body, leads_to: None, posts_at_once: false }.response()
+    Page { status, title, body, leaves: false, posts_at_once: false }.response()
 }
 
 /// A page that says how it ended.
 pub(super) fn done(title: &str, message: &str) -> Response {
     let body = format!("<p>{}</p>", escaped(message));
-    Page { status: StatusCode::OK, title, body, leads_to: None, posts_at_once: false }.response()
+    Page { status: StatusCode::OK, title, body, leaves: false, posts_at_once: false }.response()
 }
 
 /// What an application asks for, in a user's words, and the fields to sign in with.
@@ -157,13 +149,28 @@ pub(super) fn sign_in(
     body
 }
 
+/// The same for a device. Its code is shown: who was sent here by a link has to see that it is theirs.
+pub(super) fn sign_in_for_device(
+    application: &Application,
+    asked: &Asked,
+    name: &str,
+    wrong: Option<&str>,
+    user_code: &str,
+) -> String {
+    format!(
+        "<p>Go on only if the device or program in front of you shows the code <strong>{}</strong>.</p>{}",
+        escaped(user_code),
+        sign_in(application, asked, name, wrong, &[("user_code", user_code)])
+    )
+}
+
 /// A form that is sent on with these fields.
 pub(super) fn post_on(action: &str, fields: &[(&str, &str)]) -> Response {
     let mut body = format!("<form method=\"post\" action=\"{}\">", escaped(action));
     hide(&mut body, fields);
     body.push_str("<button>Go on</button></form>");
-    let (title, leads_to) = ("Signed in", Some(action));
-    Page { status: StatusCode::OK, title, body, leads_to, posts_at_once: true }.response()
+    let title = "Back to the application";
+    Page { status: StatusCode::OK, title, body, leaves: true, posts_at_once: true }.response()
 }
 
 fn hide(body: &mut String, fields: &[(&str, &str)]) {
@@ -184,7 +191,7 @@ pub(super) fn user_code(wrong: Option<&str>) -> Response {
          <button>Go on</button></form>"
     );
     let status = if wrong.is_empty() { StatusCode::OK } else { StatusCode::BAD_REQUEST };
-    Page { status, title: "Sign in for a device", body, leads_to: None, posts_at_once: false }.response()
+    Page { status, title: "Sign in for a device", body, leaves: false, posts_at_once: false }.response()
 }
 
 #[cfg(test)]
@@ -192,11 +199,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn nothing_a_client_sends_becomes_markup_or_policy() {
+    fn nothing_a_client_sends_becomes_markup() {
         assert_eq!(escaped("<a href='x'>&\""), "&lt;a href=&#39;x&#39;&gt;&amp;&quot;");
-        assert_eq!(source("https://soar.example.org:8443/back?x=;"), "https://soar.example.org:8443");
-        assert_eq!(source("https://a; script-src *"), "https:");
-        assert_eq!(source("org.example.app:/back"), "org.example.app:");
-        assert_eq!(source("x; script-src *:"), "");
     }
 }

@@ -13,7 +13,7 @@ use super::{Granted, GrantedToUser};
 use crate::auth::application::{Application, Proof};
 use crate::auth::assertion::{self, Assertion};
 use crate::auth::codes::{Asked, Exchange, Grant, NoGrant};
-use crate::auth::control::Tenant;
+use crate::auth::control::{ANY_TENANT, Tenant};
 use crate::auth::secret::Secret;
 use crate::auth::sessions::NoSession;
 use crate::auth::user::User;
@@ -55,12 +55,15 @@ pub(crate) fn tenant(instance: &Instance, named: &str, client_id: Option<&str>) 
         return Ok(tenant);
     }
     let unknown = || Problem::unknown_tenant(named);
-    if !matches!(named, "common" | "organizations") {
+    if !ANY_TENANT.contains(&named) {
         return Err(unknown());
     }
     let id = client_id.and_then(|id| Uuid::try_parse(id).ok()).ok_or_else(unknown)?;
-    let application = instance.control.application(id).ok_or_else(unknown)?;
-    instance.control.tenant(&application.tenant.to_string()).ok_or_else(unknown)
+    // An unknown application goes on in any tenant, to the answer that a wrong secret gets there.
+    let application = instance.control.application(id);
+    let tenants = instance.control.tenants();
+    let its = application.and_then(|one| tenants.iter().find(|tenant| tenant.id == one.tenant));
+    its.or(tenants.first()).cloned().ok_or_else(unknown)
 }
 
 fn client_credentials(asking: &Asking, tenant: &Tenant) -> Result<Granted, Problem> {
@@ -132,19 +135,26 @@ async fn device_code(asking: Asking, tenant: Tenant) -> Result<Granted, Problem>
 async fn refresh_token(asking: Asking, tenant: Tenant) -> Result<Granted, Problem> {
     let token = asking.form.needed("refresh_token")?.to_owned();
     let (application, proof) = client(&asking, &tenant)?;
+    // It may ask for less, and for the API under another name. Before the token is exchanged: a request
+    // that is refused leaves its client the one it has.
+    let form = &asking.form;
+    let narrowed = match form.given("scope").or_else(|| form.given("resource")) {
+        Some(_) => Some(asked::asked(&asking.instance, &application, form, asking.version)?),
+        None => None,
+    };
+    let place = Arc::clone(&asking.instance.signing_in).try_acquire_owned().map_err(|_| Problem::busy())?;
     let (instance, id, now) = (Arc::clone(&asking.instance), application.id, asking.now);
     let refreshed = blocking(move || {
-        instance.sessions.refresh(&token, id, instance.config.issuer.refresh_token_lifetime, now)
-    })
-    .await?;
-    let (mut grant, next) = refreshed.map_err(|no| match no {
+        let _place = place;
+        instance.sessions.refresh(&token, id, now)
+    });
+    let (mut grant, next) = refreshed.await?.map_err(|no| match no {
         NoSession::Unknown => Problem::refresh_token(),
         NoSession::Storage(error) => not_issued(error),
     })?;
     let user = user_now(&asking, &grant).map_err(|_| Problem::refresh_token())?;
-    // It may ask for less, and for the API under another name, but for nothing that was not granted.
-    if asking.form.given("scope").is_some() || asking.form.given("resource").is_some() {
-        let asked = asked::asked(&asking.instance, &application, &asking.form, asking.version)?;
+    if let Some(asked) = narrowed {
+        // But for nothing that was not granted.
         let scopes = asked.scopes.intersection(grant.asked.scopes);
         grant.asked = Asked { scopes, offline: true, ..asked };
     }
@@ -222,13 +232,14 @@ pub(crate) fn granted_by(user: &User, application: &Application, asked: Asked, n
         tenant: user.tenant,
         user: user.id,
         signed_in: now.unix_seconds(),
+        epoch: user.epoch(),
         application: application.id,
         asked,
     }
 }
 
 fn user_now(asking: &Asking, grant: &Grant) -> Result<Arc<User>, Problem> {
-    let user = asking.instance.control.user_now(grant.tenant, grant.user, grant.signed_in);
+    let user = asking.instance.control.user_now(grant.tenant, grant.user, grant.epoch);
     user.ok_or_else(|| Problem::no_grant(NoGrant::Unknown))
 }
 
@@ -248,8 +259,9 @@ async fn issue(
     let (instance, now) = (Arc::clone(&asking.instance), asking.now);
     let begun = blocking(move || instance.sessions.begin(&grant, now)).await?;
     let (session, token) = begun.map_err(not_issued)?;
-    if let Some(code) = code {
-        asking.instance.codes.became(code, session);
+    if code.is_some_and(|code| asking.instance.codes.became(code, session)) {
+        end_session(&asking.instance, session).await;
+        return Err(Problem::no_grant(NoGrant::Reused(None)));
     }
     Ok(with_refresh_token(granted, token))
 }
