@@ -1,0 +1,160 @@
+//! What is asked, and what should come back.
+
+use std::collections::BTreeSet;
+
+use pintle::auth::permission::Permission;
+use serde_json::Value;
+
+use super::model::{ALERTS, Caller, FILES, MACHINES, Tenant, alert_id, machine_id, sha1};
+use super::random::Random;
+
+/// What is asked.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Question {
+    Machines,
+    Machine(u64),
+    MachineByName(u64),
+    Alerts,
+    Alert(u64),
+    AlertFiles(u64),
+    File(u64),
+    FileMachines(u64),
+}
+
+/// What comes back: a status, and with 200 the ids of what is listed with its counts.
+pub(super) type Told = (u16, Vec<String>);
+
+impl Question {
+    pub(super) fn random(random: &mut Random) -> Question {
+        // One more than there are, so that some are unknown.
+        let (machine, alert, file) =
+            (random.below(MACHINES + 1), random.below(ALERTS + 1), random.below(FILES + 1));
+        match random.below(10) {
+            0 => Question::Machines,
+            1 => Question::Machine(machine),
+            2 => Question::MachineByName(machine),
+            3 => Question::Alerts,
+            4 => Question::Alert(alert),
+            5 | 6 => Question::AlertFiles(alert),
+            7 => Question::File(file),
+            _ => Question::FileMachines(file),
+        }
+    }
+
+    pub(super) fn path(self, tenant: &Tenant) -> String {
+        match self {
+            Question::Machines => "/api/machines".to_owned(),
+            Question::Machine(id) => format!("/api/machines/{}", machine_id(id)),
+            Question::MachineByName(id) => {
+                let name =
+                    tenant.machines.get(&id).map(|machine| format!("{}.{}", machine.name, machine.domain));
+                format!("/api/machines/{}", name.unwrap_or_else(|| "nobody".to_owned()))
+            }
+            Question::Alerts => "/api/alerts".to_owned(),
+            Question::Alert(id) => format!("/api/alerts/{}", alert_id(id)),
+            Question::AlertFiles(id) => format!("/api/alerts/{}/files", alert_id(id)),
+            Question::File(id) => format!("/api/files/{}", sha1(id)),
+            Question::FileMachines(id) => format!("/api/files/{}/machines", sha1(id)),
+        }
+    }
+
+    pub(super) fn needs(self) -> &'static [Permission] {
+        match self {
+            Question::Machines
+            | Question::Machine(_)
+            | Question::MachineByName(_)
+            | Question::FileMachines(_) => &[Permission::MachineRead, Permission::MachineReadWrite],
+            Question::Alerts | Question::Alert(_) => &[Permission::AlertRead, Permission::AlertReadWrite],
+            Question::AlertFiles(_) | Question::File(_) => &[Permission::FileRead],
+        }
+    }
+
+    pub(super) fn expected(self, tenant: &Tenant, caller: &Caller, narrow: bool) -> Told {
+        let Some((permissions, by_role)) = tenant.may(caller) else { return (401, Vec::new()) };
+        if !self.needs().iter().any(|permission| permissions.contains(permission)) || !by_role {
+            return (403, Vec::new());
+        }
+        let visible = tenant.visible_groups(caller);
+        let label = |machine: u64| {
+            let known = &tenant.machines[&machine];
+            if !tenant.has_groups() {
+                return known.source_group.to_owned();
+            }
+            let id = tenant.group_of(known);
+            let named = tenant.groups.iter().find(|group| group.id == id);
+            named.map_or("UnassignedGroup".to_owned(), |group| group.name.clone())
+        };
+        let shown = |machine: u64| format!("{} {}", machine_id(machine), label(machine));
+        // Without device groups it shows what telemetry says of the alert, which is nothing here.
+        let alert_shown = |id: u64| {
+            let machine = tenant.alerts[&id].machine.filter(|_| tenant.has_groups());
+            format!("{} {}", alert_id(id), machine.map_or("-".to_owned(), label))
+        };
+        let alert = |id: u64| {
+            let alert = tenant.alerts.get(&id)?;
+            let seen = match alert.machine {
+                Some(machine) => tenant.sees(&visible, machine),
+                None => visible.is_none(),
+            };
+            seen.then_some(alert)
+        };
+        // The machines that count of a file, and whether it is known at all.
+        let counted = |file: u64| -> Option<BTreeSet<u64>> {
+            let on = tenant.sightings.get(&file);
+            if narrow && visible.is_some() {
+                let seen: BTreeSet<u64> = on
+                    .into_iter()
+                    .flatten()
+                    .copied()
+                    .filter(|machine| tenant.sees(&visible, *machine))
+                    .collect();
+                return (!seen.is_empty()).then_some(seen);
+            }
+            on.cloned()
+        };
+        let file_shown = |file: u64| format!("{} {}", sha1(file), counted(file).map_or(0, |on| on.len()));
+        let unknown = (404, Vec::new());
+        match self {
+            Question::Machines => {
+                let seen = tenant.machines.keys().filter(|machine| tenant.sees(&visible, **machine));
+                (200, seen.map(|machine| shown(*machine)).collect())
+            }
+            Question::Machine(id) | Question::MachineByName(id) => {
+                let known = tenant.machines.contains_key(&id) && tenant.sees(&visible, id);
+                if known { (200, vec![shown(id)]) } else { unknown }
+            }
+            Question::Alerts => {
+                let seen = tenant.alerts.keys().copied().filter(|id| alert(*id).is_some());
+                (200, seen.map(alert_shown).collect())
+            }
+            Question::Alert(id) => alert(id).map_or(unknown, |_| (200, vec![alert_shown(id)])),
+            Question::AlertFiles(id) => alert(id)
+                .map_or(unknown, |alert| (200, alert.files.iter().map(|file| file_shown(*file)).collect())),
+            Question::File(id) => counted(id).map_or(unknown, |_| (200, vec![file_shown(id)])),
+            Question::FileMachines(id) => counted(id).map_or(unknown, |on| {
+                let seen = on.into_iter().filter(|machine| tenant.sees(&visible, *machine));
+                (200, seen.map(shown).collect())
+            }),
+        }
+    }
+
+    /// The same of an answer.
+    pub(super) fn told(self, status: u16, body: &str) -> Told {
+        if status != 200 {
+            return (status, Vec::new());
+        }
+        let body: Value = serde_json::from_str(body).unwrap();
+        let text = |entity: &Value, member: &str| entity[member].as_str().unwrap_or("-").to_owned();
+        let shown = |entity: &Value| match self {
+            Question::File(_) | Question::AlertFiles(_) => {
+                format!("{} {}", text(entity, "sha1"), entity["globalPrevalence"])
+            }
+            _ => format!("{} {}", text(entity, "id"), text(entity, "rbacGroupName")),
+        };
+        let listed = match body.get("value") {
+            Some(list) => list.as_array().unwrap().iter().map(shown).collect(),
+            None => vec![shown(&body)],
+        };
+        (status, listed)
+    }
+}

@@ -1,0 +1,71 @@
+//! What the oracle knows, as telemetry.
+
+use std::fmt::Write as _;
+
+use serde_json::Value;
+use uuid::Uuid;
+
+use super::model::{Alert, Machine, alert_id, machine_id, sha1};
+
+/// Telemetry in the envelope of the streaming API.
+pub(super) struct Telemetry {
+    pub(super) lines: String,
+    pub(super) minute: u32,
+}
+
+impl Telemetry {
+    pub(super) fn line(&mut self, table: &str, properties: Value) {
+        let at = format!(
+            "2026-01-{:02}T{:02}:{:02}:00Z",
+            2 + self.minute / 1440,
+            self.minute / 60 % 24,
+            self.minute % 60
+        );
+        let mut properties = properties;
+        properties["Timestamp"] = at.as_str().into();
+        let line = serde_json::json!({
+            "time": at, "tenantId": Uuid::nil(), "operationName": "Publish",
+            "category": format!("AdvancedHunting-{table}"), "properties": properties,
+        });
+        writeln!(self.lines, "{line}").unwrap();
+    }
+
+    pub(super) fn machine(&mut self, id: u64, machine: &Machine) {
+        let tags = serde_json::to_string(&machine.tags).unwrap();
+        let info = serde_json::json!({
+            "DeviceId": machine_id(id), "DeviceName": format!("{}.{}", machine.name, machine.domain),
+            "OSPlatform": machine.platform, "MachineGroup": machine.source_group, "DeviceManualTags": tags,
+        });
+        self.line("DeviceInfo", info);
+    }
+
+    pub(super) fn sighting(&mut self, file: u64, id: u64) {
+        let seen = serde_json::json!({
+            "DeviceId": machine_id(id), "ActionType": "FileCreated", "FileName": "a.exe", "FolderPath": "C:\\a.exe",
+            "SHA1": sha1(file),
+        });
+        self.line("DeviceFileEvents", seen);
+    }
+
+    pub(super) fn alert(&mut self, id: u64, alert: &Alert) {
+        let info = serde_json::json!({
+            "AlertId": alert_id(id), "Title": "Suspicious tool", "Category": "Execution", "Severity": "Medium",
+            "ServiceSource": "Microsoft Defender for Endpoint", "DetectionSource": "EDR",
+        });
+        self.line("AlertInfo", info);
+        let device = alert.machine.map(machine_id);
+        if device.is_some() {
+            let machine = serde_json::json!({
+                "AlertId": alert_id(id), "EntityType": "Machine", "EvidenceRole": "Impacted", "DeviceId": device,
+            });
+            self.line("AlertEvidence", machine);
+        }
+        for file in &alert.files {
+            let evidence = serde_json::json!({
+                "AlertId": alert_id(id), "EntityType": "File", "EvidenceRole": "Related", "FileName": "a.exe",
+                "SHA1": sha1(*file), "DeviceId": device,
+            });
+            self.line("AlertEvidence", evidence);
+        }
+    }
+}
