@@ -254,7 +254,8 @@ fn previewed(found: &wire::Preview) -> String {
         table.row([&machine.id, machine.name.as_deref().unwrap_or("-")]);
     }
     let more = if found.machines.len() < found.matching { ", of which these are the first" } else { "" };
-    format!("{} machines{more}\n{table}", found.matching)
+    let machines = if found.matching == 1 { "machine" } else { "machines" };
+    format!("{} {machines}{more}\n{table}", found.matching)
 }
 
 #[cfg(test)]
