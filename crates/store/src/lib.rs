@@ -14,6 +14,7 @@ mod device_group;
 mod directory;
 mod entity;
 mod error;
+mod evidence;
 mod folders;
 mod found;
 mod known;

@@ -1,15 +1,16 @@
 //! The questions. Each takes a [`Scope`] and blocks only for reads of the base.
 
 use std::collections::hash_map::Entry;
-use std::collections::{BinaryHeap, HashMap};
+use std::collections::{BTreeSet, BinaryHeap, HashMap};
 use std::sync::Arc;
 
-use pintle_model::{AlertId, FileHash, Hashes, TenantId, Time, shapes};
+use pintle_model::{AlertId, FileHash, Hashes, MachineId, TenantId, Time, shapes};
 
 use crate::base::value::Arrival;
 
 use crate::directory::{Grouping, MachineList, SharedDirectory, Window};
 use crate::entity::Entity;
+use crate::evidence;
 use crate::known::Known;
 use crate::lookup::{self, Resolved};
 use crate::pair::Pair;
@@ -252,7 +253,7 @@ impl Store {
         let (mut list, question) = (List::new(out), self.ask_of_files(scope)?);
         // Many pieces of evidence may name one file.
         let mut asked = HashMap::new();
-        for hashes in render::evidence_files(&alert).into_iter().skip(page.skip).take(page.top) {
+        for hashes in evidence::files(&alert).into_iter().skip(page.skip).take(page.top) {
             let Some(hash) = hashes.iter().next() else { continue };
             let seen = match asked.entry(hash) {
                 Entry::Occupied(known) => known.into_mut(),
@@ -261,6 +262,61 @@ impl Store {
             list.push(&evidence_file(&hashes, seen.as_ref())?);
         }
         Ok(Some(list.written))
+    }
+
+    /// The hosts that an alert's evidence names, as `{"host":…},…`. `None`: no such alert, or not for
+    /// this caller.
+    pub fn alert_domains(
+        &self,
+        scope: &Scope,
+        id: &AlertId,
+        page: Page,
+        out: &mut Vec<u8>,
+    ) -> Result<Option<usize>, Error> {
+        self.alert_texts(scope, id, page, evidence::domains, "host", out)
+    }
+
+    /// The same of IP addresses, as `{"id":…},…`.
+    pub fn alert_ips(
+        &self,
+        scope: &Scope,
+        id: &AlertId,
+        page: Page,
+        out: &mut Vec<u8>,
+    ) -> Result<Option<usize>, Error> {
+        self.alert_texts(scope, id, page, evidence::addresses, "id", out)
+    }
+
+    fn alert_texts(
+        &self,
+        scope: &Scope,
+        id: &AlertId,
+        page: Page,
+        texts: fn(&Entity) -> BTreeSet<String>,
+        member: &str,
+        out: &mut Vec<u8>,
+    ) -> Result<Option<usize>, Error> {
+        let Some(alert) = self.visible_alert(scope, id)? else { return Ok(None) };
+        let mut list = List::new(out);
+        for text in texts(&alert).into_iter().skip(page.skip).take(page.top) {
+            list.push(&format!("\"{member}\":{}", serde_json::Value::from(text)));
+        }
+        Ok(Some(list.written))
+    }
+
+    /// The machine that an alert is on: the members of one `machine` object, also where it was last seen
+    /// before the retention of machines. `None`: no such alert, or not for this caller; and within, none:
+    /// it is on no machine that is known.
+    pub fn alert_machine(&self, scope: &Scope, id: &AlertId) -> Result<Option<Option<String>>, Error> {
+        let Some(alert) = self.visible_alert(scope, id)? else { return Ok(None) };
+        let machine: Option<MachineId> =
+            alert.facts.text(shapes::alert::MACHINE_ID).and_then(|id| id.parse().ok());
+        let Some(machine) = machine else { return Ok(Some(None)) };
+        let directory = self.directory(scope)?;
+        let directory = read_lock(&directory);
+        let ordinal = directory.ordinal(&machine).filter(|ordinal| directory.is_visible(scope, *ordinal));
+        let machine = ordinal.and_then(|ordinal| directory.get(ordinal));
+        Ok(Some(machine.map(|machine| machine.members(self.now()))))
     }
 
     /// A machine by id, else by name without regard to case: the members of one `machine` object.

@@ -2,11 +2,10 @@
 //! order, `null` where no source said anything.
 
 use std::borrow::Cow;
-use std::collections::BTreeSet;
 use std::ops::Range;
 use std::time::Duration;
 
-use pintle_model::{Fact, Hashes, MachineId, MemberId, TenantId, Time, shapes};
+use pintle_model::{Hashes, MachineId, MemberId, TenantId, Time, shapes};
 use serde_json::Value;
 
 use crate::Span;
@@ -205,16 +204,6 @@ fn evidence_list(entity: &Entity) -> String {
     evidence.sort_unstable();
     let objects: Vec<&str> = evidence.into_iter().map(|(_, json)| json).collect();
     format!("[{}]", objects.join(","))
-}
-
-/// The files that an alert's evidence names, once each, in the order of their hashes.
-pub(crate) fn evidence_files(alert: &Entity) -> BTreeSet<Hashes> {
-    let hashes = |fact: &Fact| {
-        let evidence: Value = serde_json::from_str(&fact.json).ok()?;
-        let text = |name: &str| evidence.get(name).and_then(Value::as_str);
-        Some(Hashes::read(text("sha1"), text("sha256"), None))
-    };
-    alert.parts.values().filter_map(hashes).filter(|hashes| !hashes.is_empty()).collect()
 }
 
 /// Renders a file: the hashes that are certain, how many machines of the tenant have it, when

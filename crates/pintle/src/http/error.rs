@@ -105,6 +105,12 @@ impl Failure {
         Failure::new(StatusCode::NOT_FOUND, "ResourceNotFound", format!("{kind} {id} was not found"))
     }
 
+    /// 404: the alert has none of it. The sentence was seen live for `User`.
+    pub fn not_related(kind: &str, alert: &str) -> Failure {
+        let message = format!("There is no {kind} related to alert {alert}");
+        Failure::new(StatusCode::NOT_FOUND, "ResourceNotFound", message)
+    }
+
     /// 400: not a hash of any of the three kinds.
     pub fn invalid_hash(text: &str) -> Failure {
         Failure::new(StatusCode::BAD_REQUEST, "InvalidHashValue", format!("Hash value {text} is invalid"))

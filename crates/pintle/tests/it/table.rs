@@ -195,9 +195,11 @@ fn shows(route: &Route) -> Shows {
         "/api/alerts" | "/api/machines" => Shows::List(""),
         "/api/files/{id}/machines" => Shows::List(SHA1),
         "/api/machines/{id}" => Shows::One([HIDDEN, UNKNOWN, VISIBLE]),
-        "/api/alerts/{id}" | "/api/alerts/{id}/files" => {
-            Shows::One([ALERT_HIDDEN, ALERT_UNKNOWN, ALERT_VISIBLE])
-        }
+        "/api/alerts/{id}"
+        | "/api/alerts/{id}/files"
+        | "/api/alerts/{id}/domains"
+        | "/api/alerts/{id}/ips"
+        | "/api/alerts/{id}/machine" => Shows::One([ALERT_HIDDEN, ALERT_UNKNOWN, ALERT_VISIBLE]),
         "/api/files/{id}" | "/api/ingest" => Shows::Neither,
         path if path.starts_with("/api/admin/") => Shows::Neither,
         other => panic!("say here how {other} keeps hidden machines and alerts to itself"),

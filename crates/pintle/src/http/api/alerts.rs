@@ -1,11 +1,11 @@
-//! Alerts, and the files in them.
+//! Alerts, and what is in them.
 
 use std::sync::Arc;
 
 use axum::extract::State;
 use axum::response::Response;
 use pintle_model::AlertId;
-use pintle_store::Page;
+use pintle_store::{Page, Scope, Store};
 
 use super::{blocking, lookup};
 use crate::http::caller::Caller;
@@ -48,8 +48,7 @@ pub async fn get(
     .await
 }
 
-/// `GET /api/alerts/{id}/files`: the files that an alert's evidence names by a hash. An alert that
-/// is unknown, hidden or outside retention is a 404; one without such a file is an empty list.
+/// `GET /api/alerts/{id}/files`: the files that an alert's evidence names by a hash.
 pub async fn files(
     State(instance): State<Arc<Instance>>,
     caller: Caller,
@@ -57,13 +56,71 @@ pub async fn files(
     Key(id): Key,
     rows: Rows,
 ) -> Result<Response, Failure> {
+    related(instance, caller, origin, id, rows, "Files", Store::alert_files).await
+}
+
+/// `GET /api/alerts/{id}/domains`: the hosts that an alert's evidence names.
+pub async fn domains(
+    State(instance): State<Arc<Instance>>,
+    caller: Caller,
+    origin: Origin,
+    Key(id): Key,
+    rows: Rows,
+) -> Result<Response, Failure> {
+    related(instance, caller, origin, id, rows, "Domains", Store::alert_domains).await
+}
+
+/// `GET /api/alerts/{id}/ips`: the IP addresses that an alert's evidence names.
+pub async fn ips(
+    State(instance): State<Arc<Instance>>,
+    caller: Caller,
+    origin: Origin,
+    Key(id): Key,
+    rows: Rows,
+) -> Result<Response, Failure> {
+    related(instance, caller, origin, id, rows, "Ips", Store::alert_ips).await
+}
+
+/// `GET /api/alerts/{id}/machine`: the machine that an alert is on. An alert on none that is known is a
+/// 404 with a sentence of its own, after that of `/user`.
+pub async fn machine(
+    State(instance): State<Arc<Instance>>,
+    caller: Caller,
+    origin: Origin,
+    Key(id): Key,
+    _: NoRows,
+) -> Result<Response, Failure> {
+    let alert = alert_id(&id)?;
+    lookup(instance, move |instance| {
+        let machine = instance.store.alert_machine(&caller.scope, &alert)?;
+        let machine = machine.ok_or_else(|| Failure::not_found("Alert", &id))?;
+        let members = machine.ok_or_else(|| Failure::not_related("Machine", &id))?;
+        Ok(entity("Machines", &origin, &members))
+    })
+    .await
+}
+
+/// Writes things that an alert names; `None`: there is no such alert.
+type Related = fn(&Store, &Scope, &AlertId, Page, &mut Vec<u8>) -> Result<Option<usize>, pintle_store::Error>;
+
+/// A collection of what an alert names. An alert that is unknown, hidden or outside retention is a 404;
+/// one that names none is an empty list.
+async fn related(
+    instance: Arc<Instance>,
+    caller: Caller,
+    origin: Origin,
+    id: String,
+    rows: Rows,
+    set: &'static str,
+    write: Related,
+) -> Result<Response, Failure> {
     let alert = alert_id(&id)?;
     blocking(move || {
         let page = Page { skip: rows.skip, top: rows.top.unwrap_or(usize::MAX) };
-        let mut files = Collection::of("Files", &origin);
-        let written = instance.store.alert_files(&caller.scope, &alert, page, &mut files.body)?;
+        let mut found = Collection::of(set, &origin);
+        let written = write(&instance.store, &caller.scope, &alert, page, &mut found.body)?;
         written.ok_or_else(|| Failure::not_found("Alert", &id))?;
-        Ok(files.finish(None))
+        Ok(found.finish(None))
     })
     .await
 }
