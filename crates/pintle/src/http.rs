@@ -11,6 +11,7 @@ pub mod envelope;
 pub mod error;
 mod form;
 pub mod health;
+pub mod look_back;
 pub mod observe;
 pub mod origin;
 pub mod page;

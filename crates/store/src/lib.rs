@@ -41,6 +41,7 @@ pub use folders::Folder;
 pub use found::{BatchInfo, Conflict, FileMachines, Page, Sighting, Span};
 pub use options::{ArchiveCaps, Clock, Memory, Options, Retention};
 pub use purge::{Purge, Purged};
+pub use read::stats::FileStats;
 pub use regroup::{Preview, Regrouped};
 pub use remake::Remade;
 pub use retention::{ClockWatch, Expired, Jump};

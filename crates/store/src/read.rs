@@ -1,5 +1,7 @@
 //! The questions. Each takes a [`Scope`] and blocks only for reads of the base.
 
+pub(crate) mod stats;
+
 use std::collections::hash_map::Entry;
 use std::collections::{BTreeSet, BinaryHeap, HashMap};
 use std::sync::Arc;

@@ -124,8 +124,17 @@ impl HttpBody for Pieces {
 
 /// A single thing, from the members of its JSON object.
 pub fn entity(set: &str, origin: &Origin, members: &str) -> Response {
+    single(&format!("{set}/$entity"), origin, members)
+}
+
+/// Statistics, which are in no set: only their type is named.
+pub fn statistics(of: &str, origin: &Origin, members: &str) -> Response {
+    single(&format!("microsoft.windowsDefenderATP.api.{of}"), origin, members)
+}
+
+fn single(what: &str, origin: &Origin, members: &str) -> Response {
     let mut body = Vec::with_capacity(4096);
-    context(origin, &format!("{set}/$entity"), &mut body);
+    context(origin, what, &mut body);
     if !members.is_empty() {
         body.push(b',');
     }

@@ -200,7 +200,7 @@ fn shows(route: &Route) -> Shows {
         | "/api/alerts/{id}/domains"
         | "/api/alerts/{id}/ips"
         | "/api/alerts/{id}/machine" => Shows::One([ALERT_HIDDEN, ALERT_UNKNOWN, ALERT_VISIBLE]),
-        "/api/files/{id}" | "/api/ingest" => Shows::Neither,
+        "/api/files/{id}" | "/api/files/{id}/stats" | "/api/ingest" => Shows::Neither,
         path if path.starts_with("/api/admin/") => Shows::Neither,
         other => panic!("say here how {other} keeps hidden machines and alerts to itself"),
     }

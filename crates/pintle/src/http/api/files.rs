@@ -4,14 +4,16 @@ use std::sync::Arc;
 
 use axum::extract::State;
 use axum::response::Response;
-use pintle_model::FileHash;
-use pintle_store::Page;
+use pintle_model::{FileHash, Time};
+use pintle_store::{FileStats, Page};
+use serde_json::json;
 
 use super::lookup;
 use crate::config::Profile;
 use crate::http::caller::Caller;
-use crate::http::envelope::{Collection, entity};
+use crate::http::envelope::{Collection, entity, statistics};
 use crate::http::error::Failure;
+use crate::http::look_back::LookBack;
 use crate::http::origin::Origin;
 use crate::http::page::{NoRows, Rows};
 use crate::http::path::Key;
@@ -60,6 +62,46 @@ pub async fn machines(
         }
     })
     .await
+}
+
+/// `GET /api/files/{id}/stats`: how common a file is. What is world-wide in Defender is all of the
+/// tenant's time here. Each count stands there twice, as text and as a number. Unknown in both profiles: a
+/// 404.
+pub async fn stats(
+    State(instance): State<Arc<Instance>>,
+    caller: Caller,
+    origin: Origin,
+    Key(id): Key,
+    LookBack(look_back): LookBack,
+    _: NoRows,
+) -> Result<Response, Failure> {
+    let hash = hash(&id)?;
+    lookup(instance, move |instance| {
+        let stats = instance.store.file_stats(&caller.scope, &hash, look_back)?;
+        let stats = stats.ok_or_else(|| Failure::not_found("File", &id))?;
+        Ok(statistics("InOrgFileStats", &origin, &members(&stats)))
+    })
+    .await
+}
+
+/// The members of an `InOrgFileStats`, in wire order.
+fn members(stats: &FileStats) -> String {
+    let FileStats { sha1, recent_machines, recent, machines, ever, names } = stats;
+    let time = |time: Option<Time>| time.map(|time| time.to_string());
+    let all = json!({
+        "sha1": sha1,
+        "orgPrevalence": recent_machines.to_string(),
+        "organizationPrevalence": recent_machines,
+        "orgFirstSeen": time(recent.map(|span| span.first)),
+        "orgLastSeen": time(recent.map(|span| span.last)),
+        "globalPrevalence": machines.to_string(),
+        "globallyPrevalence": machines,
+        "globalFirstObserved": time(ever.map(|span| span.first)),
+        "globalLastObserved": time(ever.map(|span| span.last)),
+        "topFileNames": names,
+    });
+    let all = all.to_string();
+    all.strip_prefix('{').and_then(|all| all.strip_suffix('}')).unwrap_or_default().to_owned()
 }
 
 /// A hash of any of the three kinds; its length decides which. Today's pages take SHA-1 only.

@@ -19,6 +19,8 @@ pub(super) enum Question {
     AlertFiles(u64),
     File(u64),
     FileMachines(u64),
+    AlertMachine(u64),
+    FileStats(u64),
 }
 
 /// What comes back: a status, and with 200 the ids of what is listed with its counts.
@@ -29,7 +31,7 @@ impl Question {
         // One more than there are, so that some are unknown.
         let (machine, alert, file) =
             (random.below(MACHINES + 1), random.below(ALERTS + 1), random.below(FILES + 1));
-        match random.below(10) {
+        match random.below(12) {
             0 => Question::Machines,
             1 => Question::Machine(machine),
             2 => Question::MachineByName(machine),
@@ -37,6 +39,8 @@ impl Question {
             4 => Question::Alert(alert),
             5 | 6 => Question::AlertFiles(alert),
             7 => Question::File(file),
+            8 => Question::AlertMachine(alert),
+            9 => Question::FileStats(file),
             _ => Question::FileMachines(file),
         }
     }
@@ -53,6 +57,8 @@ impl Question {
             Question::Alerts => "/api/alerts".to_owned(),
             Question::Alert(id) => format!("/api/alerts/{}", alert_id(id)),
             Question::AlertFiles(id) => format!("/api/alerts/{}/files", alert_id(id)),
+            Question::AlertMachine(id) => format!("/api/alerts/{}/machine", alert_id(id)),
+            Question::FileStats(id) => format!("/api/files/{}/stats", sha1(id)),
             Question::File(id) => format!("/api/files/{}", sha1(id)),
             Question::FileMachines(id) => format!("/api/files/{}/machines", sha1(id)),
         }
@@ -63,9 +69,10 @@ impl Question {
             Question::Machines
             | Question::Machine(_)
             | Question::MachineByName(_)
-            | Question::FileMachines(_) => &[Permission::MachineRead, Permission::MachineReadWrite],
+            | Question::FileMachines(_)
+            | Question::AlertMachine(_) => &[Permission::MachineRead, Permission::MachineReadWrite],
             Question::Alerts | Question::Alert(_) => &[Permission::AlertRead, Permission::AlertReadWrite],
-            Question::AlertFiles(_) | Question::File(_) => &[Permission::FileRead],
+            Question::AlertFiles(_) | Question::File(_) | Question::FileStats(_) => &[Permission::FileRead],
         }
     }
 
@@ -130,7 +137,13 @@ impl Question {
             Question::Alert(id) => alert(id).map_or(unknown, |_| (200, vec![alert_shown(id)])),
             Question::AlertFiles(id) => alert(id)
                 .map_or(unknown, |alert| (200, alert.files.iter().map(|file| file_shown(*file)).collect())),
-            Question::File(id) => counted(id).map_or(unknown, |_| (200, vec![file_shown(id)])),
+            Question::File(id) | Question::FileStats(id) => {
+                counted(id).map_or(unknown, |_| (200, vec![file_shown(id)]))
+            }
+            Question::AlertMachine(id) => {
+                let machine = alert(id).and_then(|alert| alert.machine);
+                machine.map_or(unknown, |machine| (200, vec![shown(machine)]))
+            }
             Question::FileMachines(id) => counted(id).map_or(unknown, |on| {
                 let seen = on.into_iter().filter(|machine| tenant.sees(&visible, *machine));
                 (200, seen.map(shown).collect())
@@ -148,6 +161,11 @@ impl Question {
         let shown = |entity: &Value| match self {
             Question::File(_) | Question::AlertFiles(_) => {
                 format!("{} {}", text(entity, "sha1"), entity["globalPrevalence"])
+            }
+            Question::FileStats(_) => {
+                // The number has to be the text's.
+                assert_eq!(text(entity, "orgPrevalence"), entity["organizationPrevalence"].to_string());
+                format!("{} {}", text(entity, "sha1"), entity["organizationPrevalence"])
             }
             _ => format!("{} {}", text(entity, "id"), text(entity, "rbacGroupName")),
         };
