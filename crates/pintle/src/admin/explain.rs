@@ -103,8 +103,14 @@ fn rights(
     let through = asked.through.as_deref().map(|id| through(call, tenant, id)).transpose()?;
     let all: Permissions = Permission::ALL.iter().copied().collect();
     let mut rights = match &through {
-        Some(application) => Rights::of_user(control, &user, application, all),
-        None => Rights::of_groups(control, tenant, Who::unknown_application(&user), all, &user.user_groups),
+        Some(application) => Rights::of_user(&control.moment(), &user, application, all),
+        None => Rights::of_groups(
+            &control.moment(),
+            tenant,
+            Who::unknown_application(&user),
+            all,
+            &user.user_groups,
+        ),
     };
     match &through {
         Some(application) if !application.enabled => {

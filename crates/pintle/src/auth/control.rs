@@ -5,6 +5,7 @@
 mod applications;
 mod device_groups;
 mod file;
+mod moment;
 mod roles;
 mod users;
 
@@ -26,6 +27,7 @@ use super::user::{User, UserGroup};
 use crate::private_file;
 pub use device_groups::DeviceGroupChange;
 use file::State;
+pub use moment::Moment;
 pub use roles::{Held, RoleChange};
 pub use users::{NotSignedIn, UserChange};
 

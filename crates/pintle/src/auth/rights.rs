@@ -3,13 +3,12 @@
 
 use std::collections::BTreeSet;
 use std::net::IpAddr;
-use std::sync::Arc;
 
 use pintle_model::TenantId;
 use uuid::Uuid;
 
 use super::application::{Application, ApplicationQuota};
-use super::control::{Control, Held};
+use super::control::{Control, Held, Moment};
 use super::outside::{OutsideSubject, OutsideVerified};
 use super::permission::{Permission, Permissions};
 use super::role::RolePermission;
@@ -63,15 +62,14 @@ pub enum Missing {
 impl Rights {
     /// What the caller with this token may do.
     pub fn now(control: &Control, verified: &Verified) -> Result<Rights, Refusal> {
-        let tenant = verified.tenant;
+        let (tenant, moment) = (verified.tenant, control.moment());
+        let enabled = |id: Uuid| moment.application(tenant, id).ok_or(Refusal::Application);
         match &verified.subject {
-            Subject::Application(id, roles) => {
-                Ok(Rights::of_application(&*enabled(control, tenant, *id)?, *roles))
-            }
+            Subject::Application(id, roles) => Ok(Rights::of_application(&*enabled(*id)?, *roles)),
             Subject::User { user, application, scopes, epoch } => {
-                let application = enabled(control, tenant, *application)?;
-                let user = control.user_now(tenant, *user, *epoch).ok_or(Refusal::User)?;
-                Ok(Rights::of_user(control, &user, &application, *scopes))
+                let application = enabled(*application)?;
+                let user = moment.user(tenant, *user, *epoch).ok_or(Refusal::User)?;
+                Ok(Rights::of_user(&moment, &user, &application, *scopes))
             }
         }
     }
@@ -89,15 +87,20 @@ impl Rights {
     }
 
     /// What a user may do through an application.
-    pub fn of_user(control: &Control, user: &User, application: &Application, scopes: Permissions) -> Rights {
+    pub fn of_user(
+        moment: &Moment<'_>,
+        user: &User,
+        application: &Application,
+        scopes: Permissions,
+    ) -> Rights {
         let user_named = Some((user.id.to_string(), user.name.clone()));
         let who = Who { user: user_named, ..Who::application(application) };
         let permissions = scopes.intersection(application.delegated);
-        Rights::of_groups(control, user.tenant, who, permissions, &user.user_groups)
+        Rights::of_groups(moment, user.tenant, who, permissions, &user.user_groups)
     }
 
     /// What whoever an outside issuer vouches for may do.
-    pub fn of_outside(control: &Control, verified: OutsideVerified) -> Rights {
+    pub fn of_outside(moment: &Moment<'_>, verified: OutsideVerified) -> Rights {
         let (tenant, application, issuer) = (verified.tenant, verified.quota_id(), verified.issuer);
         let quota = ApplicationQuota::Configured;
         let who = |name: String, user| Who {
@@ -112,24 +115,23 @@ impl Rights {
                 Rights { tenant, who: who(id, None), permissions, held: None, sees: None }
             }
             OutsideSubject::User { id, name, scopes, user_groups } => {
-                let groups = user_groups.iter().filter_map(|name| control.user_group(tenant, name).ok());
-                let groups = groups.map(|group| group.id).collect();
+                let groups = moment.user_groups(tenant, &user_groups);
                 let who = who(application.to_string(), Some((id, name)));
-                Rights::of_groups(control, tenant, who, scopes, &groups)
+                Rights::of_groups(moment, tenant, who, scopes, &groups)
             }
         }
     }
 
     /// What members of some user groups may do with these scopes.
     pub(crate) fn of_groups(
-        control: &Control,
+        moment: &Moment<'_>,
         tenant: TenantId,
         who: Who,
         permissions: Permissions,
         groups: &BTreeSet<Uuid>,
     ) -> Rights {
-        let held = control.held_by(tenant, groups);
-        let sees = if held.is_administrator { None } else { control.visible_groups(tenant, groups) };
+        let held = moment.held_by(tenant, groups);
+        let sees = if held.is_administrator { None } else { moment.visible_groups(tenant, groups) };
         Rights { tenant, who, permissions, held: Some(held), sees }
     }
 
@@ -186,11 +188,4 @@ impl Who {
             issuer: None,
         }
     }
-}
-
-fn enabled(control: &Control, tenant: TenantId, id: Uuid) -> Result<Arc<Application>, Refusal> {
-    let application = control.application(id);
-    application
-        .filter(|application| application.enabled && application.tenant == tenant)
-        .ok_or(Refusal::Application)
 }

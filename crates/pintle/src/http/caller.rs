@@ -130,7 +130,7 @@ async fn identify(
     match instance.outside.verify(&token, control, now).await {
         Some(verified) => {
             let verified = verified.map_err(|refusal| Failure::token(&refusal))?;
-            Ok(Rights::of_outside(control, verified))
+            Ok(Rights::of_outside(&control.moment(), verified))
         }
         None => Err(Failure::token(&refusal)),
     }

@@ -7,9 +7,6 @@ use pintle_store::DeviceRule;
 use super::super::device_group::{DeviceGroup, RemediationLevel, TenantDeviceGroups};
 use super::*;
 
-/// What machines are in where there are no device groups.
-const NO_GROUP: u32 = 0;
-
 /// Device groups of a tenant: each rule is looked at for every machine.
 const MAX_DEVICE_GROUPS: usize = 1_000;
 
@@ -40,27 +37,9 @@ impl Control {
         self.state().device_groups.get(&tenant).cloned().unwrap_or_default()
     }
 
-    /// The ids of the device groups that members of some user groups see; `None`: all there are. While
-    /// machines are being sorted into changed groups, only those that they saw before and see afterwards,
-    /// so that a group that is given to others never shows them what it takes no more.
+    /// The ids of the device groups that members of some user groups see; `None`: all there are.
     pub fn visible_groups(&self, tenant: TenantId, user_groups: &BTreeSet<Uuid>) -> Option<BTreeSet<u32>> {
-        let kept = self.state().device_groups.get(&tenant).cloned();
-        let sorted_by = self.sorted_by.read().unwrap_or_else(PoisonError::into_inner).get(&tenant).cloned();
-        if kept.as_ref().map(Arc::as_ptr) == sorted_by.as_ref().map(Arc::as_ptr) {
-            return kept?.visible_to(user_groups);
-        }
-        let (kept, sorted_by) = (kept.unwrap_or_default(), sorted_by.unwrap_or_default());
-        let seen = |groups: &TenantDeviceGroups| {
-            let all = || groups.all().map(|group| group.id).chain([NO_GROUP]).collect();
-            groups.visible_to(user_groups).unwrap_or_else(all)
-        };
-        let (before, after): (BTreeSet<u32>, BTreeSet<u32>) = (seen(&sorted_by), seen(&kept));
-        // Ids that only one of the two knows are of machines before or after they moved.
-        let known = |groups: &TenantDeviceGroups, id: u32| groups.all().any(|group| group.id == id);
-        let is_seen = |id: &u32| {
-            (before.contains(id) || !known(&sorted_by, *id)) && (after.contains(id) || !known(&kept, *id))
-        };
-        Some(before.union(&after).copied().filter(is_seen).collect())
+        self.moment().visible_groups(tenant, user_groups)
     }
 
     /// Notes that machines are sorted by these device groups from now on.

@@ -44,15 +44,7 @@ impl Control {
 
     /// What the members of some user groups may do.
     pub fn held_by(&self, tenant: TenantId, user_groups: &BTreeSet<Uuid>) -> Held {
-        let state = self.state();
-        let mut held = Held::default();
-        let theirs = |role: &&Arc<Role>| role.tenant == tenant && !role.user_groups.is_disjoint(user_groups);
-        for role in state.roles.values().filter(theirs) {
-            held.roles.push(role.name.clone());
-            held.permissions.extend(&role.permissions);
-            held.is_administrator |= role.is_administrator;
-        }
-        held
+        self.moment().held_by(tenant, user_groups)
     }
 
     /// Makes a role. It needs a name.

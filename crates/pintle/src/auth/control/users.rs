@@ -39,8 +39,7 @@ impl Control {
 
     /// The user of that id, if they may use tokens of that epoch.
     pub fn user_now(&self, tenant: TenantId, id: Uuid, epoch: u64) -> Option<Arc<User>> {
-        let user = self.state().users.get(&id).cloned()?;
-        (user.tenant == tenant && user.enabled && user.epoch == epoch).then_some(user)
+        self.moment().user(tenant, id, epoch)
     }
 
     /// Adds a user, who cannot sign in before there is a password.
