@@ -24,7 +24,7 @@ pub async fn list(
     rows: Rows,
 ) -> Result<Response, Failure> {
     lookup(instance, move |instance| {
-        let list = instance.store.list_machines(&caller.scope, rows.page())?;
+        let list = instance.store.list_machines(&caller.scope, rows.page(), None)?;
         let next = rows.next_link(&origin, "/api/machines", list.left());
         Ok(Collection::of("Machines", &origin).finish_with(list, next))
     })
