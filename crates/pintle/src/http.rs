@@ -12,6 +12,7 @@ pub mod error;
 mod form;
 pub mod health;
 pub mod observe;
+pub mod odata;
 pub mod origin;
 pub mod page;
 pub mod path;

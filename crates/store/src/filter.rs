@@ -57,6 +57,11 @@ impl Operand {
         Some(Operand { member: Some(member), kind })
     }
 
+    /// What it holds.
+    pub fn kind(&self) -> Kind {
+        self.kind
+    }
+
     fn value<'a>(&self, subject: &Subject<'a>) -> &'a str {
         match self.member {
             Some(member) => subject.member(member),
