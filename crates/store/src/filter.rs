@@ -189,6 +189,9 @@ impl Condition {
     pub const MAX_SIZE: usize = 500;
     /// The most bytes that a text in it may have.
     pub const MAX_TEXT: usize = 8 * 1024;
+    /// As much as so many comparisons a question to the elements of a collection counts: an alert may
+    /// have 1,000 of them, and each time they are all looked through.
+    const ELEMENTS_SIZE: usize = 10;
 
     /// Each of these is met.
     pub fn every(conditions: Vec<Condition>) -> Result<Condition, BadCondition> {
@@ -238,7 +241,8 @@ impl Condition {
 
     /// A collection has an element.
     pub fn not_empty(of: MemberId) -> Result<Condition, BadCondition> {
-        Condition::bounded(Node::Elements(of, Quantifier::Any, Elements::Exist), 0, 0)
+        let node = Node::Elements(of, Quantifier::Any, Elements::Exist);
+        Condition::bounded(node, 0, Condition::ELEMENTS_SIZE)
     }
 
     /// Elements of a collection meet a condition: objects of a shape, or texts without one.
@@ -248,7 +252,7 @@ impl Condition {
         shape: Option<&'static Shape>,
         condition: Condition,
     ) -> Result<Condition, BadCondition> {
-        let (depth, size) = (condition.depth, condition.size);
+        let (depth, size) = (condition.depth, condition.size + Condition::ELEMENTS_SIZE);
         let elements = match shape {
             Some(shape) => Elements::Objects(shape, Box::new(condition)),
             None => Elements::Texts(Box::new(condition)),

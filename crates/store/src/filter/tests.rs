@@ -107,4 +107,8 @@ fn what_does_not_fit_or_is_beyond_the_bounds_is_refused() {
     let many = |n: usize| Condition::some((0..n).map(|_| one()).collect()).map(drop);
     assert_eq!(many(Condition::MAX_SIZE - 1), Ok(()));
     assert_eq!(many(Condition::MAX_SIZE), Err(BadCondition::TooLarge));
+    let tagged = || Condition::elements(m::MACHINE_TAGS, Quantifier::All, None, one()).unwrap();
+    let questions = |n: usize| Condition::every((0..n).map(|_| tagged()).collect()).map(drop);
+    assert_eq!(questions(41), Ok(()));
+    assert_eq!(questions(42), Err(BadCondition::TooLarge));
 }
