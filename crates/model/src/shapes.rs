@@ -3,4 +3,5 @@
 pub mod alert;
 pub mod evidence;
 pub mod file;
+pub mod ip_address;
 pub mod machine;

@@ -13,6 +13,7 @@ mod form;
 pub mod health;
 pub mod look_back;
 pub mod observe;
+pub mod odata;
 pub mod origin;
 pub mod page;
 pub mod path;

@@ -10,7 +10,7 @@ use pintle_model::{AlertId, FileHash, Hashes, MachineId, TenantId, Time, shapes}
 
 use crate::base::value::Arrival;
 
-use crate::directory::{Grouping, MachineList, SharedDirectory, Window};
+use crate::directory::{self, Grouping, MachineList, SharedDirectory, Window};
 use crate::entity::Entity;
 use crate::evidence;
 use crate::known::Known;
@@ -19,7 +19,9 @@ use crate::pair::Pair;
 use crate::render::AlertGroup;
 use crate::retention::Cutoffs;
 use crate::store::{Store, read_lock};
-use crate::{BatchInfo, Conflict, Error, FileMachines, Page, Reject, Scope, Sighting, Span, Totals, render};
+use crate::{
+    BatchInfo, Conflict, Error, FileMachines, Filter, Page, Reject, Scope, Sighting, Span, Totals, render,
+};
 
 /// What a hash stands for, and the machines where it was seen, by ordinal.
 struct Seen {
@@ -221,20 +223,36 @@ impl Store {
 
     /// Alerts, ascending by id, as `{…},{…}`, `evidence` empty. Returns how many were written.
     pub fn alerts(&self, scope: &Scope, page: Page, out: &mut Vec<u8>) -> Result<usize, Error> {
+        self.list_alerts(scope, page, None, out)
+    }
+
+    /// The same of those that a filter takes; it knows the evidence that is not shown.
+    pub fn list_alerts(
+        &self,
+        scope: &Scope,
+        page: Page,
+        filter: Option<&Filter>,
+        out: &mut Vec<u8>,
+    ) -> Result<usize, Error> {
         let mut list = List::new(out);
         let mut to_skip = page.skip;
         if page.top == 0 {
             return Ok(0);
         }
         let (cutoffs, sight) = (self.cutoffs(scope), self.sight_of_alerts(scope)?);
+        let by_evidence = filter.is_some_and(|filter| filter.reads(shapes::alert::EVIDENCE));
         self.known().base.alerts(scope.tenant(), &mut |id, alert| {
             if cutoffs.keeps_alert(&alert)
                 && let Some(group) = sight.group(&alert)
             {
+                let members = |evidence| render::render_alert(scope.tenant(), id, &alert, group, evidence);
+                if filter.is_some_and(|filter| !filter.matches(&format!("{{{}}}", members(by_evidence)))) {
+                    return Ok(true);
+                }
                 if to_skip > 0 {
                     to_skip -= 1;
                 } else {
-                    list.push(&render::render_alert(scope.tenant(), id, &alert, group, false));
+                    list.push(&members(false));
                 }
             }
             Ok(list.written < page.top)
@@ -332,17 +350,28 @@ impl Store {
 
     /// Machines, ascending by id, as `{…},{…}`. Returns how many were written.
     pub fn machines(&self, scope: &Scope, page: Page, out: &mut Vec<u8>) -> Result<usize, Error> {
-        let mut machines = self.list_machines(scope, page)?;
+        let mut machines = self.list_machines(scope, page, None)?;
         let written = machines.left();
         machines.write(out);
         Ok(written)
     }
 
-    /// The same, to be written piece by piece.
-    pub fn list_machines(&self, scope: &Scope, page: Page) -> Result<MachineList, Error> {
+    /// The same of those that a filter takes, to be written piece by piece.
+    pub fn list_machines(
+        &self,
+        scope: &Scope,
+        page: Page,
+        filter: Option<&Filter>,
+    ) -> Result<MachineList, Error> {
         let window = self.machine_window(scope.tenant());
         let directory = self.directory(scope)?;
-        let ordinals = read_lock(&directory).all(scope, window, page);
+        let ordinals = match filter {
+            None => read_lock(&directory).all(scope, window, page),
+            Some(filter) => {
+                let all = read_lock(&directory).all(scope, window, Page::ALL);
+                directory::filtered(&directory, all, page, window.now, filter)
+            }
+        };
         Ok(MachineList::new(directory, ordinals, window.now))
     }
 

@@ -1,4 +1,4 @@
-//! The query options of a read: `$top` and `$skip`. Names without `$` are ignored, because clients
+//! The query options of a read: `$top`, `$skip`, and `$filter` where a list takes it. Names without `$` are ignored, because clients
 //! send their credentials or `top=1` there; names with `$` that are not obeyed are refused, so that
 //! nobody takes an unfiltered answer for a filtered one.
 
@@ -6,11 +6,13 @@ use std::sync::Arc;
 
 use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
-use pintle_store::Page;
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use pintle_store::{Filter, Page};
 
 use crate::http::error::Failure;
-use crate::http::form;
+use crate::http::odata::Fields;
 use crate::http::origin::Origin;
+use crate::http::{form, odata};
 use crate::instance::Instance;
 
 /// The most rows `$top` may ask for, and the rows of a page of alerts or machines without it.
@@ -18,7 +20,6 @@ pub const MAX_TOP: usize = 10_000;
 
 /// OData 4 query options that are not obeyed here.
 const UNSUPPORTED: &[&str] = &[
-    "$filter",
     "$select",
     "$expand",
     "$orderby",
@@ -59,6 +60,58 @@ impl FromRequestParts<Arc<Instance>> for Rows {
     type Rejection = Failure;
 
     async fn from_request_parts(parts: &mut Parts, _: &Arc<Instance>) -> Result<Rows, Failure> {
+        read(parts.uri.query().unwrap_or_default())?.unfiltered()
+    }
+}
+
+/// Which rows of a list are asked for, and which entities are to make it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct FilteredRows {
+    rows: Rows,
+    /// The text of `$filter`, decoded.
+    filter: Option<String>,
+}
+
+/// What in a filter need not be encoded in a link.
+const IN_LINK: &AsciiSet = &NON_ALPHANUMERIC
+    .remove(b'\'')
+    .remove(b'(')
+    .remove(b')')
+    .remove(b',')
+    .remove(b'-')
+    .remove(b'.')
+    .remove(b'/')
+    .remove(b':')
+    .remove(b'_');
+
+impl FilteredRows {
+    /// One page of the entities that pass the filter.
+    pub fn page(&self) -> Page {
+        self.rows.page()
+    }
+
+    /// The filter, on entities with these fields.
+    pub fn filter(&self, fields: &'static Fields) -> Result<Option<Filter>, Failure> {
+        self.filter.as_deref().map(|text| odata::filter(text, fields)).transpose()
+    }
+
+    /// Where the list goes on after a full page ([`Rows::next_link`]), by the same filter.
+    pub fn next_link(&self, origin: &Origin, path: &str, written: usize) -> Option<String> {
+        let link = self.rows.next_link(origin, path, written)?;
+        let Some(filter) = &self.filter else { return Some(link) };
+        Some(format!("{link}&$filter={}", utf8_percent_encode(filter, IN_LINK)))
+    }
+
+    /// The rows of a collection that takes no filter.
+    fn unfiltered(self) -> Result<Rows, Failure> {
+        if self.filter.is_some() { Err(unsupported("$filter")) } else { Ok(self.rows) }
+    }
+}
+
+impl FromRequestParts<Arc<Instance>> for FilteredRows {
+    type Rejection = Failure;
+
+    async fn from_request_parts(parts: &mut Parts, _: &Arc<Instance>) -> Result<FilteredRows, Failure> {
         read(parts.uri.query().unwrap_or_default())
     }
 }
@@ -70,7 +123,7 @@ impl FromRequestParts<Arc<Instance>> for NoRows {
     type Rejection = Failure;
 
     async fn from_request_parts(parts: &mut Parts, _: &Arc<Instance>) -> Result<NoRows, Failure> {
-        match read(parts.uri.query().unwrap_or_default())? {
+        match read(parts.uri.query().unwrap_or_default())?.unfiltered()? {
             rows if rows == Rows::default() => Ok(NoRows),
             _ => Err(Failure::query(
                 "The requested resource is not a collection, so $top and $skip do not apply to it.",
@@ -79,28 +132,25 @@ impl FromRequestParts<Arc<Instance>> for NoRows {
     }
 }
 
-fn read(query: &str) -> Result<Rows, Failure> {
-    let (mut top, mut skip) = (None, None);
+fn read(query: &str) -> Result<FilteredRows, Failure> {
+    let (mut top, mut skip, mut filter) = (None, None, None);
     for (name, value) in form::pairs(query) {
         let name = name.trim();
         if !name.starts_with('$') {
             continue;
         }
-        let option = match name.to_ascii_lowercase().as_str() {
-            "$top" => &mut top,
-            "$skip" => &mut skip,
-            known if UNSUPPORTED.contains(&known) => {
-                return Err(Failure::query(&format!(
-                    "Query option '{known}' is not supported by this server."
-                )));
-            }
+        let is_repeated = match name.to_ascii_lowercase().as_str() {
+            "$top" => top.replace(number(name, value.trim())?).is_some(),
+            "$skip" => skip.replace(number(name, value.trim())?).is_some(),
+            "$filter" => filter.replace(value).is_some(),
+            known if UNSUPPORTED.contains(&known) => return Err(unsupported(known)),
             _ => {
                 return Err(Failure::query(&format!(
                     "Custom query option '{name}' that starts with '$' is not supported."
                 )));
             }
         };
-        if option.replace(number(name, value.trim())?).is_some() {
+        if is_repeated {
             return Err(Failure::query(&format!("Query option '{name}' is given more than once.")));
         }
     }
@@ -109,7 +159,11 @@ fn read(query: &str) -> Result<Rows, Failure> {
             "The limit of '{MAX_TOP}' for Top query has been exceeded. The value from the incoming request is '{top}'."
         )));
     }
-    Ok(Rows { top, skip: skip.unwrap_or_default() })
+    Ok(FilteredRows { rows: Rows { top, skip: skip.unwrap_or_default() }, filter })
+}
+
+fn unsupported(option: &str) -> Failure {
+    Failure::query(&format!("Query option '{option}' is not supported by this server."))
 }
 
 fn number(name: &str, value: &str) -> Result<usize, Failure> {
@@ -135,8 +189,25 @@ mod tests {
             ("$top=10000", rows(Some(10_000), 0)),
             ("top=1&client_id=x&client_secret=y", rows(None, 0)),
         ] {
-            assert_eq!(read(query).unwrap(), expected, "{query}");
+            assert_eq!(read(query).unwrap().unfiltered().unwrap(), expected, "{query}");
         }
+    }
+
+    #[test]
+    fn a_filter_is_in_the_link_to_the_rows_that_follow() {
+        let origin = Origin::named("https://pintle.example.org");
+        let asked =
+            "$skip=1&%24Filter=version+eq+'a%2Bb%26%C3%BC%23'+and+lastSeen+gt+2020-01-01T00:00:00%2B01:00";
+        let rows = read(asked).unwrap();
+        assert!(rows.clone().unfiltered().is_err());
+        assert_eq!(rows.next_link(&origin, "/api/machines", 9_999), None);
+        let link = rows.next_link(&origin, "/api/machines", 10_000).unwrap();
+        assert_eq!(
+            link,
+            "https://pintle.example.org/api/machines?$skip=10001&$filter=version%20eq%20'a%2Bb%26%C3%BC%23'%20and%20lastSeen%20gt%202020-01-01T00:00:00%2B01:00"
+        );
+        let next = read(link.split_once('?').unwrap().1).unwrap();
+        assert_eq!(next, FilteredRows { rows: Rows { top: None, skip: 10_001 }, ..rows });
     }
 
     #[test]
@@ -152,7 +223,7 @@ mod tests {
             "$top=1&$top=1",
             "$stop=1",
             "$",
-            "$filter=id eq 'x'",
+            "$filter=id eq 'x'&$filter=id eq 'x'",
             "$expand=evidence",
             "$count=true",
             "%24orderby=id",

@@ -7,6 +7,7 @@ use pintle_model::Time;
 
 use super::{Directory, Run, SharedDirectory, blocks};
 use crate::store::read_lock;
+use crate::{Filter, Page};
 
 /// Machines to be written, in the order of their ids. Which ones was settled when they were asked
 /// for; each is written as it is known when its turn comes. The directory is held for one piece at
@@ -95,4 +96,35 @@ fn copy(directory: &Directory, run: &Run, ordinals: impl Iterator<Item = u32>, n
             (_, None) => {}
         }
     }
+}
+
+/// Machines that are looked at before the directory is let go for others.
+const FILTERED_AT_ONCE: usize = 1024;
+
+/// Those of some machines that a filter takes as they are shown now, in the same order.
+pub(crate) fn filtered(
+    directory: &SharedDirectory,
+    ordinals: Vec<u32>,
+    page: Page,
+    now: Time,
+    filter: &Filter,
+) -> Vec<u32> {
+    let end = page.skip.saturating_add(page.top);
+    let (mut found, mut object) = (Vec::new(), Vec::new());
+    for some in ordinals.chunks(FILTERED_AT_ONCE) {
+        let directory = read_lock(directory);
+        found.extend(some.iter().copied().filter(|ordinal| {
+            let Some(machine) = directory.get(*ordinal) else { return false };
+            object.clear();
+            machine.write(now, &mut object);
+            let shown = object.strip_prefix(b",").map(str::from_utf8);
+            shown.and_then(Result::ok).is_some_and(|object| filter.matches(object))
+        }));
+        if found.len() >= end {
+            break;
+        }
+    }
+    found.truncate(end);
+    found.drain(..page.skip.min(found.len()));
+    found
 }

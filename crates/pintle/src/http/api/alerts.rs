@@ -11,21 +11,25 @@ use super::{blocking, lookup};
 use crate::http::caller::Caller;
 use crate::http::envelope::{Collection, entity};
 use crate::http::error::Failure;
+use crate::http::odata;
 use crate::http::origin::Origin;
-use crate::http::page::{NoRows, Rows};
+use crate::http::page::{FilteredRows, NoRows, Rows};
 use crate::http::path::Key;
 use crate::instance::Instance;
 
-/// `GET /api/alerts`: the alerts within retention that the caller may see, by id, 10,000 at a time.
+/// `GET /api/alerts`: the alerts within retention that the caller may see and that pass `$filter`,
+/// by id, 10,000 at a time.
 pub async fn list(
     State(instance): State<Arc<Instance>>,
     caller: Caller,
     origin: Origin,
-    rows: Rows,
+    rows: FilteredRows,
 ) -> Result<Response, Failure> {
+    let filter = rows.filter(&odata::ALERT)?;
     blocking(move || {
         let mut alerts = Collection::of("Alerts", &origin);
-        let written = instance.store.alerts(&caller.scope, rows.page(), &mut alerts.body)?;
+        let (page, body) = (rows.page(), &mut alerts.body);
+        let written = instance.store.list_alerts(&caller.scope, page, filter.as_ref(), body)?;
         Ok(alerts.finish(rows.next_link(&origin, "/api/alerts", written)))
     })
     .await

@@ -1,0 +1,13 @@
+//! An address of a machine, as an element of its `ipAddresses`.
+
+use crate::shape::shape;
+
+shape! {
+    /// An address of a machine, as an element of its `ipAddresses`.
+    SHAPE {
+        IP_ADDRESS "ipAddress" Text,
+        MAC_ADDRESS "macAddress" Text,
+        TYPE "type" Text,
+        OPERATIONAL_STATUS "operationalStatus" Text,
+    }
+}
