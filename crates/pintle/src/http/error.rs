@@ -123,6 +123,12 @@ impl Failure {
         Failure::new(StatusCode::BAD_REQUEST, "ODataError", message)
     }
 
+    /// 400: a parameter that there must be.
+    pub fn missing_parameter(name: &str) -> Failure {
+        let message = format!("Required parameter '{name}' is missing");
+        Failure::new(StatusCode::BAD_REQUEST, "MissingRequiredParameter", message)
+    }
+
     /// 400: a body that cannot be used.
     pub fn request_body(message: impl Into<String>) -> Failure {
         Failure::new(StatusCode::BAD_REQUEST, "InvalidRequestBody", message)

@@ -1,6 +1,6 @@
-//! The query options of a read: `$top`, `$skip`, and `$filter` where a list takes it. Names without `$` are ignored, because clients
-//! send their credentials or `top=1` there; names with `$` that are not obeyed are refused, so that
-//! nobody takes an unfiltered answer for a filtered one.
+//! The query options of a read: `$top`, `$skip`, and `$filter` where a list takes it. Names without `$`
+//! are ignored, because clients send their credentials or `top=1` there; names with `$` that are not
+//! obeyed are refused, so that nobody takes an unfiltered answer for a filtered one.
 
 use std::sync::Arc;
 

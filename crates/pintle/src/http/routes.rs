@@ -64,6 +64,7 @@ pub fn routes() -> Vec<Route> {
         reads("/api/files/{id}/machines",                 get(files::machines),     Some("files.machines"), MACHINES,               Some(ViewData)),
         reads("/api/files/{id}/stats",                    get(files::stats),        Some("files.stats"),    FILES,                  Some(ViewData)),
         reads("/api/machines",                            get(machines::list),      Some("machines.list"),  MACHINES,               Some(ViewData)),
+        reads("/api/machines/findbytag",                  get(machines::find_by_tag), Some("machines.findbytag"), MACHINES,           Some(ViewData)),
         reads("/api/machines/{id}",                       get(machines::get),       Some("machines.get"),   MACHINES,               Some(ViewData)),
         takes("/api/ingest",                              post(ingest::ingest),     None,                   &[EventWrite],          None),
 

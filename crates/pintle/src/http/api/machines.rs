@@ -2,22 +2,24 @@
 
 use std::sync::Arc;
 
-use axum::extract::State;
+use axum::extract::{RawQuery, State};
 use axum::response::Response;
+use pintle_model::shapes::machine;
+use pintle_store::{Comparison, Condition, Filter, Literal, Operand, Page, Quantifier, TextTest};
 
 use super::{blocking, lookup};
 use crate::http::caller::Caller;
 use crate::http::envelope::{Collection, entity};
 use crate::http::error::Failure;
-use crate::http::odata;
 use crate::http::origin::Origin;
-use crate::http::page::{FilteredRows, NoRows};
+use crate::http::page::{FilteredRows, NoRows, Rows};
 use crate::http::path::Key;
+use crate::http::{form, odata};
 use crate::instance::Instance;
 
 /// `GET /api/machines`: the machines within retention that the caller may see and that pass
-/// `$filter`, by id, 10,000 at a time. None at all is an empty list in every profile: the 404 on the published page was never
-/// seen from the service, and client fixtures show the list.
+/// `$filter`, by id, 10,000 at a time. None at all is an empty list in every profile: the 404 on the
+/// published page was never seen from the service, and client fixtures show the list.
 pub async fn list(
     State(instance): State<Arc<Instance>>,
     caller: Caller,
@@ -51,4 +53,46 @@ pub async fn get(
         Ok(entity("Machines", &origin, &members))
     })
     .await
+}
+
+/// `GET /api/machines/findbytag?tag=…`: the machines with a tag, whatever its case, or with one that begins
+/// so (`useStartsWithFilter=true`). Names of parameters compare without case.
+pub async fn find_by_tag(
+    State(instance): State<Arc<Instance>>,
+    caller: Caller,
+    origin: Origin,
+    rows: Rows,
+    RawQuery(query): RawQuery,
+) -> Result<Response, Failure> {
+    let filter = tagged(query.as_deref().unwrap_or_default())?;
+    blocking(move || {
+        let page = Page { skip: rows.skip, top: rows.top.unwrap_or(usize::MAX) };
+        let list = instance.store.list_machines(&caller.scope, page, Some(&filter))?;
+        Ok(Collection::of("Machines", &origin).finish_with(list, None))
+    })
+    .await
+}
+
+fn tagged(query: &str) -> Result<Filter, Failure> {
+    let value = |wanted: &str| {
+        let found = form::pairs(query).find(|(name, _)| name.trim().eq_ignore_ascii_case(wanted));
+        found.map(|(_, value)| value.trim().to_owned()).filter(|value| !value.is_empty())
+    };
+    let tag = value("tag").ok_or_else(|| Failure::missing_parameter("tag"))?;
+    let begins = match value("useStartsWithFilter") {
+        None => false,
+        Some(text) => text
+            .to_ascii_lowercase()
+            .parse()
+            .map_err(|_| Failure::input(format!("useStartsWithFilter '{text}' is neither true nor false")))?,
+    };
+    let element = match begins {
+        true => Condition::text(Operand::ELEMENT, TextTest::StartsWith, &tag),
+        false => Condition::compare(Operand::ELEMENT, Comparison::Eq, Literal::Text(tag)),
+    };
+    let condition = element
+        .and_then(|element| Condition::elements(machine::MACHINE_TAGS, Quantifier::Any, None, element));
+    let condition =
+        condition.map_err(|error| Failure::input(format!("The tag cannot be looked for: {error}")))?;
+    Ok(Filter::new(&machine::SHAPE, condition))
 }

@@ -5,7 +5,9 @@ use std::collections::BTreeSet;
 use pintle::auth::permission::Permission;
 use serde_json::Value;
 
-use super::model::{ALERTS, Caller, FILES, MACHINES, Tenant, alert_id, machine_id, sha1};
+use super::model::{
+    ALERTS, Caller, FILES, MACHINES, Machine, PLATFORMS, TAGS, Tenant, alert_id, machine_id, sha1,
+};
 use super::random::Random;
 
 /// What is asked.
@@ -21,6 +23,8 @@ pub(super) enum Question {
     FileMachines(u64),
     AlertMachine(u64),
     FileStats(u64),
+    Tagged(&'static str),
+    OfPlatform(&'static str),
 }
 
 /// What comes back: a status, and with 200 the ids of what is listed with its counts.
@@ -31,7 +35,7 @@ impl Question {
         // One more than there are, so that some are unknown.
         let (machine, alert, file) =
             (random.below(MACHINES + 1), random.below(ALERTS + 1), random.below(FILES + 1));
-        match random.below(12) {
+        match random.below(14) {
             0 => Question::Machines,
             1 => Question::Machine(machine),
             2 => Question::MachineByName(machine),
@@ -41,6 +45,8 @@ impl Question {
             7 => Question::File(file),
             8 => Question::AlertMachine(alert),
             9 => Question::FileStats(file),
+            10 => Question::Tagged(random.one(&TAGS)),
+            11 => Question::OfPlatform(random.one(&PLATFORMS)),
             _ => Question::FileMachines(file),
         }
     }
@@ -57,6 +63,8 @@ impl Question {
             Question::Alerts => "/api/alerts".to_owned(),
             Question::Alert(id) => format!("/api/alerts/{}", alert_id(id)),
             Question::AlertFiles(id) => format!("/api/alerts/{}/files", alert_id(id)),
+            Question::Tagged(tag) => format!("/api/machines/findbytag?tag={tag}"),
+            Question::OfPlatform(os) => format!("/api/machines?$filter=osPlatform+eq+'{os}'"),
             Question::AlertMachine(id) => format!("/api/alerts/{}/machine", alert_id(id)),
             Question::FileStats(id) => format!("/api/files/{}/stats", sha1(id)),
             Question::File(id) => format!("/api/files/{}", sha1(id)),
@@ -70,7 +78,9 @@ impl Question {
             | Question::Machine(_)
             | Question::MachineByName(_)
             | Question::FileMachines(_)
-            | Question::AlertMachine(_) => &[Permission::MachineRead, Permission::MachineReadWrite],
+            | Question::AlertMachine(_)
+            | Question::Tagged(_)
+            | Question::OfPlatform(_) => &[Permission::MachineRead, Permission::MachineReadWrite],
             Question::Alerts | Question::Alert(_) => &[Permission::AlertRead, Permission::AlertReadWrite],
             Question::AlertFiles(_) | Question::File(_) | Question::FileStats(_) => &[Permission::FileRead],
         }
@@ -125,6 +135,14 @@ impl Question {
             Question::Machines => {
                 let seen = tenant.machines.keys().filter(|machine| tenant.sees(&visible, **machine));
                 (200, seen.map(|machine| shown(*machine)).collect())
+            }
+            Question::Tagged(_) | Question::OfPlatform(_) => {
+                let fits = |machine: &Machine| match self {
+                    Question::Tagged(tag) => machine.tags.contains(tag),
+                    _ => matches!(self, Question::OfPlatform(os) if os == machine.platform),
+                };
+                let fitting = tenant.machines.iter().filter(|(_, machine)| fits(machine)).map(|(id, _)| *id);
+                (200, fitting.filter(|id| tenant.sees(&visible, *id)).map(shown).collect())
             }
             Question::Machine(id) | Question::MachineByName(id) => {
                 let known = tenant.machines.contains_key(&id) && tenant.sees(&visible, id);
