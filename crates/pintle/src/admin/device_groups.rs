@@ -95,10 +95,6 @@ fn shown(
     sizes: &BTreeMap<u32, usize>,
     moved: Option<usize>,
 ) -> wire::DeviceGroup {
-    let name = |id: &uuid::Uuid| {
-        let group = call.instance.control.user_group(call.tenant?, &id.to_string());
-        group.ok().map(|group| group.name.clone())
-    };
     wire::DeviceGroup {
         id: group.id,
         name: group.name.clone(),
@@ -106,7 +102,7 @@ fn shown(
         rank,
         remediation: group.remediation.to_string(),
         rule: group.rule.clone(),
-        groups: group.user_groups.iter().filter_map(name).collect(),
+        groups: call.instance.control.user_group_names(&group.user_groups),
         machines: sizes.get(&group.id).copied().unwrap_or_default(),
         moved,
     }

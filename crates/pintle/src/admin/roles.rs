@@ -39,7 +39,6 @@ fn asked(call: &Call<'_>) -> Result<RoleChange, Refused> {
 }
 
 fn shown(call: &Call<'_>, role: &Role) -> wire::Role {
-    let group = |id: &uuid::Uuid| call.instance.control.user_group(role.tenant, &id.to_string()).ok();
     let permission = |permission: &RolePermission| wire::Permission {
         value: permission.value().to_owned(),
         display_name: permission.display_name().to_owned(),
@@ -51,6 +50,6 @@ fn shown(call: &Call<'_>, role: &Role) -> wire::Role {
         description: role.description.clone(),
         built_in: role.is_administrator,
         permissions: role.permissions.iter().map(permission).collect(),
-        groups: role.user_groups.iter().filter_map(group).map(|group| group.name.clone()).collect(),
+        groups: call.instance.control.user_group_names(&role.user_groups),
     }
 }

@@ -114,7 +114,6 @@ fn with_password(call: &Call<'_>, user: &User, given: Option<String>) -> Answer 
 
 fn shown(call: &Call<'_>, user: &User, password: Option<String>) -> wire::User {
     let control = &call.instance.control;
-    let group = |id: &uuid::Uuid| control.user_group(user.tenant, &id.to_string()).ok();
     let locked_until = control.locked_until(user, call.instance.now());
     wire::User {
         id: user.id.to_string(),
@@ -124,7 +123,7 @@ fn shown(call: &Call<'_>, user: &User, password: Option<String>) -> wire::User {
         enabled: user.enabled,
         has_password: user.has_password(),
         locked_until: locked_until.map(|until| until.to_string()),
-        groups: user.user_groups.iter().filter_map(group).map(|group| group.name.clone()).collect(),
+        groups: control.user_group_names(&user.user_groups),
         roles: control.held_by(user.tenant, &user.user_groups).roles,
         created: user.created.to_string(),
         password,

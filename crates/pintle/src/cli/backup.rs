@@ -28,7 +28,7 @@ Everything else is in it as it is, so keep backups as secret as the telemetry. W
 in them. The settings file is not in them.
 
 Examples:
-  pintle backup /mnt/backups/pintle-2026-11-22 --passphrase-file /root/backup-passphrase
+  pintle backup /mnt/backups/pintle-2026-11-22 --passphrase-file passphrase.txt
   pass pintle-backup | pintle backup /mnt/backups/pintle-2026-11-22 --passphrase-file -
   pintle backup /mnt/backups/pintle-2026-11-22 --json"
 )]

@@ -22,7 +22,7 @@ or with --without-secrets, every application needs a new secret (`pintle client 
 before are refused; certificates stay good, and users keep their passwords.
 
 Examples:
-  pintle restore /mnt/backups/pintle-2026-11-22 /var/lib/pintle --passphrase-file /root/backup-passphrase
+  pintle restore /mnt/backups/pintle-2026-11-22 /var/lib/pintle --passphrase-file passphrase.txt
   pintle restore /mnt/backups/pintle-2026-11-22 /var/lib/pintle --without-secrets"
 )]
 pub struct Args {

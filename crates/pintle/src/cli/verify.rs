@@ -25,7 +25,7 @@ Exit codes:
 
 Examples:
   pintle verify /mnt/backups/pintle-2026-11-22
-  pintle verify /mnt/backups/pintle-2026-11-22 --passphrase-file /root/backup-passphrase"
+  pintle verify /mnt/backups/pintle-2026-11-22 --passphrase-file passphrase.txt"
 )]
 pub struct Args {
     /// The backup

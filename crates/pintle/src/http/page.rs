@@ -47,6 +47,11 @@ impl Rows {
         Page { skip: self.skip, top: self.top.unwrap_or(MAX_TOP) }
     }
 
+    /// All of a related collection: no page size is published for those.
+    pub fn related(self) -> Page {
+        Page { skip: self.skip, top: self.top.unwrap_or(usize::MAX) }
+    }
+
     /// Where a list goes on after a full page. With `$top` there is never a link: the client pages
     /// by itself. Without one the real service gives a damaged link or none; a correct one harms no
     /// client examined.

@@ -1,5 +1,7 @@
 //! Users and user groups.
 
+use std::collections::BTreeSet;
+
 use super::super::device_group::TenantDeviceGroups;
 use super::super::user::NewUser;
 use super::*;
@@ -170,6 +172,12 @@ impl Control {
     /// The user group of that name or id.
     pub fn user_group(&self, tenant: TenantId, name_or_id: &str) -> Result<Arc<UserGroup>, Error> {
         find(&self.state().user_groups, tenant, name_or_id).cloned()
+    }
+
+    /// The names of some user groups, in the order of their ids.
+    pub fn user_group_names(&self, ids: &BTreeSet<Uuid>) -> Vec<String> {
+        let state = self.state();
+        ids.iter().filter_map(|id| state.user_groups.get(id)).map(|group| group.name.clone()).collect()
     }
 
     /// Makes a user group.

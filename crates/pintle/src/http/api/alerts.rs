@@ -120,9 +120,8 @@ async fn related(
 ) -> Result<Response, Failure> {
     let alert = alert_id(&id)?;
     blocking(move || {
-        let page = Page { skip: rows.skip, top: rows.top.unwrap_or(usize::MAX) };
         let mut found = Collection::of(set, &origin);
-        let written = write(&instance.store, &caller.scope, &alert, page, &mut found.body)?;
+        let written = write(&instance.store, &caller.scope, &alert, rows.related(), &mut found.body)?;
         written.ok_or_else(|| Failure::not_found("Alert", &id))?;
         Ok(found.finish(None))
     })

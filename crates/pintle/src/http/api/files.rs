@@ -5,7 +5,7 @@ use std::sync::Arc;
 use axum::extract::State;
 use axum::response::Response;
 use pintle_model::{FileHash, Time};
-use pintle_store::{FileStats, Page};
+use pintle_store::FileStats;
 use serde_json::json;
 
 use super::lookup;
@@ -50,9 +50,8 @@ pub async fn machines(
 ) -> Result<Response, Failure> {
     let hash = hash(&id)?;
     lookup(instance, move |instance| {
-        let page = Page { skip: rows.skip, top: rows.top.unwrap_or(usize::MAX) };
         let mut machines = Collection::of("Machines", &origin);
-        match instance.store.list_file_machines(&caller.scope, &hash, page)? {
+        match instance.store.list_file_machines(&caller.scope, &hash, rows.related())? {
             Some((list, found)) => {
                 machines.tell_gaps(&found);
                 Ok(machines.finish_with(list, None))

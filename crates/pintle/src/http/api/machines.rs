@@ -5,7 +5,7 @@ use std::sync::Arc;
 use axum::extract::{RawQuery, State};
 use axum::response::Response;
 use pintle_model::shapes::machine;
-use pintle_store::{Comparison, Condition, Filter, Literal, Operand, Page, Quantifier, TextTest};
+use pintle_store::{Comparison, Condition, Filter, Literal, Operand, Quantifier, TextTest};
 
 use super::{blocking, lookup};
 use crate::http::caller::Caller;
@@ -66,8 +66,7 @@ pub async fn find_by_tag(
 ) -> Result<Response, Failure> {
     let filter = tagged(query.as_deref().unwrap_or_default())?;
     blocking(move || {
-        let page = Page { skip: rows.skip, top: rows.top.unwrap_or(usize::MAX) };
-        let list = instance.store.list_machines(&caller.scope, page, Some(&filter))?;
+        let list = instance.store.list_machines(&caller.scope, rows.related(), Some(&filter))?;
         Ok(Collection::of("Machines", &origin).finish_with(list, None))
     })
     .await

@@ -1,8 +1,6 @@
 //! The pages: plain HTML without a script (but for the one line that posts a form), styled from within,
 //! and headers that keep others from framing or reading them.
 
-use std::fmt::Write as _;
-
 use axum::http::header::{
     CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS,
     X_FRAME_OPTIONS,
@@ -87,7 +85,7 @@ impl Page<'_> {
         let mut policy =
             format!("default-src 'none'; base-uri 'none'; frame-ancestors 'none'; style-src {}", hash(STYLE));
         if self.posts_at_once {
-            let _ = write!(policy, "; script-src {}", hash(POST_AT_ONCE));
+            policy.push_str(&format!("; script-src {}", hash(POST_AT_ONCE)));
         }
         if !self.leaves {
             policy.push_str("; form-action 'self'");
@@ -108,6 +106,11 @@ pub(super) fn done(title: &str, message: &str) -> Response {
     Page { status: StatusCode::OK, title, body, leaves: false, posts_at_once: false }.response()
 }
 
+/// What was wrong with what a user typed.
+fn alert(wrong: &str) -> String {
+    format!("<p class=\"problem\" role=\"alert\">{}</p>", escaped(wrong))
+}
+
 /// What an application asks for, in a user's words, and the fields to sign in with.
 pub(super) fn sign_in(
     application: &Application,
@@ -116,25 +119,20 @@ pub(super) fn sign_in(
     wrong: Option<&str>,
     hidden: &[(&str, &str)],
 ) -> String {
-    let mut body = String::new();
-    if let Some(wrong) = wrong {
-        let _ = write!(body, "<p class=\"problem\" role=\"alert\">{}</p>", escaped(wrong));
-    }
-    let _ = write!(
-        body,
+    let mut body = wrong.map_or_else(String::new, alert);
+    body.push_str(&format!(
         "<p><strong>{}</strong> asks to do this for you, as far as your roles allow:</p><ul>",
         escaped(&application.name)
-    );
+    ));
     for permission in asked.scopes.iter() {
-        let _ = write!(body, "<li>{}</li>", escaped(permission.display_name()));
+        body.push_str(&format!("<li>{}</li>", escaped(permission.display_name())));
     }
     if asked.offline {
         body.push_str("<li>Go on doing it without asking you again</li>");
     }
     body.push_str("</ul><form method=\"post\">");
     hide(&mut body, hidden);
-    let _ = write!(
-        body,
+    body.push_str(&format!(
         "<label for=\"username\">User name</label>\
          <input id=\"username\" name=\"username\" value=\"{}\" autocomplete=\"username\" autocapitalize=\"none\" \
          spellcheck=\"false\" required autofocus>\
@@ -145,7 +143,7 @@ pub(super) fn sign_in(
          <p class=\"small\">Client id {}. Allow it only if you started it.</p>",
         escaped(name),
         application.id,
-    );
+    ));
     body
 }
 
@@ -176,15 +174,13 @@ pub(super) fn post_on(action: &str, fields: &[(&str, &str)]) -> Response {
 fn hide(body: &mut String, fields: &[(&str, &str)]) {
     for (name, value) in fields {
         let (name, value) = (escaped(name), escaped(value));
-        let _ = write!(body, "<input type=\"hidden\" name=\"{name}\" value=\"{value}\">");
+        body.push_str(&format!("<input type=\"hidden\" name=\"{name}\" value=\"{value}\">"));
     }
 }
 
 /// Where a user types what a device shows.
 pub(super) fn user_code(wrong: Option<&str>) -> Response {
-    let wrong = wrong.map_or_else(String::new, |wrong| {
-        format!("<p class=\"problem\" role=\"alert\">{}</p>", escaped(wrong))
-    });
+    let wrong = wrong.map_or_else(String::new, alert);
     let body = format!(
         "{wrong}<form method=\"get\"><label for=\"user_code\">The code that the device or program shows</label>\
          <input id=\"user_code\" name=\"user_code\" autocomplete=\"off\" spellcheck=\"false\" required autofocus>\

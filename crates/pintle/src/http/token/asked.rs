@@ -4,7 +4,7 @@ use super::form::Form;
 use super::problem::Problem;
 use crate::auth::application::Application;
 use crate::auth::codes::Asked;
-use crate::auth::permission::{Permission, Permissions};
+use crate::auth::permission::Permission;
 use crate::instance::Instance;
 
 /// Which of the two token endpoints.
@@ -73,7 +73,7 @@ pub(crate) fn asked(
 
 /// An application that may do nothing for users cannot sign any in.
 fn has_any(application: &Application, asked: Asked) -> Result<Asked, Problem> {
-    if application.delegated == Permissions::default() {
+    if application.delegated.is_empty() {
         return Err(Problem::not_consented(Permission::MachineRead));
     }
     Ok(asked)
