@@ -164,7 +164,7 @@ pub fn fill(folder: Folder) -> Result<(), Failure> {
         piped += machine::thread_time() - before;
         records += batch.len() as u64;
         let source = "bench".to_owned();
-        store.append(Batch { tenant: TENANT, source, records: batch, rejects: Vec::new() })?;
+        store.append(Batch { records: batch, ..Batch::recorded(TENANT, source) })?;
         if told.elapsed() > Duration::from_secs(5) {
             told = Instant::now();
             eprintln!("{records} records, {:.0} a second", records as f64 / began.elapsed().as_secs_f64());

@@ -108,7 +108,7 @@ pub fn fill(store: &Store, tenant: TenantId, batches: u64, chance: &mut Chance) 
         let rows: String = (0..ROWS_A_BATCH).map(|_| row(chance)).collect();
         let source = format!("export {nth}");
         let mut deliver = |records, rejects| {
-            store.append(Batch { tenant, source: source.clone(), records, rejects })?;
+            store.append(Batch { records, rejects, ..Batch::recorded(tenant, source.clone()) })?;
             Ok(())
         };
         let read = pintle_ingest::read(rows.as_bytes(), &source, None, LIMIT, &mut deliver, &mut |_| {});

@@ -145,6 +145,11 @@ impl Facts {
         self.0.get(&member.0).map(|fact| &*fact.json)
     }
 
+    /// When a source knew a member's value.
+    pub fn at(&self, member: MemberId) -> Option<Time> {
+        self.0.get(&member.0).map(|fact| fact.at)
+    }
+
     /// A member's text, unescaped; `None` when unknown, `null` or no string.
     pub fn text(&self, member: MemberId) -> Option<String> {
         serde_json::from_str::<Option<String>>(self.json(member)?).ok()?

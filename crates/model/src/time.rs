@@ -39,6 +39,11 @@ impl Time {
         Time(seconds.saturating_mul(TICKS_A_SECOND))
     }
 
+    /// The tick after it.
+    pub fn just_after(self) -> Time {
+        Time(self.0.saturating_add(1))
+    }
+
     /// Whole seconds since 1970, rounded down.
     pub fn unix_seconds(self) -> i64 {
         self.0.div_euclid(TICKS_A_SECOND)

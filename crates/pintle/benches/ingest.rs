@@ -220,7 +220,7 @@ fn append(packed: &[u8], folder: &Path) -> Result<Done, Failure> {
             let store = Store::open(folder, Options::default())?;
             let tenant = TenantId::from_bytes([7; 16]);
             for records in to_append {
-                store.append(Batch { tenant, source: "bench".to_owned(), records, rejects: Vec::new() })?;
+                store.append(Batch { records, ..Batch::recorded(tenant, "bench") })?;
             }
             Ok(())
         });

@@ -174,7 +174,7 @@ fn fill(
     }
     for records in records.chunks(Batch::MAX_RECORDS) {
         let (source, records) = ("bench".to_owned(), records.to_vec());
-        instance.store.append(Batch { tenant, source, records, rejects: Vec::new() })?;
+        instance.store.append(Batch { records, ..Batch::recorded(tenant, source) })?;
     }
     Ok((files, half(instance, tenant, &company)?))
 }

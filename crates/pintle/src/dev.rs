@@ -98,7 +98,7 @@ pub fn populate(
     progress: &mut dyn FnMut(i64, i64) -> ControlFlow<()>,
 ) -> Result<(), pintle_store::Error> {
     while let Some(records) = telemetry.next() {
-        store.append(Batch { tenant, source: SOURCE.to_owned(), records, rejects: Vec::new() })?;
+        store.append(Batch { records, ..Batch::recorded(tenant, SOURCE) })?;
         let (done, all) = telemetry.progress();
         if progress(done, all).is_break() {
             break;

@@ -3,7 +3,9 @@
 
 pub mod accept;
 pub mod api;
+mod body;
 pub mod caller;
+mod change;
 pub mod compress;
 pub mod connection;
 pub mod discovery;

@@ -36,6 +36,8 @@ pub(crate) struct Input<'a> {
     pub(crate) tenant: TenantId,
     /// Its name, in what is kept aside.
     pub(crate) source: &'a str,
+    /// Whether it comes as it happens ([`Batch::live`]).
+    pub(crate) is_live: bool,
     /// Told from the content if there is none.
     pub(crate) format: Option<&'static Format>,
     /// How many bytes it may have, packed or unpacked.
@@ -72,7 +74,7 @@ pub(crate) fn take(
     mut bytes: impl Read + Send,
     progress: &mut dyn FnMut(&Summary),
 ) -> Taken {
-    let Input { tenant, source, format, limit } = input;
+    let Input { tenant, source, is_live, format, limit } = input;
     // It is let go of here, where a body that has more to come can still be drained.
     let bytes = &mut bytes;
     let mut taken = Taken::default();
@@ -81,7 +83,8 @@ pub(crate) fn take(
         let reading = scope.spawn(move || {
             let stopped = |_| "appending has stopped".into();
             let mut deliver = |records, rejects| {
-                let batch = Batch { tenant, source: source.to_owned(), records, rejects };
+                let empty = if is_live { Batch::live } else { Batch::recorded };
+                let batch = Batch { records, rejects, ..empty(tenant, source.to_owned()) };
                 hand.send(Handed::Batch(batch)).map_err(stopped)
             };
             let mut reached = |summary: &Summary| {
@@ -154,7 +157,12 @@ mod tests {
 
     fn take_within(instance: &Instance, limit: u64, bytes: impl Read + Send) -> Taken {
         let tenant = instance.control.tenant("default").unwrap().id;
-        take(instance, Input { tenant, source: "rows", format: None, limit }, bytes, &mut |_| {})
+        take(
+            instance,
+            Input { tenant, source: "rows", is_live: false, format: None, limit },
+            bytes,
+            &mut |_| {},
+        )
     }
 
     #[test]

@@ -501,9 +501,11 @@ pub(crate) fn rewrite(
             &mut |batch, _, bytes| {
                 let left = left(batch);
                 has_changed |= !left.is_all();
-                if let Some(ArchivedBatch { tenant, source, records, rejects, received, .. }) = left.batch {
-                    let batch = Batch { tenant, source, records, rejects };
-                    let frame = Frame::of(&ArchivedBatch::new(batch, received)?.1);
+                if let Some(left) = left.batch {
+                    let ArchivedBatch { tenant, source, records, rejects, edits, is_live, received, .. } =
+                        left;
+                    let batch = Batch { tenant, source, records, rejects, is_live };
+                    let frame = Frame::of(&ArchivedBatch::new(batch, edits, received)?.1);
                     frame.write(&mut file).map_err(Error::io(format!("writing {}", new.display())))?;
                 }
                 read += bytes;

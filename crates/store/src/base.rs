@@ -32,6 +32,7 @@ use crate::archive::{ArchivedBatch, BatchId, Position};
 use crate::delta::Delta;
 use crate::device_group::GroupsByTenant;
 use crate::directory::{Directories, Directory};
+use crate::edit::Edited;
 use crate::entity::{Entity, most};
 use crate::folders::make_private;
 use crate::observe::Observed;
@@ -217,10 +218,8 @@ impl Base {
         for (hashes, _) in &observed.files {
             receipt.new_files += u64::from(!view.has_file(tenant, hashes)?);
         }
-        let mut new_alerts = 0;
-        for id in observed.alerts.keys() {
-            new_alerts += u64::from(!self.has_alert(&view, tenant, id)?);
-        }
+        let mut clock = ChangeClock { last: self.last_change(tenant), received: batch.received };
+        let (alerts, new_alerts) = changed_alerts(&view, batch, observed.alerts, &mut clock)?;
 
         let directory = directories.of(tenant);
         let (mut ordinals, mut changed) = (Vec::with_capacity(observed.machines.len()), Vec::new());
@@ -241,6 +240,15 @@ impl Base {
                     }
                 };
                 ordinals.push(ordinal);
+            }
+            for edit in &batch.edits {
+                if let Edited::Machine(id) = &edit.of
+                    && let Some(ordinal) = directory.ordinal(id)
+                {
+                    let mut change = Entity::default();
+                    change.edit(edit, clock.next());
+                    changed.extend(directory.note(ordinal, change).then_some(ordinal));
+                }
             }
             directory.next_ordinal()
         };
@@ -267,29 +275,29 @@ impl Base {
 
         let mut delta = write();
         let held = delta.tenants.entry(tenant).or_default();
-        for (id, entity) in observed.alerts {
+        for (id, entity) in alerts {
             held.note_alert(id, entity);
         }
         for reject in &batch.rejects {
             held.note_reject(Sha256::digest(value::encode(reject)?).into(), reject);
         }
-        let (records, rejects) = (batch.records.len() as u64, batch.rejects.len() as u64);
+        let records = (batch.records.len() + batch.edits.len()) as u64;
+        let rejects = batch.rejects.len() as u64;
         held.note_batch(batch.id, batch.received, Arrival { source: batch.source.clone(), records, rejects });
         let counts = delta.counts.entry(tenant).or_default();
         counts.totals.machines += receipt.new_machines;
         counts.totals.files += receipt.new_files;
         counts.totals.alerts += new_alerts;
         counts.next_ordinal = next_ordinal;
+        counts.last_change = clock.last;
         delta.records += records;
         delta.after = delta.after.max(after);
         Ok(receipt)
     }
 
-    fn has_alert(&self, view: &View, of: TenantId, id: &AlertId) -> Result<bool, Error> {
-        let held = |delta: &SharedDelta| {
-            read_delta(delta).tenant(of).is_some_and(|held| held.alerts.contains_key(id))
-        };
-        Ok(view.deltas().any(held) || view.stores(&key::of(of, Table::Alerts, id.as_str().as_bytes()))?)
+    /// When something of a tenant's was last changed.
+    fn last_change(&self, of: TenantId) -> Time {
+        read_delta(&self.view().active).counts.get(&of).map_or(Time::MIN, |counts| counts.last_change)
     }
 
     /// Those of whom anything came in.
@@ -309,15 +317,7 @@ impl Base {
 
     /// An alert.
     pub(crate) fn alert(&self, of: TenantId, id: &AlertId) -> Result<Option<Entity>, Error> {
-        let view = self.view();
-        let mut values = view.stored(&key::of(of, Table::Alerts, id.as_str().as_bytes()))?;
-        for delta in view.deltas() {
-            if let Some(held) = read_delta(delta).tenant(of).and_then(|tenant| tenant.alerts.get(id)) {
-                values.push(held.to_bytes());
-            }
-        }
-        let known = !values.is_empty();
-        known.then(|| value::entity(values.iter().map(Vec::as_slice), most::EVIDENCE)).transpose()
+        self.view().alert(of, id)
     }
 
     /// Calls `each` with all alerts, ascending by id, until it says that it has enough.
@@ -362,6 +362,56 @@ impl Base {
         }
         Ok(())
     }
+}
+
+/// Gives every change of a tenant's things a moment: when its batch was taken in, or just after the change
+/// before it, if that is later. So moments ascend in the order of the archive, which is the order in which
+/// changes become visible: who has seen all up to one has missed nothing before it.
+struct ChangeClock {
+    last: Time,
+    received: Time,
+}
+
+impl ChangeClock {
+    fn next(&mut self) -> Time {
+        self.last = self.received.max(self.last.just_after());
+        self.last
+    }
+}
+
+/// What a batch makes of alerts: those that it changes, as they are then, and how many are new. Others are
+/// as they were, however often they are told again.
+fn changed_alerts(
+    view: &View,
+    batch: &ArchivedBatch,
+    observed: BTreeMap<AlertId, Entity>,
+    clock: &mut ChangeClock,
+) -> Result<(BTreeMap<AlertId, Entity>, u64), Error> {
+    let (mut changed, mut new) = (BTreeMap::new(), 0);
+    for (id, change) in observed {
+        let known = view.alert(batch.tenant, &id)?;
+        new += u64::from(known.is_none());
+        let is_new = known.is_none();
+        let mut alert = known.unwrap_or_default();
+        if alert.merge(change, most::EVIDENCE).is_any() || is_new {
+            alert.note_change(clock.next(), batch.is_live);
+            changed.insert(id, alert);
+        }
+    }
+    for edit in &batch.edits {
+        let Edited::Alert(id) = &edit.of else { continue };
+        let mut known = changed.remove(id);
+        if known.is_none() {
+            known = view.alert(batch.tenant, id)?;
+        }
+        // One that is gone does not come back by what was once changed of it.
+        let Some(mut alert) = known else { continue };
+        let at = clock.next();
+        alert.edit_alert(edit, at);
+        alert.note_change(at, true);
+        changed.insert(id.clone(), alert);
+    }
+    Ok((changed, new))
 }
 
 fn read_machines(view: &View, of: TenantId, directory: &mut Directory) -> Result<(), Error> {

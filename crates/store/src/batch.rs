@@ -16,11 +16,25 @@ pub struct Batch {
     pub records: Vec<Record>,
     /// What was kept aside on the way.
     pub rejects: Vec<Reject>,
+    /// Whether it comes as it happens: what it says of alerts is then known since it is here, if not
+    /// by the source's own word.
+    pub is_live: bool,
 }
 
 impl Batch {
     /// The most records a batch may hold.
     pub const MAX_RECORDS: usize = 100_000;
+
+    /// Nothing yet, of what was recorded elsewhere and before.
+    pub fn recorded(tenant: TenantId, source: impl Into<String>) -> Batch {
+        let source = source.into();
+        Batch { tenant, source, records: Vec::new(), rejects: Vec::new(), is_live: false }
+    }
+
+    /// Nothing yet, of what comes as it happens.
+    pub fn live(tenant: TenantId, source: impl Into<String>) -> Batch {
+        Batch { is_live: true, ..Batch::recorded(tenant, source) }
+    }
 }
 
 /// A record that could not be read, kept aside. Ordered by where it was.

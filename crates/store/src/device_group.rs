@@ -13,6 +13,7 @@ use pintle_model::{MemberId, TenantId, shapes};
 use serde::{Deserialize, Serialize};
 
 use crate::entity::Entity;
+use crate::entity::edited::changes_tags;
 
 /// The groups of all tenants that have any.
 pub(crate) type GroupsByTenant = HashMap<TenantId, Arc<DeviceGroups>>;
@@ -267,10 +268,11 @@ const LOOKED_AT: [MemberId; 4] = [
 /// Whether a machine may belong elsewhere once this is heard of it, whatever the rules are. Nearly
 /// always it says nothing new of what rules look at, and then none need be asked.
 pub(crate) fn may_move(machine: &Entity, heard: &Entity) -> bool {
-    LOOKED_AT.iter().any(|member| {
+    let says_new = |member: &MemberId| {
         let heard = heard.facts.json(*member);
         heard.is_some() && heard != machine.facts.json(*member)
-    })
+    };
+    changes_tags(heard) || LOOKED_AT.iter().any(says_new)
 }
 
 /// It ([`LOOKED_AT`]), in lower case.
@@ -285,11 +287,9 @@ impl Traits {
     pub(crate) fn of(machine: &Entity) -> Traits {
         use shapes::machine as m;
         let text = |member| machine.facts.text(member).map(|text| fold(&text));
-        let tags: Option<Vec<String>> =
-            machine.facts.json(m::MACHINE_TAGS).and_then(|json| serde_json::from_str(json).ok());
         Traits {
             name: text(m::COMPUTER_DNS_NAME),
-            tags: tags.unwrap_or_default().iter().map(|tag| fold(tag)).collect(),
+            tags: machine.tags().iter().map(|tag| fold(tag)).collect(),
             os: text(m::OS_PLATFORM),
             source_group: text(m::RBAC_GROUP_NAME),
         }

@@ -1,5 +1,6 @@
 //! What is known of a machine, a file or an alert: one mergeable value for all three.
 
+pub(crate) mod edited;
 mod stored;
 
 use std::collections::BTreeMap;
@@ -16,6 +17,8 @@ pub(crate) mod most {
     pub(crate) const PATHS: usize = 64;
     /// Pieces of evidence of an alert.
     pub(crate) const EVIDENCE: usize = 1000;
+    /// Parts that people gave: tags of a machine, comments on an alert.
+    pub(crate) const EDITS: usize = 1000;
 }
 
 /// A machine, a file or an alert.
@@ -26,7 +29,7 @@ pub(crate) struct Entity {
     /// Its members.
     pub(crate) facts: Facts,
     /// What it has several of, by a name that tells them apart: a machine's adapters, a file's
-    /// paths, an alert's evidence.
+    /// paths, an alert's evidence; and what people gave it ([`edited`]).
     pub(crate) parts: BTreeMap<Box<str>, Fact>,
 }
 
@@ -49,7 +52,7 @@ impl Entity {
     }
 
     /// Notes one of several parts; the newest wins, then the smaller bytes. Of more than `most`
-    /// the ones with the smallest names stay, whatever the order of arrival, so that hostile
+    /// (those that people gave are counted apart) the ones with the smallest names stay, whatever the order of arrival, so that hostile
     /// telemetry cannot grow an entity without end.
     pub(crate) fn note_part(&mut self, name: Box<str>, fact: Fact, most: usize) -> Change {
         if let Some(known) = self.parts.get_mut(&name) {
@@ -58,11 +61,8 @@ impl Entity {
             let is_one_of_several = change.is_any() && self.parts.len() > 1;
             return if is_one_of_several { Change::Value } else { change };
         }
-        if self.parts.len() >= most {
-            match self.parts.last_entry().filter(|greatest| *greatest.key() > name) {
-                Some(greatest) => greatest.remove(),
-                None => return Change::Nothing,
-            };
+        if !self.make_room(&name, most) {
+            return Change::Nothing;
         }
         self.parts.insert(name, fact);
         Change::Value

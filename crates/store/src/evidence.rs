@@ -40,7 +40,7 @@ pub(crate) fn addresses(alert: &Entity) -> BTreeSet<String> {
 
 /// What reads of the evidence.
 fn pieces(alert: &Entity) -> impl Iterator<Item = Value> {
-    alert.parts.values().filter_map(|fact| serde_json::from_str(&fact.json).ok())
+    alert.told().filter_map(|(_, fact)| serde_json::from_str(&fact.json).ok())
 }
 
 /// The host name in a URL, also one without a scheme, in lower case. Sensors write what they saw, so what

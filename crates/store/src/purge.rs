@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::Reject;
 use crate::archive::{ArchivedBatch, BatchId};
+use crate::edit::{Edit, Edited};
 use crate::observe::{machine_of, time_of};
 
 /// Records of one tenant to be taken out.
@@ -26,7 +27,8 @@ pub enum Purged {
     Batch(#[serde(with = "digits")] BatchId),
     /// All that came from a source of this name.
     Source(String),
-    /// All that is about a machine, by its id, and what was kept aside and names it.
+    /// All that is about a machine, by its id, and what was kept aside and names it. Changes by people of
+    /// alerts that were on it stay in the archive, and show nowhere.
     Machine(MachineId),
     /// All that names a user: by name, `DOMAIN\name`, SID, object id or principal name, without
     /// regard to case; and what was kept aside and names them. Paths that merely contain the name
@@ -77,18 +79,21 @@ impl Left {
 pub(crate) fn left(mut batch: ArchivedBatch, purges: &[Purge]) -> Left {
     let purges: Vec<&Purged> =
         purges.iter().filter(|purge| purge.tenant == batch.tenant).map(|purge| &purge.what).collect();
-    let (records, rejects) = (batch.records.len(), batch.rejects.len());
+    let count = |batch: &ArchivedBatch| batch.records.len() + batch.edits.len();
+    let (records, rejects) = (count(&batch), batch.rejects.len());
     if purges.iter().any(|purge| purge.takes_batch(&batch)) {
         batch.records.clear();
+        batch.edits.clear();
         batch.rejects.clear();
     } else if !purges.is_empty() {
         let received = batch.received;
         batch.records.retain(|record| !purges.iter().any(|purge| purge.takes(record, received)));
+        batch.edits.retain(|edit| !purges.iter().any(|purge| purge.takes_edit(edit, received)));
         batch.rejects.retain(|reject| !purges.iter().any(|purge| purge.takes_reject(reject, received)));
     }
-    let is_empty = batch.records.is_empty() && batch.rejects.is_empty();
+    let is_empty = count(&batch) + batch.rejects.len() == 0;
     Left {
-        records: (records - batch.records.len()) as u64,
+        records: (records - count(&batch)) as u64,
         rejects: (rejects - batch.rejects.len()) as u64,
         batch: (!is_empty || records + rejects == 0).then_some(batch),
     }
@@ -114,6 +119,20 @@ impl Purged {
             Purged::Before(time) => {
                 time_of(record).filter(|at| at.is_plausible(received)).unwrap_or(received) < *time
             }
+            Purged::Tenant | Purged::Batch(_) | Purged::Source(_) => false,
+        }
+    }
+
+    fn takes_edit(&self, edit: &Edit, received: Time) -> bool {
+        match self {
+            Purged::Machine(id) => matches!(&edit.of, Edited::Machine(of) if of == id),
+            Purged::User(user) => {
+                let owner = edit.members.iter().find(|(member, _)| *member == shapes::alert::ASSIGNED_TO.0);
+                let owner = owner.filter(|_| matches!(edit.of, Edited::Alert(_)));
+                let owner = owner.and_then(|(_, json)| serde_json::from_str::<String>(json).ok());
+                is_user(user, &edit.by, None) || owner.is_some_and(|owner| is_user(user, &owner, None))
+            }
+            Purged::Before(time) => received < *time,
             Purged::Tenant | Purged::Batch(_) | Purged::Source(_) => false,
         }
     }

@@ -348,6 +348,19 @@ impl Store {
         Ok(machine)
     }
 
+    /// A machine's id and its tags, by id or by name.
+    pub(crate) fn machine_tags(
+        &self,
+        scope: &Scope,
+        id_or_name: &str,
+    ) -> Result<Option<(MachineId, Vec<String>)>, Error> {
+        let window = self.machine_window(scope.tenant());
+        let directory = self.directory(scope)?;
+        let directory = read_lock(&directory);
+        let machine = directory.find(scope, window, id_or_name);
+        Ok(machine.map(|machine| (machine.id.clone(), machine.entity().tags().into_iter().collect())))
+    }
+
     /// Machines, ascending by id, as `{…},{…}`. Returns how many were written.
     pub fn machines(&self, scope: &Scope, page: Page, out: &mut Vec<u8>) -> Result<usize, Error> {
         let mut machines = self.list_machines(scope, page, None)?;

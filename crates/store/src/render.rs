@@ -107,11 +107,11 @@ fn members(id: &MachineId, entity: &Entity, group: Option<&GroupLabel>) -> [Stri
             m::RBAC_GROUP_NAME => group.map(|group| quoted(&group.name)),
             // 0 is "in no group"; the number of a group that a source only names is unknown.
             m::RBAC_GROUP_ID if known.is_none() && is_in_no_group(entity) => Some("0".into()),
-            m::MACHINE_TAGS if known.is_none() => Some("[]".into()),
+            m::MACHINE_TAGS => Some(Value::from_iter(entity.tags()).to_string().into()),
             m::ONBOARDING_STATUS if known.is_none() => Some("\"Onboarded\"".into()),
             m::IP_ADDRESSES => Some(addresses.list.clone().into()),
             m::LAST_IP_ADDRESS if known.is_none() => addresses.last.as_deref().map(quoted),
-            _ => None,
+            _ => entity.shown(member).map(Cow::Borrowed),
         }
     });
     // JSON has no such character but as an escape.
@@ -134,7 +134,7 @@ struct Addresses {
 fn ip_addresses(entity: &Entity) -> Addresses {
     let mut all = Vec::new();
     let mut newest: Option<(Time, String)> = None;
-    for adapter in entity.parts.values() {
+    for (_, adapter) in entity.told() {
         let Ok(Value::Array(entries)) = serde_json::from_str(&adapter.json) else { continue };
         let up = entries.iter().find(|entry| {
             entry.get("operationalStatus") == Some(&"Up".into())
@@ -170,7 +170,7 @@ pub(crate) fn render_alert(
     use shapes::alert as a;
     let mut text = String::with_capacity(2048);
     entity.facts.write_members(&a::SHAPE, &mut text, |member| {
-        let known = entity.facts.json(member).filter(|json| *json != "null");
+        let known = entity.shown(member).filter(|json| *json != "null");
         let from_span = |time: fn(&Span) -> Time| Some(time_or_null(entity.span.as_ref().map(time)));
         match member {
             a::ID => Some(quoted(id)),
@@ -180,13 +180,15 @@ pub(crate) fn render_alert(
                 AlertGroup::AsTold => None,
                 AlertGroup::Is(group) => Some(group.map_or("null".into(), |group| quoted(&group.name))),
             },
-            _ if known.is_some() => None,
+            a::LAST_UPDATE_TIME => Some(time_or_null(entity.last_update())),
+            a::COMMENTS if let Some(comments) = entity.comments() => Some(comments.into()),
+            _ if known.is_some() => known.map(Cow::Borrowed),
             a::SEVERITY => Some("\"UnSpecified\"".into()),
             a::STATUS => Some("\"Unknown\"".into()),
             a::TITLE => Some("\"\"".into()),
             a::AAD_TENANT_ID => Some(format!("\"{of}\"").into()),
             a::ALERT_CREATION_TIME | a::FIRST_EVENT_TIME => from_span(|span| span.first),
-            a::LAST_EVENT_TIME | a::LAST_UPDATE_TIME => from_span(|span| span.last),
+            a::LAST_EVENT_TIME => from_span(|span| span.last),
             a::MITRE_TECHNIQUES | a::LOGGED_ON_USERS | a::COMMENTS | a::DOMAINS => Some("[]".into()),
             _ => None,
         }
@@ -200,7 +202,7 @@ fn evidence_list(entity: &Entity) -> String {
         let evidence: Value = serde_json::from_str(json).ok()?;
         Time::parse(evidence.get("evidenceCreationTime")?.as_str()?)
     };
-    let mut evidence: Vec<_> = entity.parts.values().map(|fact| (created(&fact.json), &*fact.json)).collect();
+    let mut evidence: Vec<_> = entity.told().map(|(_, fact)| (created(&fact.json), &*fact.json)).collect();
     evidence.sort_unstable();
     let objects: Vec<&str> = evidence.into_iter().map(|(_, json)| json).collect();
     format!("[{}]", objects.join(","))

@@ -9,7 +9,7 @@ use std::ops::AddAssign;
 use std::sync::PoisonError;
 use std::time::Duration;
 
-use pintle_model::{Time, shapes};
+use pintle_model::Time;
 use serde::{Deserialize, Serialize};
 
 use crate::base::{Stays, machines_there};
@@ -43,9 +43,7 @@ impl Cutoffs {
 
     /// An alert counts by its last update; one without, by its newest event; one without any, always.
     pub(crate) fn keeps_alert(&self, alert: &Entity) -> bool {
-        let updated =
-            || alert.facts.time(shapes::alert::LAST_UPDATE_TIME).or(alert.span.map(|span| span.last));
-        self.alerts.is_none_or(|oldest| updated().is_none_or(|updated| updated >= oldest))
+        self.alerts.is_none_or(|oldest| alert.last_update().is_none_or(|updated| updated >= oldest))
     }
 
     /// A machine counts by its newest event; one without, always.

@@ -10,6 +10,7 @@ use pintle_model::{Record, TenantId, Time, shapes};
 use crate::archive::{self, Archive, ArchivedBatch, BatchId, Encoded, Frame, Position, Until};
 use crate::base::Base;
 use crate::device_group::GroupsByTenant;
+use crate::edit::Edit;
 use crate::known::{Known, Upkeep};
 use crate::{Batch, Error, Folder, Memory, Options, Receipt, Retention, backup, folders, remake};
 
@@ -40,6 +41,9 @@ pub struct Store {
     commit: Mutex<Committed>,
     /// Held by whoever makes the base anew, copies it or takes out what has expired.
     pub(crate) maintenance: Mutex<()>,
+    /// When somebody last changed something. Held by whoever does: what becomes of a thing depends on what
+    /// it is.
+    pub(crate) editing: Mutex<Time>,
     /// The device groups that count. Held while machines are put in others, and while what is known
     /// gives way to what was made anew, so that they count there too.
     pub(crate) device_groups: Mutex<GroupsByTenant>,
@@ -156,6 +160,7 @@ impl Store {
             queue: Mutex::new(queue),
             commit: Mutex::new(committed),
             maintenance: Mutex::default(),
+            editing: Mutex::new(Time::MIN),
             device_groups: Mutex::new(device_groups),
             set_aside,
             damages,
@@ -317,15 +322,20 @@ impl Store {
     /// Writers queue their batch in the archive and then compete for the commit lock; whoever
     /// gets it syncs and applies every batch that waits, so one sync serves them all.
     pub fn append(&self, batch: Batch) -> Result<Receipt, Error> {
-        if batch.records.len() > Batch::MAX_RECORDS {
+        self.append_with(batch, Vec::new())
+    }
+
+    /// The same, with changes by people.
+    pub(crate) fn append_with(&self, batch: Batch, edits: Vec<Edit>) -> Result<Receipt, Error> {
+        if batch.records.len() + edits.len() > Batch::MAX_RECORDS {
             return Err(Error::TooLarge {
                 what: "records",
-                found: batch.records.len(),
+                found: batch.records.len() + edits.len(),
                 limit: Batch::MAX_RECORDS,
             });
         }
         self.known().admit()?;
-        let (batch, encoded) = ArchivedBatch::new(batch, (self.options.clock)())?;
+        let (batch, encoded) = ArchivedBatch::new(batch, edits, (self.options.clock)())?;
         let (tenant, id) = (batch.tenant, batch.id);
         let outside = self.alerts_outside_retention(&batch);
         let repeated = Receipt { repeated: true, alerts_outside_retention: outside, ..Receipt::default() };
@@ -456,6 +466,10 @@ impl Store {
     /// How many alerts would not be found now, by the newest that the batch says of each.
     fn alerts_outside_retention(&self, batch: &ArchivedBatch) -> u64 {
         let Some(window) = self.retention(batch.tenant).alerts else { return 0 };
+        if batch.is_live {
+            // It is as if it was updated now.
+            return 0;
+        }
         let oldest = (self.options.clock)() - window;
         let updated = |record: &Record| match record {
             Record::Alert(alert) => {

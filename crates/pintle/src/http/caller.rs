@@ -30,6 +30,8 @@ use crate::quota::{Allowance, Bucket, Limits, MINUTE};
 pub struct Access {
     /// The endpoint's id, by which calls are counted; `None`: they are not.
     pub quota: Option<&'static str>,
+    /// How many calls are allowed at most where the configured quota would allow more.
+    pub at_most: Option<Limits>,
     /// An application needs one of these.
     pub permissions: &'static [Permission],
     /// Whether it is about who may do what: refusals are in the audit log.
@@ -83,7 +85,7 @@ pub async fn admit(
         note_refused(Some(rights.who.actor(address)), 403, &request);
         return Failure::missing(&missing).into_response();
     }
-    let allowance = match count(&instance, &rights, access.quota) {
+    let allowance = match count(&instance, &rights, &access) {
         Ok(allowance) => allowance,
         Err(response) => return *response,
     };
@@ -152,12 +154,8 @@ fn bearer(headers: &HeaderMap) -> Option<&str> {
 }
 
 /// Counts the call; `None`: no quota applies.
-fn count(
-    instance: &Instance,
-    rights: &Rights,
-    endpoint: Option<&'static str>,
-) -> Result<Option<Allowance>, Box<Response>> {
-    let Some(endpoint) = endpoint else { return Ok(None) };
+fn count(instance: &Instance, rights: &Rights, access: &Access) -> Result<Option<Allowance>, Box<Response>> {
+    let Some(endpoint) = access.quota else { return Ok(None) };
     let configured = &instance.config.quota;
     let Rights { tenant, who: Who { application, quota, .. }, .. } = rights;
     let limits = match *quota {
@@ -165,7 +163,9 @@ fn count(
         ApplicationQuota::Limits(limits) => limits,
         ApplicationQuota::Configured if !configured.enabled => return Ok(None),
         ApplicationQuota::Configured => {
-            Limits { per_minute: configured.per_minute.get(), per_hour: configured.per_hour.get() }
+            let (per_minute, per_hour) = (configured.per_minute.get(), configured.per_hour.get());
+            let most = access.at_most.unwrap_or(Limits { per_minute, per_hour });
+            Limits { per_minute: per_minute.min(most.per_minute), per_hour: per_hour.min(most.per_hour) }
         }
     };
     let bucket = Bucket { tenant: *tenant, application: *application, endpoint: endpoint.to_owned() };

@@ -129,6 +129,12 @@ impl Failure {
         Failure::new(StatusCode::BAD_REQUEST, "MissingRequiredParameter", message)
     }
 
+    /// 400: more things at once than are allowed.
+    pub fn batch_too_large(received: usize, allowed: usize) -> Failure {
+        let message = format!("The request has {received} items, and {allowed} are allowed at once");
+        Failure::new(StatusCode::BAD_REQUEST, "MaximumBatchSizeExceeded", message)
+    }
+
     /// 400: a body that cannot be used.
     pub fn request_body(message: impl Into<String>) -> Failure {
         Failure::new(StatusCode::BAD_REQUEST, "InvalidRequestBody", message)

@@ -58,7 +58,7 @@ pub fn is_encrypted(headers: &HeaderMap, extensions: &Extensions, instance: &Ins
 }
 
 /// Where the client is, if anybody knows.
-pub(crate) struct ClientAddress(pub(crate) Option<IpAddr>);
+pub struct ClientAddress(pub(crate) Option<IpAddr>);
 
 impl FromRequestParts<Arc<Instance>> for ClientAddress {
     type Rejection = Infallible;

@@ -9,17 +9,20 @@ use axum::http::header::{CONTENT_LENGTH, STRICT_TRANSPORT_SECURITY};
 use axum::http::{HeaderValue, Method, StatusCode};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
-use axum::routing::{MethodRouter, get, post};
+use axum::routing::{MethodRouter, get, patch, post};
 use tower::util::MapRequest;
 
 use crate::admin::{OPERATIONS, Operation, Reach};
 use crate::auth::permission::Permission::{self, *};
-use crate::auth::role::RolePermission::{self, ViewData};
+use crate::auth::role::RolePermission::{self, AlertsInvestigation, ManageSecuritySettings, ViewData};
+use crate::http::api::alerts::change as alert_change;
+use crate::http::api::machines::change as machine_change;
 use crate::http::api::{admin, alerts, files, ingest, machines};
 use crate::http::caller::{Access, admit};
 use crate::http::origin::is_encrypted;
 use crate::http::{discovery, path, sign_in, token};
 use crate::instance::Instance;
+use crate::quota::Limits;
 
 /// An endpoint.
 pub struct Route {
@@ -66,6 +69,13 @@ pub fn routes() -> Vec<Route> {
         reads("/api/machines",                            get(machines::list),      Some("machines.list"),  MACHINES,               Some(ViewData)),
         reads("/api/machines/findbytag",                  get(machines::find_by_tag), Some("machines.findbytag"), MACHINES,           Some(ViewData)),
         reads("/api/machines/{id}",                       get(machines::get),       Some("machines.get"),   MACHINES,               Some(ViewData)),
+        // Changes. Those of alerts take one role permission, tags and values another, as their pages say.
+        takes("/api/alerts/batchUpdate",                  post(alert_change::batch_update), Some("alerts.batch_update"), &[AlertReadWrite], Some(AlertsInvestigation)).at_most(10, 500),
+        takes("/api/machines/AddOrRemoveTagForMultipleMachines", post(machine_change::tag_many), Some("machines.tags_bulk"), &[MachineReadWrite], Some(ManageSecuritySettings)),
+        patches("/api/alerts/{id}",                       patch(alert_change::update), Some("alerts.update"), &[AlertReadWrite],     Some(AlertsInvestigation)),
+        patches("/api/machines/{id}",                     patch(machine_change::update), Some("machines.update"), &[MachineReadWrite], Some(AlertsInvestigation)),
+        takes("/api/machines/{id}/tags",                  post(machine_change::tag), Some("machines.tags"), &[MachineReadWrite],     Some(ManageSecuritySettings)),
+        takes("/api/machines/{id}/setDeviceValue",        post(machine_change::set_value), Some("machines.set_device_value"), &[MachineReadWrite], Some(ManageSecuritySettings)),
         takes("/api/ingest",                              post(ingest::ingest),     None,                   &[EventWrite],          None),
 
         form(Method::GET,  "/{tenant}/oauth2/token", get(token::v1)),
@@ -95,6 +105,7 @@ fn administers(operation: &'static Operation) -> Route {
     let access = match operation.reach {
         Reach::Tenant => Access {
             quota: None,
+            at_most: None,
             permissions: &[Administration],
             is_administration: true,
             role_permission: Some(RolePermission::ManageSystemSettings),
@@ -102,7 +113,7 @@ fn administers(operation: &'static Operation) -> Route {
         // A tenant's administrators are not the server's.
         Reach::Server | Reach::Owner => {
             let permissions = &[ServerAdministration];
-            Access { quota: None, permissions, is_administration: true, role_permission: None }
+            Access { quota: None, at_most: None, permissions, is_administration: true, role_permission: None }
         }
     };
     let (method, path) = (operation.method.clone(), operation.path);
@@ -116,8 +127,13 @@ fn reads(
     permissions: &'static [Permission],
     role_permission: Option<RolePermission>,
 ) -> Route {
-    let credential =
-        Credential::Bearer(Access { quota, permissions, is_administration: false, role_permission });
+    let credential = Credential::Bearer(Access {
+        quota,
+        at_most: None,
+        permissions,
+        is_administration: false,
+        role_permission,
+    });
     Route { method: Method::GET, path, handler, credential }
 }
 
@@ -129,6 +145,26 @@ fn takes(
     role_permission: Option<RolePermission>,
 ) -> Route {
     Route { method: Method::POST, ..reads(path, handler, quota, permissions, role_permission) }
+}
+
+fn patches(
+    path: &'static str,
+    handler: MethodRouter<Arc<Instance>>,
+    quota: Option<&'static str>,
+    permissions: &'static [Permission],
+    role_permission: Option<RolePermission>,
+) -> Route {
+    Route { method: Method::PATCH, ..reads(path, handler, quota, permissions, role_permission) }
+}
+
+impl Route {
+    /// With a lower quota than the others have.
+    fn at_most(mut self, per_minute: u32, per_hour: u32) -> Route {
+        if let Credential::Bearer(access) = &mut self.credential {
+            access.at_most = Some(Limits { per_minute, per_hour });
+        }
+        self
+    }
 }
 
 fn open(method: Method, path: &'static str, handler: MethodRouter<Arc<Instance>>) -> Route {
@@ -159,6 +195,8 @@ pub fn router_of(routes: Vec<Route>, instance: Arc<Instance>) -> Router {
         };
         router = router.route(route.path, handler);
     }
+    // A name stands before what could be anything.
+    templates.sort_by_key(|template| template.matches('{').count());
     let signed = middleware::from_fn_with_state(Arc::clone(&instance), sign);
     let router = router.fallback(unknown_path).layer(signed).with_state(instance);
     // Paths are brought into the table's form before they are looked up in it.

@@ -212,7 +212,8 @@ async fn ingest(
     tokio::task::spawn_blocking(move || {
         let input = SyncIoBridge::new(input);
         // Who owns the folder may put in as much as there is.
-        let asked_for = Input { tenant, source: &asked.source, format, limit: pintle_ingest::MAX_BYTES };
+        let asked_for =
+            Input { tenant, source: &asked.source, is_live: false, format, limit: pintle_ingest::MAX_BYTES };
         let taken = intake::take(&instance, asked_for, input, &mut |durable| {
             // A line that finds the channel full is left out: the next one says more.
             let progress =

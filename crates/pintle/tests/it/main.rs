@@ -6,6 +6,7 @@
 
 mod administration;
 mod audit;
+mod changes;
 mod command;
 mod commands;
 mod dev;

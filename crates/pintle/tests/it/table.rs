@@ -11,7 +11,7 @@ use pintle::config::Config;
 use pintle::http::caller::Access;
 use pintle::http::routes::{Credential, Route, routes};
 use pintle_store::{DeviceRule, Operator, Row};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::world::{Answer, World};
 
@@ -190,14 +190,34 @@ const ALERT_VISIBLE: &str = "da639000000000000001_-17";
 const ALERT_UNKNOWN: &str = "da639000000000000009_1";
 const SHA1: &str = "a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1";
 
+/// The body that a route is asked with, for this machine or alert.
+fn body(route: &Route, id: &str) -> String {
+    match route.path {
+        "/api/alerts/batchUpdate" => json!({ "alertIds": [id], "comment": "seen" }),
+        "/api/alerts/{id}" => json!({ "comment": "seen" }),
+        "/api/machines/AddOrRemoveTagForMultipleMachines" => {
+            json!({ "MachineIds": [id], "Value": "seen", "Action": "Add" })
+        }
+        "/api/machines/{id}/tags" => json!({ "Value": "seen", "Action": "Add" }),
+        "/api/machines/{id}/setDeviceValue" => json!({ "DeviceValue": "High" }),
+        "/api/machines/{id}" => json!({ "deviceValue": "Low" }),
+        _ => Value::Null,
+    }
+    .to_string()
+}
+
 fn shows(route: &Route) -> Shows {
     match route.path {
         "/api/alerts" | "/api/machines" => Shows::List(""),
         // Its scenario shows it: it takes a tag, not an id.
         "/api/machines/findbytag" => Shows::Neither,
         "/api/files/{id}/machines" => Shows::List(SHA1),
-        "/api/machines/{id}" => Shows::One([HIDDEN, UNKNOWN, VISIBLE]),
+        "/api/machines/{id}"
+        | "/api/machines/{id}/tags"
+        | "/api/machines/{id}/setDeviceValue"
+        | "/api/machines/AddOrRemoveTagForMultipleMachines" => Shows::One([HIDDEN, UNKNOWN, VISIBLE]),
         "/api/alerts/{id}"
+        | "/api/alerts/batchUpdate"
         | "/api/alerts/{id}/files"
         | "/api/alerts/{id}/domains"
         | "/api/alerts/{id}/ips"
@@ -237,7 +257,8 @@ async fn what_is_hidden_is_neither_returned_nor_counted_and_by_id_is_as_unknown(
         let ask = async |id: &str| {
             let request = Request::builder().method(route.method.clone()).uri(route.path.replace("{id}", id));
             let request = request.header("Authorization", format!("Bearer {token}"));
-            world.send(request.body(Body::empty()).unwrap()).await
+            let body = if route.method == "GET" { String::new() } else { body(&route, id) };
+            world.send(request.body(body.into()).unwrap()).await
         };
         let whole = world.token(&[access.permissions[0].value().to_owned()]);
         match shows(&route) {

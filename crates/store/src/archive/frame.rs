@@ -3,26 +3,32 @@
 //! `[compressed length u32][plain length u32][block crc32 u32][header crc32 u32][LZ4 block]`,
 //! little-endian. Unpacked, the block is, one after another:
 //!
-//! - its source and when it was received, as postcard writes a text and a number of ticks;
+//! - its source, with a NUL behind it if the batch is live, and when it was received, as postcard writes
+//!   a text and a number of ticks;
 //! - the tenant's 16 bytes;
-//! - the records, as [`records`] says;
+//! - the records and the changes by people, as [`records`] says;
 //! - the rejects, as postcard writes a list of [`Reject`];
 //! - the batch's id, 32 bytes: the SHA-256 of the tenant, the records and the rejects as they stand
 //!   here. It comes last, because it is known only then: a batch is encoded once.
 
 mod records;
 
+use std::borrow::Cow;
 use std::io::{self, Read, Write};
 
 use pintle_model::{Record, TenantId, Time};
 use sha2::{Digest, Sha256};
 
+use crate::edit::Edit;
 use crate::{Batch, Error, Reject};
 
 /// A batch is refused beyond this many bytes; a frame that claims more is damaged.
 const MAX_PLAIN_BYTES: usize = 1 << 30;
 /// Bytes of a frame before its block.
 pub(super) const HEADER_BYTES: usize = 16;
+
+/// Behind the source of a batch that came as it happened. No source has one in its name.
+const LIVE: char = '\0';
 
 /// Tells batches apart: the same tenant, records and rejects are the same batch.
 pub(crate) type BatchId = [u8; 32];
@@ -36,6 +42,8 @@ pub(crate) struct ArchivedBatch {
     pub(crate) tenant: TenantId,
     pub(crate) records: Vec<Record>,
     pub(crate) rejects: Vec<Reject>,
+    pub(crate) edits: Vec<Edit>,
+    pub(crate) is_live: bool,
     /// The SHA-256 of the encoded tenant, records and rejects.
     pub(crate) id: BatchId,
 }
@@ -44,32 +52,42 @@ pub(crate) struct ArchivedBatch {
 pub(crate) struct Encoded(Vec<u8>);
 
 impl ArchivedBatch {
-    /// Dresses a batch for the archive, and encodes it.
-    pub(crate) fn new(batch: Batch, received: Time) -> Result<(ArchivedBatch, Encoded), Error> {
+    /// Dresses a batch and changes by people for the archive, and encodes them.
+    pub(crate) fn new(
+        batch: Batch,
+        edits: Vec<Edit>,
+        received: Time,
+    ) -> Result<(ArchivedBatch, Encoded), Error> {
         let broken = |error| Error::Engine(format!("encoding a batch: {error}"));
-        let Batch { tenant, source, records, rejects } = batch;
-        let mut plain = postcard::to_allocvec(&(&source, received)).map_err(broken)?;
+        let Batch { tenant, source, records, rejects, is_live } = batch;
+        let named = if is_live { Cow::Owned(format!("{source}{LIVE}")) } else { Cow::Borrowed(&*source) };
+        let mut plain = postcard::to_allocvec(&(named, received)).map_err(broken)?;
         let told_apart_from = plain.len();
         plain.extend_from_slice(tenant.as_bytes());
-        records::write(&records, &mut plain).map_err(broken)?;
+        records::write(&records, &edits, &mut plain).map_err(broken)?;
         plain = postcard::to_extend(&rejects, plain).map_err(broken)?;
         let id: BatchId = Sha256::digest(plain.get(told_apart_from..).unwrap_or_default()).into();
         plain.extend_from_slice(&id);
         if plain.len() > MAX_PLAIN_BYTES {
             return Err(Error::TooLarge { what: "bytes", found: plain.len(), limit: MAX_PLAIN_BYTES });
         }
-        Ok((ArchivedBatch { source, received, tenant, records, rejects, id }, Encoded(plain)))
+        let batch = ArchivedBatch { source, received, tenant, records, rejects, edits, is_live, id };
+        Ok((batch, Encoded(plain)))
     }
 
     /// Reads what [`ArchivedBatch::new`] encoded.
     fn decode(plain: &[u8]) -> Option<ArchivedBatch> {
-        let ((source, received), plain) = postcard::take_from_bytes(plain).ok()?;
+        let ((mut source, received), plain): ((String, Time), _) = postcard::take_from_bytes(plain).ok()?;
+        let is_live = source.ends_with(LIVE);
+        source.truncate(source.len() - if is_live { LIVE.len_utf8() } else { 0 });
         let (tenant, plain) = plain.split_first_chunk()?;
-        let (records, plain) = records::read(plain)?;
+        let (records, edits, plain) = records::read(plain)?;
         let (rejects, plain) = postcard::take_from_bytes(plain).ok()?;
         let (id, after) = plain.split_first_chunk()?;
         let tenant = TenantId::from_bytes(*tenant);
-        after.is_empty().then_some(ArchivedBatch { source, received, tenant, records, rejects, id: *id })
+        let id = *id;
+        let batch = ArchivedBatch { source, received, tenant, records, rejects, edits, is_live, id };
+        after.is_empty().then_some(batch)
     }
 }
 

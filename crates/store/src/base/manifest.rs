@@ -13,7 +13,7 @@ use std::io::Write;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
-use pintle_model::TenantId;
+use pintle_model::{TenantId, Time};
 use serde::{Deserialize, Serialize};
 
 use super::key::Marks;
@@ -24,7 +24,7 @@ use crate::{Error, Totals};
 
 const MAGIC: &[u8; 8] = b"PINTLEMF";
 /// The base's format. A change that an older binary would misread raises it.
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
 const HEADER_BYTES: usize = 20;
 
 /// What the base consists of.
@@ -43,11 +43,44 @@ pub(crate) struct Manifest {
 }
 
 /// What is counted of a tenant.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Counts {
     pub(crate) totals: Totals,
     /// The ordinal of the next machine; none is given twice.
     pub(crate) next_ordinal: u32,
+    /// The moment of the last change of any of its things.
+    pub(crate) last_change: Time,
+}
+
+impl Default for Counts {
+    fn default() -> Counts {
+        Counts { totals: Totals::default(), next_ordinal: 0, last_change: Time::MIN }
+    }
+}
+
+/// A manifest of version 1.
+#[derive(Deserialize)]
+struct First {
+    applied: Position,
+    next_run: u64,
+    runs: Vec<u64>,
+    marks: Marks,
+    tenants: BTreeMap<TenantId, FirstCounts>,
+}
+
+#[derive(Deserialize)]
+struct FirstCounts {
+    totals: Totals,
+    next_ordinal: u32,
+}
+
+impl From<First> for Manifest {
+    fn from(First { applied, next_run, runs, marks, tenants }: First) -> Manifest {
+        let counts =
+            |FirstCounts { totals, next_ordinal }| Counts { totals, next_ordinal, ..Counts::default() };
+        let tenants = tenants.into_iter().map(|(tenant, first)| (tenant, counts(first))).collect();
+        Manifest { applied, next_run, runs, marks, tenants }
+    }
 }
 
 impl Manifest {
@@ -136,7 +169,8 @@ fn read_file(name: &Path) -> Result<Option<Manifest>, Error> {
     if found > VERSION {
         return Err(Error::Newer { what: format!("the base {}", name.display()), found, known: VERSION });
     }
-    decode(plain).map(Some).map_err(|_| damaged(name, "it does not read"))
+    let manifest = if found == 1 { decode::<First>(plain).map(Manifest::from) } else { decode(plain) };
+    manifest.map(Some).map_err(|_| damaged(name, "it does not read"))
 }
 
 /// Over what the head says after the magic, and what follows the head.
@@ -231,10 +265,10 @@ mod tests {
         manifest.write(folder.path()).unwrap();
         let name = path(folder.path());
         let mut bytes = fs::read(&name).unwrap();
-        bytes[8] = 2;
+        bytes[8] = 3;
         let crc = checksum(&bytes, &bytes[HEADER_BYTES..]).to_le_bytes();
         bytes[HEADER_BYTES - 4..HEADER_BYTES].copy_from_slice(&crc);
         fs::write(&name, &bytes).unwrap();
-        assert!(matches!(Manifest::read(folder.path()), Err(Error::Newer { found: 2, .. })));
+        assert!(matches!(Manifest::read(folder.path()), Err(Error::Newer { found: 3, .. })));
     }
 }

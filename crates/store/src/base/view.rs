@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
 
-use pintle_model::{Hashes, TenantId};
+use pintle_model::{AlertId, Hashes, TenantId};
 
 use super::key::{self, Mark, Marks, Table};
 use super::merge::{Merge, Source};
@@ -188,6 +188,18 @@ impl View {
             }
         }
         Ok(values)
+    }
+
+    /// An alert.
+    pub(crate) fn alert(&self, of: TenantId, id: &AlertId) -> Result<Option<Entity>, Error> {
+        let mut values = self.stored(&key::of(of, Table::Alerts, id.as_str().as_bytes()))?;
+        for delta in self.deltas() {
+            if let Some(held) = read_delta(delta).tenant(of).and_then(|tenant| tenant.alerts.get(id)) {
+                values.push(held.to_bytes());
+            }
+        }
+        let is_known = !values.is_empty();
+        is_known.then(|| value::entity(values.iter().map(Vec::as_slice), most::EVIDENCE)).transpose()
     }
 
     /// All entries of a table, ascending. Machines that changed lately are only in the directory.

@@ -4,7 +4,7 @@ use pintle_model::{ColumnId, Fact, Row, Time, shapes, tables};
 use serde_json::{Value, json};
 
 use super::cut;
-use crate::entity::{Entity, most};
+use crate::entity::{Entity, edited, most};
 
 /// The longest address in text, with a zone, is not longer.
 const MAX_ADDRESS_BYTES: usize = 64;
@@ -102,5 +102,11 @@ fn note_adapter(machine: &mut Entity, row: &Row, told: Time) {
         })
         .collect();
     let fact = Fact { at: told, json: Value::from(entries).to_string().into() };
-    machine.note_part(cut(name).into(), fact, most::ADAPTERS);
+    machine.note_part(part(name), fact, most::ADAPTERS);
+}
+
+/// The name under which an adapter is kept: none that could be taken for what people gave.
+fn part(name: &str) -> Box<str> {
+    let name = cut(name);
+    if name.starts_with(edited::MARK) { ["_", name].concat().into() } else { name.into() }
 }

@@ -44,7 +44,7 @@ pub fn hash(text: &str) -> FileHash {
 }
 
 pub fn batch(records: Vec<Record>) -> Batch {
-    Batch { tenant: TENANT, source: "test".into(), records, rejects: Vec::new() }
+    Batch { records, ..Batch::recorded(TENANT, "test") }
 }
 
 pub fn append(store: &Store, records: Vec<Record>) -> Receipt {

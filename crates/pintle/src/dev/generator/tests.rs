@@ -225,7 +225,7 @@ fn the_example_has_an_answer_to_both_questions() {
     let mut generator = Generator::new(small());
     let example = generator.example().unwrap();
     for records in &mut generator {
-        store.append(Batch { tenant, source: "test".into(), records, rejects: Vec::new() }).unwrap();
+        store.append(Batch { records, ..Batch::recorded(tenant, "test") }).unwrap();
     }
     let scope = Scope::whole(tenant);
     let mut machines = Vec::new();

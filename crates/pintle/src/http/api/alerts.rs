@@ -1,5 +1,7 @@
 //! Alerts, and what is in them.
 
+pub mod change;
+
 use std::sync::Arc;
 
 use axum::extract::State;

@@ -24,10 +24,13 @@ use crate::http::form;
 use crate::instance::Instance;
 use crate::intake::{self, Input, Taken};
 
-/// `POST /api/ingest?source=…&format=…`: takes records, gzip or zstd or plain, for the token's
+/// `POST /api/ingest?source=…&format=…&live=…`: takes records, gzip or zstd or plain, for the token's
 /// tenant. 200 means that all of them are durable and can be read; records that could not be read
 /// are kept aside and counted in the report, and do not make it an error, since sending them again
 /// would not help.
+///
+/// An alert counts as updated when it came, if its source says an earlier time: who polls for what is new
+/// then misses none that is late. `live=false` keeps the source's time, as history needs it.
 ///
 /// What was read before a failure stays: the same body sent again changes nothing, so a client
 /// that got no 200 repeats it.
@@ -47,6 +50,7 @@ pub async fn ingest(
     let format = form::value(&query, "format").as_deref().map(intake::format).transpose();
     let format = format.map_err(|unknown| Failure::input(unknown.to_string()))?;
     let source = source_name(form::value(&query, "source").as_deref())?;
+    let is_live = is_live(form::value(&query, "live").as_deref())?;
     let tenant = caller.scope.tenant();
 
     // A batch takes memory, so only a few bodies are read at once; the others wait unread.
@@ -59,7 +63,7 @@ pub async fn ingest(
         Paced { body: SyncIoBridge::new(Box::pin(body)), patience, rate, came: 0, waited: Duration::ZERO };
     let report = blocking(move || {
         let _slot = slot;
-        let input = Input { tenant, source: &source, format, limit };
+        let input = Input { tenant, source: &source, is_live, format, limit };
         let mut taken = intake::take(&instance, input, body, &mut |_| {});
         if let Some(stopped) = taken.stopped.take() {
             return Err(failure(stopped));
@@ -99,6 +103,13 @@ fn source_name(source: Option<&str>) -> Result<String, Failure> {
         return Err(Failure::input("Parameter source must be 1 to 256 bytes without control characters"));
     }
     Ok(source.to_owned())
+}
+
+fn is_live(live: Option<&str>) -> Result<bool, Failure> {
+    match live.unwrap_or("true").trim().to_ascii_lowercase().parse() {
+        Ok(is_live) => Ok(is_live),
+        Err(_) => Err(Failure::input("Parameter live must be true or false")),
+    }
 }
 
 /// Why a body was not taken in whole.

@@ -1,5 +1,7 @@
 //! Machines.
 
+pub mod change;
+
 use std::sync::Arc;
 
 use axum::extract::{RawQuery, State};

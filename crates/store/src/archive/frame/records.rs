@@ -5,9 +5,10 @@
 //! Signed numbers are zigzagged before (0, -1, 1, -2, … are 0, 1, 2, 3, …).
 //!
 //! - The records: how many there are, then each of them.
-//! - A record: 0 and an alert; 1 and a new shape and its cells; or else the number of a known shape
+//! - A record: 0 and an alert; 1 and a new shape and its cells; 1 and the byte 255 and a change by people,
+//!   which counts as a record here; or else the number of a known shape
 //!   plus 2 and its cells. Shapes are numbered from 0 as they come.
-//! - An alert: how many bytes, then these as postcard writes it.
+//! - An alert, a change: how many bytes, then these as postcard writes it.
 //! - A shape: the table's id in a byte, then the columns that have a cell as a number of up to 128
 //!   bits, the lowest for the first column.
 //! - The cells: ascending by column, each as its column's type says.
@@ -28,21 +29,27 @@ use std::ops::Range;
 use foldhash::fast::RandomState;
 use pintle_model::{Cell, ColumnId, ColumnType, Record, Row, Table, TableId, Time};
 
+use serde::de::DeserializeOwned;
+
 use crate::Batch;
+use crate::edit::Edit;
 
 const ALERT: u64 = 0;
 const NEW_SHAPE: u64 = 1;
 const FIRST_SHAPE: u64 = 2;
+/// In the place of a table's id: no table has it.
+const EDIT: u8 = 255;
 const NEW_TEXT: u64 = 0;
 const FIRST_TEXT: u64 = 1;
 /// The fewest digits that are written as the bytes that they stand for.
 const LEAST_DIGITS: usize = 16;
 
-/// Appends the records.
-pub(super) fn write(records: &[Record], out: &mut Vec<u8>) -> Result<(), postcard::Error> {
-    write_number(out, records.len() as u128);
+/// Appends the records, then the changes.
+pub(super) fn write(records: &[Record], edits: &[Edit], out: &mut Vec<u8>) -> Result<(), postcard::Error> {
+    write_number(out, (records.len() + edits.len()) as u128);
     let mut writer = Writer { out, shapes: HashMap::default(), texts: HashMap::default(), time: 0 };
-    records.iter().try_for_each(|record| writer.record(record))
+    records.iter().try_for_each(|record| writer.record(record))?;
+    edits.iter().try_for_each(|edit| writer.edit(edit))
 }
 
 struct Writer<'b, 'o> {
@@ -64,6 +71,15 @@ impl<'b> Writer<'b, '_> {
                 self.out.extend_from_slice(&bytes);
             }
         }
+        Ok(())
+    }
+
+    fn edit(&mut self, edit: &Edit) -> Result<(), postcard::Error> {
+        let bytes = postcard::to_allocvec(edit)?;
+        self.number(NEW_SHAPE);
+        self.out.push(EDIT);
+        self.number(bytes.len() as u64);
+        self.out.extend_from_slice(&bytes);
         Ok(())
     }
 
@@ -150,17 +166,26 @@ fn unzigzag(number: u64) -> i64 {
     (number >> 1).cast_signed() ^ -(number & 1).cast_signed()
 }
 
-/// Reads what [`write`] wrote. Returns the records and what comes after them; `None` if it was not
-/// written by it.
-pub(super) fn read(bytes: &[u8]) -> Option<(Vec<Record>, &[u8])> {
+/// Reads what [`write`] wrote. Returns the records, the changes and what comes after them; `None` if it
+/// was not written by it.
+pub(super) fn read(bytes: &[u8]) -> Option<(Vec<Record>, Vec<Edit>, &[u8])> {
     let mut reader =
         Reader { left: bytes, shapes: Vec::new(), texts: String::new(), places: Vec::new(), time: 0 };
     let count = reader.size()?;
     let mut records = Vec::with_capacity(count.min(Batch::MAX_RECORDS));
+    let mut edits = Vec::new();
     for _ in 0..count {
-        records.push(reader.record()?);
+        match reader.one()? {
+            One::Record(record) => records.push(record),
+            One::Edit(edit) => edits.push(edit),
+        }
     }
-    Some((records, reader.left))
+    Some((records, edits, reader.left))
+}
+
+enum One {
+    Record(Record),
+    Edit(Edit),
 }
 
 struct Reader<'a> {
@@ -174,14 +199,15 @@ struct Reader<'a> {
 }
 
 impl Reader<'_> {
-    fn record(&mut self) -> Option<Record> {
+    fn one(&mut self) -> Option<One> {
         let number = match self.number()? {
-            ALERT => {
-                let length = self.size()?;
-                return postcard::from_bytes(self.bytes(length)?).ok().map(Record::Alert);
-            }
+            ALERT => return self.alone().map(|alert| One::Record(Record::Alert(alert))),
             NEW_SHAPE => {
-                let shape = (Table::get(TableId(self.byte()?))?, self.wide_number()?);
+                let table = self.byte()?;
+                if table == EDIT {
+                    return self.alone().map(One::Edit);
+                }
+                let shape = (Table::get(TableId(table))?, self.wide_number()?);
                 self.shapes.push(shape);
                 self.shapes.len() - 1
             }
@@ -211,7 +237,13 @@ impl Reader<'_> {
                 }
             }
         }
-        Some(Record::Row(row))
+        Some(One::Record(Record::Row(row)))
+    }
+
+    /// What is written with its length before it.
+    fn alone<T: DeserializeOwned>(&mut self) -> Option<T> {
+        let length = self.size()?;
+        postcard::from_bytes(self.bytes(length)?).ok()
     }
 
     /// Where the text that comes next is among the known ones.
@@ -273,6 +305,8 @@ mod tests {
     use pintle_model::tables::{device_file_events as file, device_info as info};
     use pintle_model::{Alert, Facts};
 
+    use crate::edit::Edited;
+
     use super::*;
 
     fn records() -> Vec<Record> {
@@ -303,14 +337,25 @@ mod tests {
         records
     }
 
+    fn edits() -> Vec<Edit> {
+        let by = "alex".into();
+        let members = vec![(7, "\"x\"".into()), (9, "null".into())];
+        let of = Edited::Machine("m".parse().unwrap());
+        let tags = vec![("a".into(), true), ("b".into(), false)];
+        let made = Time::from_ticks(-3);
+        let machine = Edit { of, made, by, members, comment: None, tags };
+        let of = Edited::Alert("a".parse().unwrap());
+        vec![machine.clone(), Edit { of, comment: Some("é".into()), ..machine }]
+    }
+
     #[test]
     fn records_read_back_as_they_were() {
-        let records = records();
+        let (records, edits) = (records(), edits());
         let mut bytes = Vec::new();
-        write(&records, &mut bytes).unwrap();
+        write(&records, &edits, &mut bytes).unwrap();
         let written = bytes.len();
         bytes.extend_from_slice(b"after");
-        assert_eq!(read(&bytes), Some((records, &b"after"[..])));
+        assert_eq!(read(&bytes), Some((records, edits, &b"after"[..])));
         for length in 0..written {
             assert_eq!(read(&bytes[..length]), None, "{length} bytes");
         }
@@ -319,7 +364,7 @@ mod tests {
     #[test]
     fn bytes_that_nobody_wrote_are_read_without_a_panic() {
         let mut bytes = Vec::new();
-        write(&records(), &mut bytes).unwrap();
+        write(&records(), &edits(), &mut bytes).unwrap();
         for place in 0..bytes.len() {
             for change in [0x01, 0x80, 0xff] {
                 let mut changed = bytes.clone();
@@ -336,7 +381,7 @@ mod tests {
             row.set_text(file::SHA1, Some(&"5a".repeat(20)));
             row.set_text(file::SHA256, Some(&"a5".repeat(32)));
             let mut bytes = Vec::new();
-            write(&vec![Record::Row(row); count], &mut bytes).unwrap();
+            write(&vec![Record::Row(row); count], &[], &mut bytes).unwrap();
             bytes.len()
         };
         // The digits of both take half as many bytes; a repeated row a number for each cell and one for

@@ -1,0 +1,71 @@
+//! A change that somebody makes through the API: written down in the audit log, and refused as reads
+//! are, so that it tells nobody what they may not see.
+
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
+use pintle_store::Refused;
+
+use crate::audit::{Actor, Entry};
+use crate::http::caller::Caller;
+use crate::http::error::Failure;
+use crate::instance::Instance;
+
+/// Who changes something.
+pub struct Changer {
+    actor: Actor,
+    tenant: pintle_model::TenantId,
+    /// How a comment names them.
+    pub name: String,
+}
+
+impl Changer {
+    /// The caller, who called from there.
+    pub fn new(caller: &Caller, address: crate::http::origin::ClientAddress) -> Changer {
+        let who = &caller.who;
+        let name = who.user.as_ref().map_or(&who.application_name, |(_, name)| name);
+        Changer { actor: who.actor(address.0), tenant: caller.scope.tenant(), name: name.clone() }
+    }
+
+    /// Writes down how a change ended, before the answer says so. `kind` is what was to be changed.
+    pub fn tell<T>(
+        &self,
+        instance: &Instance,
+        kind: &str,
+        entry: impl FnOnce(Entry) -> Entry,
+        action: &'static str,
+        ended: Result<T, Refused>,
+    ) -> Result<T, Failure> {
+        let entry = entry(Entry::new(self.actor.clone(), action).in_tenant(self.tenant));
+        let (entry, ended) = match ended {
+            Ok(done) => (entry, Ok(done)),
+            Err(Refused::Unknown(unknown)) => {
+                let failure = Failure::not_found(kind, &unknown.join(", "));
+                (entry.refused(404), Err(failure))
+            }
+            Err(Refused::TagsMissing(tags)) => {
+                let named = tags.join("', '");
+                let message = format!("machineTags leaves out tags that the device has: '{named}'");
+                (entry.refused(400), Err(Failure::input(message)))
+            }
+            Err(Refused::Failed(error)) => {
+                let entry = entry.failed(&error);
+                let failure = match error {
+                    full @ pintle_store::Error::Full(_) => Failure::full(&full),
+                    error => Failure::unavailable(&error),
+                };
+                (entry, Err(failure))
+            }
+        };
+        let written = instance.audit.record(entry);
+        // Why it was not done says more than why that could not be written down, which is logged.
+        if ended.is_ok() {
+            written.map_err(Failure::internal)?;
+        }
+        ended
+    }
+}
+
+/// 200 without a body.
+pub fn nothing() -> Response {
+    StatusCode::OK.into_response()
+}

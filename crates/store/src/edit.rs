@@ -1,0 +1,217 @@
+//! What people and automations change through the API. A change is archived as a record of its own
+//! kind, stands above whatever telemetry says of the same member, before or after, and comes back in
+//! every rebuild.
+
+use pintle_model::{AlertId, MachineId, MemberId, Time, shapes};
+use serde::{Deserialize, Serialize};
+
+use crate::store::{Store, hold};
+use crate::{Batch, Error, Scope};
+
+/// A change of one thing, as it is archived. Which of two is the later one follows from their places in
+/// the archive.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Edit {
+    pub(crate) of: Edited,
+    /// When it was made; no two are of one moment, so that the same change made again is another one.
+    pub(crate) made: Time,
+    /// Who made it, as a comment names them.
+    pub(crate) by: Box<str>,
+    /// Members and the JSON that they have from then on.
+    pub(crate) members: Vec<(u8, Box<str>)>,
+    /// A comment that is added.
+    pub(crate) comment: Option<Box<str>>,
+    /// Tags that are given (`true`) and taken away.
+    pub(crate) tags: Vec<(Box<str>, bool)>,
+}
+
+/// What is changed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) enum Edited {
+    Alert(AlertId),
+    Machine(MachineId),
+}
+
+/// A change of an alert. What is `None` stays as it is.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct AlertChange {
+    /// `New`, `InProgress` or `Resolved`; the last sets the time of resolving, the others take it away.
+    pub status: Option<String>,
+    /// Who owns it.
+    pub assigned_to: Option<String>,
+    /// The verdict.
+    pub classification: Option<String>,
+    /// The finer verdict.
+    pub determination: Option<String>,
+    /// A comment to be added. An alert keeps its newest 1,000.
+    pub comment: Option<String>,
+}
+
+impl AlertChange {
+    fn members(&self) -> Vec<(u8, Box<str>)> {
+        use shapes::alert as a;
+        let members = [
+            (a::STATUS, &self.status),
+            (a::ASSIGNED_TO, &self.assigned_to),
+            (a::CLASSIFICATION, &self.classification),
+            (a::DETERMINATION, &self.determination),
+        ];
+        members.into_iter().filter_map(|(member, text)| Some(set(member, text.as_deref()?))).collect()
+    }
+}
+
+/// A change of a machine.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct MachineChange {
+    /// What it is worth: `Normal`, `Low` or `High`.
+    pub device_value: Option<String>,
+    /// What becomes of its tags.
+    pub tags: Option<TagChange>,
+}
+
+/// A change of a machine's tags. A machine keeps 1,000 tags that were given or taken away.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum TagChange {
+    /// One is given, if the machine has it not.
+    Add(String),
+    /// One is taken away, if the machine has it, also one that telemetry gives.
+    Remove(String),
+    /// These are all of its tags from then on.
+    Replace(Vec<String>),
+    /// The same, unless a tag that it has would be missing.
+    Extend(Vec<String>),
+}
+
+/// Why nothing was changed.
+#[derive(Debug)]
+pub enum Refused {
+    /// These are unknown, or not for this caller.
+    Unknown(Vec<String>),
+    /// These tags of the machine are missing in the list that was to extend them.
+    TagsMissing(Vec<String>),
+    /// It could not be kept.
+    Failed(Error),
+}
+
+impl From<Error> for Refused {
+    fn from(error: Error) -> Refused {
+        Refused::Failed(error)
+    }
+}
+
+fn set(member: MemberId, text: &str) -> (u8, Box<str>) {
+    (member.0, serde_json::Value::from(text).to_string().into())
+}
+
+impl Store {
+    /// Changes alerts, all of them or, if one is unknown, none. Durable and visible when this returns.
+    pub fn change_alerts(
+        &self,
+        scope: &Scope,
+        by: &str,
+        ids: &[AlertId],
+        change: &AlertChange,
+    ) -> Result<(), Refused> {
+        let mut last = hold(&self.editing);
+        let mut unknown = Vec::new();
+        for id in ids {
+            if self.alert(scope, id)?.is_none() {
+                unknown.push(id.to_string());
+            }
+        }
+        if !unknown.is_empty() {
+            return Err(Refused::Unknown(unknown));
+        }
+        let made = self.moment_after(&mut last);
+        let edit = |id: &AlertId| Edit {
+            of: Edited::Alert(id.clone()),
+            made,
+            by: by.into(),
+            members: change.members(),
+            comment: change.comment.as_deref().map(Into::into),
+            tags: Vec::new(),
+        };
+        self.keep(scope, ids.iter().map(edit).collect())
+    }
+
+    /// Changes machines, named by id or by name, all of them or none. Durable and visible when this
+    /// returns, which it does with their ids, in the same order.
+    pub fn change_machines(
+        &self,
+        scope: &Scope,
+        by: &str,
+        names: &[String],
+        change: &MachineChange,
+    ) -> Result<Vec<MachineId>, Refused> {
+        let mut last = hold(&self.editing);
+        let mut unknown = Vec::new();
+        let mut machines = Vec::with_capacity(names.len());
+        for name in names {
+            match self.machine_tags(scope, name)? {
+                Some(found) => machines.push(found),
+                None => unknown.push(name.clone()),
+            }
+        }
+        if !unknown.is_empty() {
+            return Err(Refused::Unknown(unknown));
+        }
+        let made = self.moment_after(&mut last);
+        let mut edits = Vec::with_capacity(machines.len());
+        for (id, has) in &machines {
+            let tags = change.tags.as_ref().map_or(Ok(Vec::new()), |tags| tags.of_machine(has));
+            let device_value = change.device_value.as_deref();
+            edits.push(Edit {
+                of: Edited::Machine(id.clone()),
+                made,
+                by: by.into(),
+                members: device_value
+                    .map(|value| set(shapes::machine::DEVICE_VALUE, value))
+                    .into_iter()
+                    .collect(),
+                comment: None,
+                tags: tags.map_err(Refused::TagsMissing)?,
+            });
+        }
+        self.keep(scope, edits)?;
+        Ok(machines.into_iter().map(|(id, _)| id).collect())
+    }
+
+    /// Now, but later than the last change.
+    fn moment_after(&self, last: &mut Time) -> Time {
+        *last = self.now().max(last.just_after());
+        *last
+    }
+
+    /// Archives changes and applies them. One that changes nothing is not kept.
+    fn keep(&self, scope: &Scope, mut edits: Vec<Edit>) -> Result<(), Refused> {
+        edits.retain(|edit| !edit.members.is_empty() || edit.comment.is_some() || !edit.tags.is_empty());
+        if edits.is_empty() {
+            return Ok(());
+        }
+        self.append_with(Batch::live(scope.tenant(), "api"), edits)?;
+        Ok(())
+    }
+}
+
+impl TagChange {
+    /// What it changes on a machine that has these tags; or those of them that it lacks and must not.
+    fn of_machine(&self, has: &[String]) -> Result<Vec<(Box<str>, bool)>, Vec<String>> {
+        let given = |tag: &String| (!has.contains(tag)).then(|| (tag.as_str().into(), true));
+        let taken = |tag: &String| (tag.as_str().into(), false);
+        Ok(match self {
+            TagChange::Add(tag) => given(tag).into_iter().collect(),
+            TagChange::Remove(tag) => has.iter().filter(|has| *has == tag).map(taken).collect(),
+            TagChange::Replace(tags) => {
+                let gone = has.iter().filter(|has| !tags.contains(has)).map(taken);
+                tags.iter().filter_map(given).chain(gone).collect()
+            }
+            TagChange::Extend(tags) => {
+                let missing: Vec<String> = has.iter().filter(|has| !tags.contains(has)).cloned().collect();
+                if !missing.is_empty() {
+                    return Err(missing);
+                }
+                tags.iter().filter_map(given).collect()
+            }
+        })
+    }
+}

@@ -1,0 +1,230 @@
+//! What people changed of an entity, kept beside what telemetry says of the same members, and shown in
+//! its place. And when an alert last changed here, which no source can say.
+
+use std::collections::BTreeSet;
+use std::ops::Bound;
+
+use pintle_model::{Fact, MemberId, Time, shapes};
+use serde_json::json;
+
+use super::{Entity, most};
+use crate::edit::Edit;
+
+/// What begins the names of parts that people gave: tags, comments. No part from telemetry does.
+pub(crate) const MARK: &str = "!";
+/// What comes after all of them.
+const BEHIND: &str = "\"";
+const TAG: &str = "!t";
+const COMMENT: &str = "!c";
+
+/// The number under which it is kept when something of an alert was last changed.
+const CHANGED: MemberId = MemberId(0x7e);
+/// The same of what came by a live inlet or from people: so late it became known.
+const ARRIVED: MemberId = MemberId(0x7f);
+
+/// The number under which an entity keeps what people set of a member.
+fn set(member: MemberId) -> MemberId {
+    MemberId(member.0 | 0x80)
+}
+
+impl Entity {
+    /// The JSON of a member as it is shown: what people set, else what telemetry says.
+    pub(crate) fn shown(&self, member: MemberId) -> Option<&str> {
+        self.facts.json(set(member)).or_else(|| self.facts.json(member))
+    }
+
+    /// Takes a change over, made at this moment.
+    pub(crate) fn edit(&mut self, edit: &Edit, at: Time) {
+        for (member, json) in &edit.members {
+            self.facts.note(set(MemberId(*member)), at, json.clone());
+        }
+        for (tag, is_given) in &edit.tags {
+            let fact = Fact { at, json: is_given.to_string().into() };
+            self.note_part([TAG, tag].concat().into(), fact, most::EDITS);
+        }
+        if let Some(comment) = &edit.comment {
+            // The newest sort first, and stay where there are too many.
+            let name = format!("{COMMENT}{:016x}", !edit.made.ticks().cast_unsigned());
+            let json =
+                json!({ "comment": comment, "createdBy": edit.by, "createdTime": edit.made.to_string() });
+            self.note_part(name.into(), Fact { at: edit.made, json: json.to_string().into() }, most::EDITS);
+        }
+    }
+
+    /// The same of an alert: to resolve it, or to open it again, has a time too.
+    pub(crate) fn edit_alert(&mut self, edit: &Edit, at: Time) {
+        use shapes::alert as a;
+        const RESOLVED: &str = "\"Resolved\"";
+        let was_resolved = self.shown(a::STATUS) == Some(RESOLVED)
+            && self.shown(a::RESOLVED_TIME).is_some_and(|time| time != "null");
+        self.edit(edit, at);
+        if edit.members.iter().any(|(member, _)| *member == a::STATUS.0) {
+            match self.shown(a::STATUS) == Some(RESOLVED) {
+                true if was_resolved => {}
+                true => _ = self.facts.note(set(a::RESOLVED_TIME), at, format!("\"{at}\"")),
+                false => _ = self.facts.note(set(a::RESOLVED_TIME), at, "null"),
+            }
+        }
+    }
+
+    /// Notes when something of an alert was changed here; if `is_live`, it was not known before.
+    pub(crate) fn note_change(&mut self, at: Time, is_live: bool) {
+        self.facts.note(CHANGED, at, "0");
+        if is_live {
+            self.facts.note(ARRIVED, at, "0");
+        }
+    }
+
+    /// When an alert was updated last: as telemetry says, or by its newest event, or here.
+    pub(crate) fn last_update(&self) -> Option<Time> {
+        let told = self.facts.time(shapes::alert::LAST_UPDATE_TIME).or(self.span.map(|span| span.last));
+        told.max(self.facts.at(ARRIVED))
+    }
+
+    /// The tags of a machine: those that telemetry gives and people have not taken away, and those that
+    /// people gave.
+    pub(crate) fn tags(&self) -> BTreeSet<String> {
+        let told = self.facts.json(shapes::machine::MACHINE_TAGS);
+        let mut tags: BTreeSet<String> =
+            told.and_then(|json| serde_json::from_str(json).ok()).unwrap_or_default();
+        for (name, fact) in self.edits() {
+            if let Some(tag) = name.strip_prefix(TAG) {
+                match &*fact.json {
+                    "true" => _ = tags.insert(tag.to_owned()),
+                    _ => _ = tags.remove(tag),
+                }
+            }
+        }
+        tags
+    }
+
+    /// The comments on an alert as a JSON array: those that telemetry gives, then those made here, the
+    /// oldest first. `None`: none was made here.
+    pub(crate) fn comments(&self) -> Option<String> {
+        let made = self.edits().rev().filter(|(name, _)| name.starts_with(COMMENT));
+        let made: Vec<&str> = made.map(|(_, fact)| &*fact.json).collect();
+        let told = self.facts.json(shapes::alert::COMMENTS);
+        let told = told.and_then(|json| json.strip_prefix('[')?.strip_suffix(']')).map(str::trim);
+        let told = told.filter(|told| !told.is_empty()).into_iter();
+        (!made.is_empty()).then(|| format!("[{}]", told.chain(made).collect::<Vec<_>>().join(",")))
+    }
+
+    /// The parts that people gave.
+    fn edits(&self) -> impl DoubleEndedIterator<Item = (&str, &Fact)> {
+        self.parts
+            .range::<str, _>((Bound::Included(MARK), Bound::Excluded(BEHIND)))
+            .map(|(name, fact)| (&**name, fact))
+    }
+
+    /// The parts that telemetry gave.
+    pub(crate) fn told(&self) -> impl DoubleEndedIterator<Item = (&str, &Fact)> {
+        self.parts.iter().map(|(name, fact)| (&**name, fact)).filter(|(name, _)| !name.starts_with(MARK))
+    }
+
+    /// Makes room for a part of this name beside no more than `most` others of its kind: those with the
+    /// smallest names stay. Returns whether there is room.
+    pub(super) fn make_room(&mut self, name: &str, most: usize) -> bool {
+        let edits = self.edits().count();
+        let (count, most, greatest) = match name.starts_with(MARK) {
+            true => (edits, most::EDITS, self.edits().next_back()),
+            false => (self.parts.len() - edits, most, self.told().next_back()),
+        };
+        if count < most {
+            return true;
+        }
+        let Some(greatest) =
+            greatest.map(|(greatest, _)| greatest.to_owned()).filter(|found| **found > *name)
+        else {
+            return false;
+        };
+        self.parts.remove(greatest.as_str());
+        true
+    }
+}
+
+/// Whether a change of a machine, heard as an entity, says anything of its tags.
+pub(crate) fn changes_tags(heard: &Entity) -> bool {
+    heard.edits().any(|(name, _)| name.starts_with(TAG))
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::Value;
+
+    use crate::edit::Edited;
+
+    use super::*;
+
+    fn edit(members: &[(MemberId, &str)], tags: &[(&str, bool)], comment: Option<&str>) -> Edit {
+        made(0, members, tags, comment)
+    }
+
+    fn made(second: i64, members: &[(MemberId, &str)], tags: &[(&str, bool)], comment: Option<&str>) -> Edit {
+        Edit {
+            made: at(second),
+            of: Edited::Machine("m".parse().unwrap()),
+            by: "alex".into(),
+            members: members.iter().map(|(member, json)| (member.0, (*json).into())).collect(),
+            comment: comment.map(Into::into),
+            tags: tags.iter().map(|(tag, given)| ((*tag).into(), *given)).collect(),
+        }
+    }
+
+    fn at(seconds: i64) -> Time {
+        Time::from_unix_seconds(1_700_000_000 + seconds)
+    }
+
+    #[test]
+    fn what_people_say_stands_above_telemetry_whatever_comes_first() {
+        use shapes::alert as a;
+        for edit_first in [true, false] {
+            let mut alert = Entity::default();
+            if edit_first {
+                alert.edit_alert(&edit(&[(a::STATUS, "\"Resolved\"")], &[], Some("done")), at(5));
+            }
+            alert.facts.note(a::STATUS, at(9), "\"New\"");
+            if !edit_first {
+                alert.edit_alert(&edit(&[(a::STATUS, "\"Resolved\"")], &[], Some("done")), at(5));
+            }
+            assert_eq!(alert.shown(a::STATUS), Some("\"Resolved\""));
+            assert_eq!(alert.shown(a::RESOLVED_TIME), Some(&*format!("\"{}\"", at(5))));
+            assert!(alert.comments().unwrap().contains("done"));
+            alert.edit_alert(&edit(&[(a::STATUS, "\"Resolved\"")], &[], None), at(6));
+            assert_eq!(alert.shown(a::RESOLVED_TIME), Some(&*format!("\"{}\"", at(5))), "it was already");
+            alert.edit_alert(&edit(&[(a::STATUS, "\"New\"")], &[], None), at(7));
+            assert_eq!(alert.shown(a::RESOLVED_TIME), Some("null"));
+        }
+    }
+
+    #[test]
+    fn tags_that_people_gave_or_took_away_stay_so() {
+        let mut machine = Entity::default();
+        machine.edit(&edit(&[], &[("b", true), ("a", false)], None), at(1));
+        machine.facts.note(shapes::machine::MACHINE_TAGS, at(2), r#"["a","c"]"#);
+        assert_eq!(Vec::from_iter(machine.tags()), ["b", "c"]);
+        machine.edit(&edit(&[], &[("a", true), ("b", false)], None), at(3));
+        assert_eq!(Vec::from_iter(machine.tags()), ["a", "c"]);
+    }
+
+    #[test]
+    fn neither_telemetry_nor_people_can_push_the_others_parts_out() {
+        let fact = || Fact { at: at(0), json: "[]".into() };
+        let mut entity = Entity::default();
+        for n in 0..2_000 {
+            entity.note_part(format!("{n:06}").into(), fact(), 100);
+            entity.note_part(format!(" {n:06}").into(), fact(), 100);
+            entity.edit(&edit(&[], &[(&format!("tag {n}"), true)], None), at(n));
+        }
+        assert_eq!((entity.told().count(), entity.edits().count()), (100, most::EDITS));
+        let mut commented = Entity::default();
+        for n in 0..1_500 {
+            commented.edit(&made(n, &[], &[], Some(&format!("comment {n}"))), at(0));
+        }
+        let comments: Vec<Value> = serde_json::from_str(&commented.comments().unwrap()).unwrap();
+        assert_eq!(comments.len(), most::EDITS);
+        assert_eq!(
+            (&comments[0]["comment"], &comments[999]["comment"]),
+            (&json!("comment 500"), &json!("comment 1499"))
+        );
+    }
+}

@@ -1,0 +1,222 @@
+//! What people change: visible at once, above telemetry, the same after a restart, a fold and a rebuild,
+//! and gone with what a purge takes out.
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::string_slice,
+    reason = "a test that fails says so"
+)]
+
+mod support;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::time::Duration;
+
+use pintle_model::{AlertId, Time};
+use pintle_store::{
+    AlertChange, Batch, Folder, MachineChange, Memory, Options, Page, Purge, Purged, Refused, Scope, Store,
+    TagChange,
+};
+use serde_json::Value;
+use support::{
+    SHA1_A, TENANT, alert, append, batch, device, groups, open, options, source_groups, time, whole,
+};
+
+fn id(text: &str) -> AlertId {
+    text.parse().unwrap()
+}
+
+fn status(text: &str) -> AlertChange {
+    AlertChange { status: Some(text.into()), ..AlertChange::default() }
+}
+
+fn tags(change: TagChange) -> MachineChange {
+    MachineChange { tags: Some(change), device_value: None }
+}
+
+fn change(store: &Store, alert: &str, change: &AlertChange) {
+    store.change_alerts(&whole(), "alex", &[id(alert)], change).unwrap();
+}
+
+fn change_machine(store: &Store, machine: &str, change: &MachineChange) {
+    store.change_machines(&whole(), "alex", &[machine.to_owned()], change).unwrap();
+}
+
+fn shown(store: &Store, alert: &str) -> Value {
+    let members = store.alert(&whole(), &id(alert)).unwrap().unwrap();
+    serde_json::from_str(&format!("{{{members}}}")).unwrap()
+}
+
+fn shown_machine(store: &Store, machine: &str) -> Value {
+    let members = store.machine(&whole(), machine).unwrap().unwrap();
+    serde_json::from_str(&format!("{{{members}}}")).unwrap()
+}
+
+/// All alerts and machines, as text.
+fn everything(store: &Store) -> String {
+    let mut all = Vec::new();
+    store.machines(&whole(), Page::ALL, &mut all).unwrap();
+    all.push(b'\n');
+    store.alerts(&whole(), Page::ALL, &mut all).unwrap();
+    String::from_utf8(all).unwrap()
+}
+
+/// Options whose clock goes on by a minute at each look.
+fn ticking() -> Options {
+    let minutes = AtomicI64::new(0);
+    let start = time("2026-07-01T00:00:00Z");
+    let clock = move || {
+        let minute = u64::try_from(minutes.fetch_add(1, Ordering::Relaxed)).unwrap();
+        start + Duration::from_secs(60 * minute)
+    };
+    Options { clock: Arc::new(clock), memory: Memory { records: 3, ..Memory::default() }, ..options() }
+}
+
+#[test]
+fn the_last_change_counts_whatever_telemetry_says_and_through_every_remaking() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("data");
+    let store = Store::open(&path, ticking()).unwrap();
+    append(&store, vec![alert("a1", "m1", "2026-06-01T00:00:00Z", SHA1_A)]);
+    append(&store, vec![device("m1", "2026-06-01T00:00:00Z", "ws-1", &["told"], "Linux", "")]);
+    // The same change again and again is another one each time.
+    for (nth, word) in ["Resolved", "New", "Resolved", "New", "Resolved"].into_iter().enumerate() {
+        change(&store, "a1", &AlertChange { comment: Some(format!("{nth}")), ..status(word) });
+        assert_eq!(shown(&store, "a1")["status"], word);
+        append(&store, vec![alert("a1", "m1", &format!("2026-06-0{}T00:00:00Z", nth + 2), SHA1_A)]);
+        assert_eq!(shown(&store, "a1")["status"], word);
+        change_machine(&store, "WS-1", &tags(TagChange::Add("given".into())));
+        change_machine(&store, "m1", &tags(TagChange::Remove("told".into())));
+        let at = format!("2026-06-0{}T00:00:00Z", nth + 2);
+        append(&store, vec![device("m1", &at, "ws-1", &["told", "new"], "Linux", "")]);
+        assert_eq!(shown_machine(&store, "m1")["machineTags"], serde_json::json!(["given", "new"]));
+        change_machine(&store, "m1", &tags(TagChange::Remove("given".into())));
+        assert_eq!(shown_machine(&store, "m1")["machineTags"], serde_json::json!(["new"]));
+    }
+    let value = MachineChange { device_value: Some("High".into()), tags: None };
+    change_machine(&store, "m1", &value);
+    let resolved = shown(&store, "a1");
+    assert_eq!(resolved["comments"].as_array().unwrap().len(), 5);
+    assert!(resolved["resolvedTime"].is_string() && resolved["lastUpdateTime"].as_str() > Some("2026-07-01"));
+    assert_eq!(shown_machine(&store, "m1")["deviceValue"], "High");
+    let expected = everything(&store);
+    store.rebuild_online(&mut |_| {}).unwrap();
+    assert_eq!(everything(&store), expected, "rebuilt in use");
+    drop(store);
+    let store = open(&path);
+    assert_eq!(everything(&store), expected, "opened again");
+    drop(store);
+    let store = Store::rebuild(Folder::lock(&path).unwrap(), options(), &mut |_| {}).unwrap();
+    assert_eq!(everything(&store), expected, "rebuilt");
+    // Who has changed last does not depend on a clock that was set back.
+    drop(store);
+    let behind = Options { clock: Arc::new(|| time("2026-06-15T00:00:00Z")), ..options() };
+    let store = Store::open(&path, behind).unwrap();
+    change(&store, "a1", &status("InProgress"));
+    assert_eq!(shown(&store, "a1")["status"], "InProgress");
+    assert!(shown(&store, "a1")["resolvedTime"].is_null());
+}
+
+#[test]
+fn a_change_is_made_of_all_or_none_and_only_of_what_the_caller_sees() {
+    let folder = tempfile::tempdir().unwrap();
+    let device_groups = [(TENANT, source_groups(&["a", "b"]))].into();
+    let store = Store::open(&folder.path().join("data"), Options { device_groups, ..options() }).unwrap();
+    for (machine, group) in [("m1", "a"), ("m2", "b")] {
+        append(&store, vec![device(machine, "2026-06-01T00:00:00Z", machine, &["old"], "Linux", group)]);
+        append(&store, vec![alert(&format!("on-{machine}"), machine, "2026-06-01T00:00:00Z", SHA1_A)]);
+    }
+    let before = everything(&store);
+    let unknown = |refused: Result<_, Refused>| match refused {
+        Err(Refused::Unknown(unknown)) => unknown,
+        _ => panic!("it was not refused for what is unknown"),
+    };
+    let sees_a = groups(&[1]);
+    let ids = [id("on-m1"), id("on-m2"), id("none")];
+    let refused = store.change_alerts(&sees_a, "kim", &ids, &status("New"));
+    assert_eq!(unknown(refused), ["on-m2", "none"]);
+    let names = ["m1", "m2", "m3"].map(str::to_owned);
+    let refused = store.change_machines(&sees_a, "kim", &names, &tags(TagChange::Add("x".into())));
+    assert_eq!(unknown(refused.map(|_| ())), ["m2", "m3"]);
+    let other = Scope::whole(pintle_model::TenantId::from_bytes([9; 16]));
+    let refused = store.change_machines(&other, "kim", &names[..1], &tags(TagChange::Add("x".into())));
+    assert_eq!(unknown(refused.map(|_| ())), ["m1"]);
+    let refused =
+        store.change_machines(&whole(), "kim", &names[..1], &tags(TagChange::Extend(vec!["x".into()])));
+    assert!(matches!(refused, Err(Refused::TagsMissing(missing)) if missing == ["old"]));
+    assert_eq!(everything(&store), before);
+    store.change_machines(&sees_a, "kim", &names[..1], &tags(TagChange::Replace(vec!["x".into()]))).unwrap();
+    assert_eq!(shown_machine(&store, "m1")["machineTags"], serde_json::json!(["x"]));
+}
+
+#[test]
+fn a_tag_that_people_give_moves_a_machine_to_the_group_that_takes_it() {
+    use pintle_store::{DeviceGroup, DeviceGroups, DeviceRule, Operator};
+    let folder = tempfile::tempdir().unwrap();
+    let tagged = DeviceRule { tag: vec![support::row(Operator::Equals, "vip")], ..DeviceRule::default() };
+    let vip = DeviceGroup { id: 1, name: "vip".into(), rule: tagged };
+    let device_groups = [(TENANT, DeviceGroups::new(vec![vip], support::rest()))].into();
+    let store = Store::open(&folder.path().join("data"), Options { device_groups, ..options() }).unwrap();
+    append(&store, vec![device("m1", "2026-06-01T00:00:00Z", "ws-1", &[], "Linux", "")]);
+    assert!(store.machine(&groups(&[1]), "m1").unwrap().is_none());
+    change_machine(&store, "m1", &tags(TagChange::Add("VIP".into())));
+    assert_eq!(shown_machine(&store, "m1")["rbacGroupName"], "vip");
+    assert!(store.machine(&groups(&[1]), "m1").unwrap().is_some());
+    change_machine(&store, "m1", &tags(TagChange::Remove("VIP".into())));
+    assert!(store.machine(&groups(&[1]), "m1").unwrap().is_none());
+}
+
+#[test]
+fn what_a_purge_takes_out_takes_its_changes_with_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = Store::open(&folder.path().join("data"), ticking()).unwrap();
+    append(&store, vec![alert("a1", "m1", "2026-06-01T00:00:00Z", SHA1_A)]);
+    append(&store, vec![device("m1", "2026-06-01T00:00:00Z", "ws-1", &[], "Linux", "")]);
+    append(&store, vec![device("m2", "2026-06-01T00:00:00Z", "ws-2", &[], "Linux", "")]);
+    let clean = everything(&store);
+    let owned = AlertChange { assigned_to: Some("kim@corp.example".into()), ..AlertChange::default() };
+    change(&store, "a1", &owned);
+    let scope = whole();
+    store.change_alerts(&scope, "Kim@corp.example", &[id("a1")], &status("New")).unwrap();
+    store
+        .change_machines(&scope, "kim@corp.example", &["m1".into()], &tags(TagChange::Add("x".into())))
+        .unwrap();
+    assert_ne!(everything(&store), clean);
+    let purge = |what| store.purge(&[Purge { tenant: TENANT, what }], &mut |_| {}).unwrap();
+    let purged = purge(Purged::User("kim@corp.example".into()));
+    assert_eq!((purged.records, purged.batches), (3, 3));
+    assert_eq!(everything(&store), clean);
+    change_machine(&store, "m1", &tags(TagChange::Add("x".into())));
+    change(&store, "a1", &status("New"));
+    purge(Purged::Machine("m1".parse().unwrap()));
+    assert!(store.alert(&scope, &id("a1")).unwrap().is_none(), "no change brings back what is gone");
+    assert!(store.machine(&scope, "m1").unwrap().is_none());
+}
+
+#[test]
+fn an_alert_that_came_late_on_a_live_inlet_was_updated_when_it_came_and_another_when_its_source_says() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("data");
+    let store = Store::open(&path, ticking()).unwrap();
+    let old = "2026-06-01T00:00:00Z";
+    let live = |records| store.append(Batch { is_live: true, ..batch(records) }).unwrap();
+    live(vec![alert("live", "m1", old, SHA1_A)]);
+    append(&store, vec![alert("recorded", "m1", old, SHA1_A)]);
+    live(vec![alert("ahead", "m1", "2026-07-01T00:30:00Z", SHA1_A)]);
+    let updated =
+        |store: &Store, id: &str| Time::parse(shown(store, id)["lastUpdateTime"].as_str().unwrap()).unwrap();
+    let came = updated(&store, "live");
+    assert!(came >= time("2026-07-01T00:00:00Z"));
+    assert_eq!(updated(&store, "recorded"), time(old));
+    assert_eq!(updated(&store, "ahead"), time("2026-07-01T00:30:00Z"), "what its source says is later");
+    // To hear it again, in another batch, is no update.
+    live(vec![alert("live", "m1", old, SHA1_A), alert("recorded", "m1", old, SHA1_A)]);
+    assert_eq!((updated(&store, "live"), updated(&store, "recorded")), (came, time(old)));
+    live(vec![alert("live", "m1", "2026-06-02T00:00:00Z", SHA1_A)]);
+    assert!(updated(&store, "live") > came);
+    let expected = everything(&store);
+    drop(store);
+    let store = Store::rebuild(Folder::lock(&path).unwrap(), ticking(), &mut |_| {}).unwrap();
+    assert_eq!(everything(&store), expected);
+}
