@@ -41,7 +41,7 @@ impl Asked {
     async fn take_in(&self, recordings: &Recordings, file: &str) -> Value {
         let body = std::fs::read(recordings.path(file)).unwrap();
         let name = file.replace('/', "%2F");
-        let request = Request::post(format!("/api/ingest?source={name}"))
+        let request = Request::post(format!("/api/ingest?live=false&source={name}"))
             .header("Authorization", format!("Bearer {}", self.token));
         let answer = self.world.send(request.body(Body::from(body)).unwrap()).await;
         assert_eq!(answer.status, 200, "{file}: {}", answer.body);
