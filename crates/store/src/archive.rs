@@ -11,6 +11,7 @@ mod check;
 mod durable;
 mod frame;
 mod link;
+mod place;
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{Read, Seek, SeekFrom, Write};
@@ -29,6 +30,7 @@ use durable::Durable;
 pub(crate) use durable::durable;
 pub(crate) use frame::{ArchivedBatch, BatchId, Encoded, Frame};
 pub(crate) use link::link;
+pub(crate) use place::{Place, read_at};
 
 /// A segment is closed once it is larger.
 const SEGMENT_BYTES: u64 = 128 << 20;

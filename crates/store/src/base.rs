@@ -11,6 +11,7 @@ mod bits;
 pub(crate) mod bytes;
 mod check;
 mod expire;
+pub(crate) mod frames;
 pub(crate) mod key;
 mod link;
 pub(crate) mod manifest;
@@ -28,7 +29,7 @@ use std::sync::{Arc, Condvar, Mutex, PoisonError, RwLock};
 use pintle_model::{AlertId, FileHash, Hashes, TenantId, Time};
 use sha2::{Digest, Sha256};
 
-use crate::archive::{ArchivedBatch, BatchId, Position};
+use crate::archive::{ArchivedBatch, BatchId, Place, Position};
 use crate::delta::Delta;
 use crate::device_group::GroupsByTenant;
 use crate::directory::{Directories, Directory};
@@ -209,10 +210,11 @@ impl Base {
         &self,
         batch: &ArchivedBatch,
         observed: Observed,
-        after: Position,
+        place: Place,
         directories: &Directories,
     ) -> Result<Receipt, Error> {
         let tenant = batch.tenant;
+        let frames = frames::of(&observed, place.begins);
         let view = self.view();
         let mut receipt = Receipt { implausible_times: observed.implausible_times, ..Receipt::default() };
         for (hashes, _) in &observed.files {
@@ -283,6 +285,7 @@ impl Base {
         }
         let records = (batch.records.len() + batch.edits.len()) as u64;
         let rejects = batch.rejects.len() as u64;
+        held.note_frames(frames);
         held.note_batch(batch.id, batch.received, Arrival { source: batch.source.clone(), records, rejects });
         let counts = delta.counts.entry(tenant).or_default();
         counts.totals.machines += receipt.new_machines;
@@ -291,7 +294,7 @@ impl Base {
         counts.next_ordinal = next_ordinal;
         counts.last_change = clock.last;
         delta.records += records;
-        delta.after = delta.after.max(after);
+        delta.after = delta.after.max(place.ends);
         Ok(receipt)
     }
 
@@ -303,6 +306,11 @@ impl Base {
     /// Those of whom anything came in.
     pub(crate) fn tenants(&self) -> Vec<TenantId> {
         read_delta(&self.view().active).counts.keys().copied().collect()
+    }
+
+    /// Where the batches are that may hold an event of this moment, the newest first.
+    pub(crate) fn frames_holding(&self, of: TenantId, moment: Time) -> Result<Vec<Position>, Error> {
+        frames::holding(&self.view(), of, moment)
     }
 
     /// How much a tenant holds.

@@ -7,6 +7,7 @@ use pintle_model::{AlertId, Hashes, MachineId, TenantId, Time};
 
 use crate::archive::{BatchId, Position};
 use crate::base::Entry;
+use crate::base::frames::HourOfFrame;
 use crate::base::key::{self, Mark, Marks, Table};
 use crate::base::manifest::Counts;
 use crate::base::value::{self, Arrival, encode};
@@ -60,6 +61,7 @@ pub(crate) struct TenantDelta {
     pub(crate) rejects: BTreeMap<[u8; 32], Reject>,
     pub(crate) batches: BTreeMap<(Time, BatchId), Arrival>,
     pub(crate) batch_ids: HashMap<BatchId, Time>,
+    pub(crate) frames: BTreeSet<HourOfFrame>,
     bytes: usize,
 }
 
@@ -137,6 +139,12 @@ impl TenantDelta {
         self.bytes += 300;
         self.batch_ids.insert(id, received);
         self.batches.insert((received, id), arrival);
+    }
+
+    /// Notes where a batch is, by the hours of its events.
+    pub(crate) fn note_frames(&mut self, frames: Vec<HourOfFrame>) {
+        self.bytes += 100 * frames.len();
+        self.frames.extend(frames);
     }
 
     /// Keeps a record that could not be read.
@@ -230,6 +238,11 @@ impl TenantDelta {
             Table::BatchIds => {
                 for (id, received) in &self.batch_ids {
                     entries.push((key::of(of, table, id), encode(received)?));
+                }
+            }
+            Table::Frames => {
+                for frame in &self.frames {
+                    entries.push(frame.entry(of)?);
                 }
             }
         }

@@ -177,7 +177,7 @@ impl Store {
     }
 
     /// Now, but later than the last change.
-    fn moment_after(&self, last: &mut Time) -> Time {
+    pub(crate) fn moment_after(&self, last: &mut Time) -> Time {
         *last = self.now().max(last.just_after());
         *last
     }

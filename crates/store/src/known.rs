@@ -8,7 +8,7 @@ use std::thread::JoinHandle;
 
 use pintle_model::TenantId;
 
-use crate::archive::{self, ArchivedBatch, Position, Until};
+use crate::archive::{self, ArchivedBatch, Place, Until};
 use crate::base::key::Marks;
 use crate::base::{Base, Duty};
 use crate::device_group::GroupsByTenant;
@@ -59,9 +59,9 @@ impl Known {
         self.lost_machines.iter().map(ToString::to_string).chain(self.base.troubles()).collect()
     }
 
-    /// Applies a batch that ends at this position of the archive. Only one may do so at a time.
-    pub(crate) fn apply(&self, batch: &ArchivedBatch, after: Position) -> Result<Receipt, Error> {
-        self.base.apply(batch, Observed::of(batch), after, &self.directories)
+    /// Applies a batch that has this place in the archive. Only one may do so at a time.
+    pub(crate) fn apply(&self, batch: &ArchivedBatch, place: Place) -> Result<Receipt, Error> {
+        self.base.apply(batch, Observed::of(batch), place, &self.directories)
     }
 
     /// Writes what is only in memory to the base.
@@ -105,10 +105,10 @@ impl Upkeep {
         let known = &*self.known;
         let from = known.base.applied();
         std::thread::scope(|scope| {
-            let (read, waiting) = sync_channel::<(ArchivedBatch, Observed, Position)>(READ_AHEAD);
+            let (read, waiting) = sync_channel::<(ArchivedBatch, Observed, Place)>(READ_AHEAD);
             let applying = scope.spawn(move || {
-                for (batch, observed, after) in waiting {
-                    known.base.apply(&batch, observed, after, &known.directories)?;
+                for (batch, observed, place) in waiting {
+                    known.base.apply(&batch, observed, place, &known.directories)?;
                     known.base.make_room();
                     known.base.admit()?;
                 }
@@ -120,7 +120,7 @@ impl Upkeep {
                 so_far.records += batch.records.len() as u64;
                 so_far.bytes += bytes;
                 // It has failed, and says why when it is joined.
-                read.send((batch, observed, after)).map_err(|_| stopped())?;
+                read.send((batch, observed, Place::ending_at(after, bytes))).map_err(|_| stopped())?;
                 progress(*so_far);
                 Ok(())
             };

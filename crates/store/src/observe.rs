@@ -5,7 +5,7 @@ mod alerts;
 mod columns;
 mod devices;
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use foldhash::fast::RandomState;
 use pintle_model::{
@@ -14,6 +14,7 @@ use pintle_model::{
 use sha2::Digest;
 
 use crate::archive::ArchivedBatch;
+use crate::base::frames;
 use crate::entity::{Entity, most};
 use crate::pair::Pair;
 use columns::{FileColumns, TableColumns};
@@ -36,6 +37,8 @@ pub(crate) struct Observed {
     /// By (file, machine).
     pub(crate) pairs: HashMap<(u32, u32), Pair>,
     pub(crate) alerts: BTreeMap<AlertId, Entity>,
+    /// The hours since 1970 of events that a number names.
+    pub(crate) named_hours: BTreeSet<i64>,
     /// Events more than a day ahead or before 1990.
     pub(crate) implausible_times: u64,
 }
@@ -46,6 +49,7 @@ impl Observed {
         let mut observer = Observer {
             observed: Observed::default(),
             received: batch.received,
+            last_hour: None,
             machine_numbers: HashMap::default(),
             file_numbers: HashMap::default(),
             described: Vec::new(),
@@ -65,6 +69,8 @@ impl Observed {
 struct Observer<'b> {
     observed: Observed,
     received: Time,
+    /// Of the event before that a number names.
+    last_hour: Option<i64>,
     machine_numbers: HashMap<MachineId, u32, RandomState>,
     file_numbers: HashMap<Hashes, u32, RandomState>,
     /// By file, the rows that described it last: as the program, as the target. The next one most
@@ -75,7 +81,8 @@ struct Observer<'b> {
 impl<'b> Observer<'b> {
     fn row(&mut self, row: &'b Row) {
         let Some(columns) = TableColumns::of(row.table_id()) else { return };
-        let at = self.plausible(columns.timestamp.and_then(|column| row.time(column)));
+        let told_at = columns.timestamp.and_then(|column| row.time(column));
+        let at = self.plausible(told_at);
         let machine = columns.machine_id(row).and_then(|id| self.machine(id));
         if let Some((_, entity)) = machine.and_then(|machine| self.observed.machines.get_mut(place(machine)))
         {
@@ -92,6 +99,15 @@ impl<'b> Observer<'b> {
                 columns.machine_group.and_then(|c| row.text(c)).map(cut),
             );
             devices::note(entity, row, told);
+        }
+        if columns.report.is_some_and(|column| row.long(column).is_some())
+            && let Some(at) = told_at
+        {
+            let hour = frames::hour(at);
+            // Most often that of the row before.
+            if self.last_hour.replace(hour) != Some(hour) {
+                self.observed.named_hours.insert(hour);
+            }
         }
         if let Some(target) = &columns.target {
             self.file_columns(row, target, machine, true, at);
@@ -206,6 +222,14 @@ pub(crate) fn machine_of(record: &Record) -> Option<MachineId> {
     match record {
         Record::Row(row) => TableColumns::of(row.table_id())?.machine_id(row)?.parse().ok(),
         Record::Alert(alert) => alert.facts.text(shapes::alert::MACHINE_ID)?.parse().ok(),
+    }
+}
+
+/// The number that names an event, with its machine and its time.
+pub(crate) fn report_of(record: &Record) -> Option<i64> {
+    match record {
+        Record::Row(row) => row.long(TableColumns::of(row.table_id())?.report?),
+        Record::Alert(_) => None,
     }
 }
 

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard};
 use pintle_model::tables::alert_info;
 use pintle_model::{Record, TenantId, Time, shapes};
 
-use crate::archive::{self, Archive, ArchivedBatch, BatchId, Encoded, Frame, Position, Until};
+use crate::archive::{self, Archive, ArchivedBatch, BatchId, Encoded, Frame, Place, Position, Until};
 use crate::base::Base;
 use crate::device_group::GroupsByTenant;
 use crate::edit::Edit;
@@ -52,8 +52,8 @@ pub struct Store {
     damages: Vec<String>,
 }
 
-/// A batch in the archive: its ticket, and the position after it.
-type Waiting = (u64, ArchivedBatch, Position);
+/// A batch in the archive: its ticket, and its place there.
+type Waiting = (u64, ArchivedBatch, Place);
 
 struct Queue {
     archive: Archive,
@@ -387,8 +387,8 @@ impl Store {
         let ticket = queue.next_ticket;
         queue.next_ticket += 1;
         queue.ids.insert(batch.id, ticket);
-        let after = queue.archive.end();
-        queue.waiting.push((ticket, batch, after));
+        let place = Place::ending_at(queue.archive.end(), frame.len());
+        queue.waiting.push((ticket, batch, place));
         Ok(Enqueued::Mine(ticket))
     }
 
@@ -424,8 +424,8 @@ impl Store {
 
     fn apply_all(&self, committed: &mut Committed, waiting: Vec<Waiting>) -> Result<(), Error> {
         let known = self.known();
-        for (ticket, batch, after) in waiting {
-            let receipt = known.apply(&batch, after)?;
+        for (ticket, batch, place) in waiting {
+            let (receipt, after) = (known.apply(&batch, place)?, place.ends);
             hold(&self.queue).ids.remove(&batch.id);
             committed.outcomes.insert(ticket, Ok(receipt));
             committed.next_ticket = ticket + 1;

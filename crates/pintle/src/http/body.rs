@@ -80,6 +80,14 @@ impl Members {
         if text.trim().is_empty() { Err(incorrect(&format!("member '{name}' is blank"))) } else { Ok(text) }
     }
 
+    /// What stands in a text or is a number, as a text.
+    pub fn required_text_or_number(&self, name: &str) -> Result<String, Failure> {
+        match self.get(name) {
+            Some(Value::Number(number)) => Ok(number.to_string()),
+            _ => self.required_text(name, 64),
+        }
+    }
+
     /// One of a few words, in any case.
     pub fn word(&self, name: &str, words: &[&str]) -> Result<Option<String>, Failure> {
         let Some(text) = self.text(name, usize::MAX)? else { return Ok(None) };

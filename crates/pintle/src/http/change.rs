@@ -26,16 +26,19 @@ impl Changer {
         Changer { actor: who.actor(address.0), tenant: caller.scope.tenant(), name: name.clone() }
     }
 
+    /// A line of the audit log about this.
+    pub fn entry(&self, action: &'static str) -> Entry {
+        Entry::new(self.actor.clone(), action).in_tenant(self.tenant)
+    }
+
     /// Writes down how a change ended, before the answer says so. `kind` is what was to be changed.
     pub fn tell<T>(
         &self,
         instance: &Instance,
         kind: &str,
-        entry: impl FnOnce(Entry) -> Entry,
-        action: &'static str,
+        entry: Entry,
         ended: Result<T, Refused>,
     ) -> Result<T, Failure> {
-        let entry = entry(Entry::new(self.actor.clone(), action).in_tenant(self.tenant));
         let (entry, ended) = match ended {
             Ok(done) => (entry, Ok(done)),
             Err(Refused::Unknown(unknown)) => {

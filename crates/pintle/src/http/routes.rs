@@ -15,7 +15,7 @@ use tower::util::MapRequest;
 use crate::admin::{OPERATIONS, Operation, Reach};
 use crate::auth::permission::Permission::{self, *};
 use crate::auth::role::RolePermission::{self, AlertsInvestigation, ManageSecuritySettings, ViewData};
-use crate::http::api::alerts::change as alert_change;
+use crate::http::api::alerts::{change as alert_change, create as alert_create};
 use crate::http::api::machines::change as machine_change;
 use crate::http::api::{admin, alerts, files, ingest, machines};
 use crate::http::caller::{Access, admit};
@@ -71,6 +71,7 @@ pub fn routes() -> Vec<Route> {
         reads("/api/machines/{id}",                       get(machines::get),       Some("machines.get"),   MACHINES,               Some(ViewData)),
         // Changes. Those of alerts take one role permission, tags and values another, as their pages say.
         takes("/api/alerts/batchUpdate",                  post(alert_change::batch_update), Some("alerts.batch_update"), &[AlertReadWrite], Some(AlertsInvestigation)).at_most(10, 500),
+        takes("/api/alerts/CreateAlertByReference",       post(alert_create::by_reference), Some("alerts.create_by_reference"), &[AlertReadWrite], Some(AlertsInvestigation)).at_most(15, u32::MAX),
         takes("/api/machines/AddOrRemoveTagForMultipleMachines", post(machine_change::tag_many), Some("machines.tags_bulk"), &[MachineReadWrite], Some(ManageSecuritySettings)),
         patches("/api/alerts/{id}",                       patch(alert_change::update), Some("alerts.update"), &[AlertReadWrite],     Some(AlertsInvestigation)),
         patches("/api/machines/{id}",                     patch(machine_change::update), Some("machines.update"), &[MachineReadWrite], Some(AlertsInvestigation)),

@@ -209,8 +209,8 @@ fn body(route: &Route, id: &str) -> String {
 fn shows(route: &Route) -> Shows {
     match route.path {
         "/api/alerts" | "/api/machines" => Shows::List(""),
-        // Its scenario shows it: it takes a tag, not an id.
-        "/api/machines/findbytag" => Shows::Neither,
+        // Their scenarios show it: they take a tag, or an event.
+        "/api/machines/findbytag" | "/api/alerts/CreateAlertByReference" => Shows::Neither,
         "/api/files/{id}/machines" => Shows::List(SHA1),
         "/api/machines/{id}"
         | "/api/machines/{id}/tags"

@@ -120,7 +120,7 @@ impl Frame {
     }
 
     /// Bytes that it takes.
-    pub(super) fn len(&self) -> u64 {
+    pub(crate) fn len(&self) -> u64 {
         (HEADER_BYTES + self.block.len()) as u64
     }
 

@@ -123,7 +123,7 @@ fn decide(table: Table, key: &[u8], value: &[u8], stays: &Stays, gone: &mut Expi
             }
             Ok(Fate::Becomes(value::file(&Entity::from_bytes(entity)?, &pairs)))
         }
-        Table::Links | Table::Rejects | Table::Batches | Table::BatchIds => Ok(Fate::Stays),
+        Table::Links | Table::Rejects | Table::Batches | Table::BatchIds | Table::Frames => Ok(Fate::Stays),
     }
 }
 

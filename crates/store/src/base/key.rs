@@ -29,11 +29,13 @@ pub(crate) enum Table {
     Batches,
     /// By id: the time of arrival.
     BatchIds,
+    /// By hour and place in the archive: which batches hold events of that hour.
+    Frames,
 }
 
 impl Table {
     /// All of them.
-    pub(crate) const ALL: [Table; 7] = [
+    pub(crate) const ALL: [Table; 8] = [
         Table::Machines,
         Table::Files,
         Table::Links,
@@ -41,6 +43,7 @@ impl Table {
         Table::Rejects,
         Table::Batches,
         Table::BatchIds,
+        Table::Frames,
     ];
 
     fn byte(self) -> u8 {
@@ -52,6 +55,7 @@ impl Table {
             Table::Rejects => b'5',
             Table::Batches => b'6',
             Table::BatchIds => b'7',
+            Table::Frames => b'f',
         }
     }
 }

@@ -62,7 +62,7 @@ pub(crate) fn merge(table: Table, values: &[Vec<u8>]) -> Result<Vec<u8>, Error> 
             encode(&times.into_iter().min().unwrap_or(Time::MIN))
         }
         // The key says it all, or the values are the same.
-        (Table::Links | Table::Rejects | Table::Batches, _) => {
+        (Table::Links | Table::Rejects | Table::Batches | Table::Frames, _) => {
             Ok(values.first().cloned().unwrap_or_default())
         }
     }

@@ -17,6 +17,8 @@ pub(super) struct TableColumns {
     device_id: Option<ColumnId>,
     pub(super) device_name: Option<ColumnId>,
     pub(super) machine_group: Option<ColumnId>,
+    /// The number that names the event, with its machine and its time.
+    pub(super) report: Option<ColumnId>,
     /// The file that the event happened to.
     pub(super) target: Option<FileColumns>,
     /// The program that did it.
@@ -35,6 +37,7 @@ impl TableColumns {
             device_id: column("DeviceId"),
             device_name: column("DeviceName"),
             machine_group: column("MachineGroup"),
+            report: column("ReportId"),
             target: FileColumns::find(table, "", "ProcessVersionInfo"),
             initiating: FileColumns::find(table, "InitiatingProcess", "InitiatingProcessVersionInfo"),
         }

@@ -1,6 +1,7 @@
 //! Alerts, and what is in them.
 
 pub mod change;
+pub mod create;
 
 use std::sync::Arc;
 

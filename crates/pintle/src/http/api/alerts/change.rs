@@ -72,8 +72,8 @@ pub async fn update(
         let changer = Changer::new(&caller, address);
         let done =
             instance.store.change_alerts(&caller.scope, &changer.name, slice::from_ref(&alert), &change);
-        let entry = |entry: Entry| told(entry.on(&id), &change);
-        changer.tell(&instance, "Alert", entry, "alert.updated", done)?;
+        let entry = told(changer.entry("alert.updated").on(&id), &change);
+        changer.tell(&instance, "Alert", entry, done)?;
         let members = instance.store.alert(&caller.scope, &alert)?;
         let members = members.ok_or_else(|| Failure::not_found("Alert", &id))?;
         Ok(entity("Alerts", &origin, &members))
@@ -98,8 +98,8 @@ pub async fn batch_update(
     blocking(move || {
         let changer = Changer::new(&caller, address);
         let done = instance.store.change_alerts(&caller.scope, &changer.name, &alerts, &change);
-        let entry = |entry: Entry| told(entry.with("alerts", ids), &change);
-        changer.tell(&instance, "Alert", entry, "alert.updated", done)?;
+        let entry = told(changer.entry("alert.updated").with("alerts", ids), &change);
+        changer.tell(&instance, "Alert", entry, done)?;
         Ok(nothing())
     })
     .await

@@ -107,8 +107,8 @@ pub async fn tag_many(
     blocking(move || {
         let changer = Changer::new(&caller, address);
         let done = instance.store.change_machines(&caller.scope, &changer.name, &names, &change);
-        let entry = |entry: Entry| told(entry.with("machines", names), &change);
-        let mut machines = changer.tell(&instance, "Machine", entry, "machine.updated", done)?;
+        let entry = told(changer.entry("machine.updated").with("machines", names), &change);
+        let mut machines = changer.tell(&instance, "Machine", entry, done)?;
         machines.sort_unstable();
         machines.dedup();
         let mut answer = Collection::of("Machines", &origin);
@@ -157,8 +157,8 @@ async fn one(
         let names = [name];
         let done = instance.store.change_machines(&caller.scope, &changer.name, &names, &change);
         let [name] = names;
-        let entry = |entry: Entry| told(entry.on(&name), &change);
-        let changed = changer.tell(&instance, "Machine", entry, "machine.updated", done)?;
+        let entry = told(changer.entry("machine.updated").on(&name), &change);
+        let changed = changer.tell(&instance, "Machine", entry, done)?;
         let id = changed.first().map_or(name.as_str(), |id| id.as_str());
         let members = instance.store.machine(&caller.scope, id)?;
         let members = members.ok_or_else(|| Failure::not_found("Machine", &name))?;

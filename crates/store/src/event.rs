@@ -1,0 +1,40 @@
+//! An event found again in the archive, by what names it.
+
+use pintle_model::{MachineId, Record, Row, Time};
+
+use crate::observe::{machine_of, report_of, time_of};
+use crate::store::Store;
+use crate::{Error, Scope, archive};
+
+impl Store {
+    /// The event on a machine at this moment that has this number (`ReportId`), if the caller may see the
+    /// machine and the part of the archive is there that holds it. Reads every batch that may, so it is for
+    /// a thread of its own.
+    pub(crate) fn event(
+        &self,
+        scope: &Scope,
+        machine: &MachineId,
+        at: Time,
+        report: i64,
+    ) -> Result<Option<Row>, Error> {
+        let known = self.known();
+        if self.machine(scope, machine.as_str())?.is_none() {
+            return Ok(None);
+        }
+        let is_it = |record: &Record| {
+            report_of(record) == Some(report)
+                && time_of(record) == Some(at)
+                && machine_of(record).as_ref() == Some(machine)
+        };
+        for position in known.base.frames_holding(scope.tenant(), at)? {
+            let Some(batch) = archive::read_at(&self.owned_folder().archive(), position)? else { continue };
+            if batch.tenant != scope.tenant() {
+                continue;
+            }
+            if let Some(Record::Row(row)) = batch.records.into_iter().find(is_it) {
+                return Ok(Some(row));
+            }
+        }
+        Ok(None)
+    }
+}
