@@ -23,6 +23,7 @@ mod lookup;
 mod observe;
 mod options;
 mod pair;
+mod projection;
 mod purge;
 mod read;
 mod regroup;
@@ -42,6 +43,7 @@ pub use filter::{BadCondition, Comparison, Condition, Filter, Literal, Operand, 
 pub use folders::Folder;
 pub use found::{BatchInfo, Conflict, FileMachines, Page, Sighting, Span};
 pub use options::{ArchiveCaps, Clock, Memory, Options, Retention};
+pub use projection::{Projection, Rows};
 pub use purge::{Purge, Purged};
 pub use read::stats::FileStats;
 pub use regroup::{Preview, Regrouped};

@@ -234,14 +234,28 @@ impl Store {
         filter: Option<&Filter>,
         out: &mut Vec<u8>,
     ) -> Result<usize, Error> {
-        let mut list = List::new(out);
+        Ok(self.list_alerts_after(scope, None, page, filter, out)?.0)
+    }
+
+    /// The same of those whose ids come after this one. Returns also the id of the last one written, after
+    /// which the list goes on; `None`: there are no more.
+    pub fn list_alerts_after(
+        &self,
+        scope: &Scope,
+        after: Option<&AlertId>,
+        page: Page,
+        filter: Option<&Filter>,
+        out: &mut Vec<u8>,
+    ) -> Result<(usize, Option<AlertId>), Error> {
+        let (mut list, mut last) = (List::new(out), None);
         let mut to_skip = page.skip;
         if page.top == 0 {
-            return Ok(0);
+            return Ok((0, None));
         }
         let (cutoffs, sight) = (self.cutoffs(scope), self.sight_of_alerts(scope)?);
         let by_evidence = filter.is_some_and(|filter| filter.reads(shapes::alert::EVIDENCE));
-        self.known().base.alerts(scope.tenant(), &mut |id, alert| {
+        let after = after.map(AlertId::as_str);
+        self.known().base.alerts(scope.tenant(), after, &mut |id, alert| {
             if cutoffs.keeps_alert(&alert)
                 && let Some(group) = sight.group(&alert)
             {
@@ -253,11 +267,14 @@ impl Store {
                     to_skip -= 1;
                 } else {
                     list.push(&members(false));
+                    if list.written == page.top {
+                        last = id.parse().ok();
+                    }
                 }
             }
             Ok(list.written < page.top)
         })?;
-        Ok(list.written)
+        Ok((list.written, last))
     }
 
     /// The files in an alert's evidence, as `{…},{…}`, in the order of their hashes. `None`: no

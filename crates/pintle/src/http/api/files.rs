@@ -14,16 +14,17 @@ use crate::http::caller::Caller;
 use crate::http::envelope::{Collection, entity, statistics};
 use crate::http::error::Failure;
 use crate::http::look_back::LookBack;
-use crate::http::origin::Origin;
 use crate::http::page::{NoRows, Rows};
 use crate::http::path::Key;
+use crate::http::representation::Representation;
+use crate::http::resource::{Files, InOrgFileStats, Machines};
 use crate::instance::Instance;
 
 /// `GET /api/files/{id}`: what is known of a file.
 pub async fn get(
     State(instance): State<Arc<Instance>>,
     caller: Caller,
-    origin: Origin,
+    wanted: Representation<Files>,
     Key(id): Key,
     _: NoRows,
 ) -> Result<Response, Failure> {
@@ -31,7 +32,7 @@ pub async fn get(
     lookup(instance, move |instance| {
         let members = instance.store.file(&caller.scope, &hash)?;
         let members = members.ok_or_else(|| Failure::not_found("File", &id))?;
-        Ok(entity("Files", &origin, &members))
+        Ok(entity(&wanted, &members))
     })
     .await
 }
@@ -44,13 +45,13 @@ pub async fn get(
 pub async fn machines(
     State(instance): State<Arc<Instance>>,
     caller: Caller,
-    origin: Origin,
+    wanted: Representation<Machines>,
     Key(id): Key,
     rows: Rows,
 ) -> Result<Response, Failure> {
     let hash = hash(&id)?;
     lookup(instance, move |instance| {
-        let mut machines = Collection::of("Machines", &origin);
+        let mut machines = Collection::of(&wanted);
         match instance.store.list_file_machines(&caller.scope, &hash, rows.related())? {
             Some((list, found)) => {
                 machines.tell_gaps(&found);
@@ -69,7 +70,7 @@ pub async fn machines(
 pub async fn stats(
     State(instance): State<Arc<Instance>>,
     caller: Caller,
-    origin: Origin,
+    wanted: Representation<InOrgFileStats>,
     Key(id): Key,
     LookBack(look_back): LookBack,
     _: NoRows,
@@ -78,7 +79,7 @@ pub async fn stats(
     lookup(instance, move |instance| {
         let stats = instance.store.file_stats(&caller.scope, &hash, look_back)?;
         let stats = stats.ok_or_else(|| Failure::not_found("File", &id))?;
-        Ok(statistics("InOrgFileStats", &origin, &members(&stats)))
+        Ok(statistics(&wanted, &members(&stats)))
     })
     .await
 }
