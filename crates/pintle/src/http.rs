@@ -26,6 +26,7 @@ pub mod routes;
 pub mod sign_in;
 pub mod tls;
 pub mod token;
+pub mod unknown;
 pub mod unread;
 
 #[cfg(test)]

@@ -21,6 +21,7 @@ use crate::http::AppId;
 use crate::http::error::Failure;
 use crate::http::origin::client_address_of;
 use crate::http::quota;
+use crate::http::unknown::Strict;
 use crate::instance::Instance;
 use crate::metrics::Window;
 use crate::quota::{Allowance, Bucket, Limits, MINUTE};
@@ -89,8 +90,15 @@ pub async fn admit(
     };
     let application = rights.who.application;
     let scope = instance.scope(&rights);
+    let strict = Strict::of(request.headers());
+    if let Some(strict) = &strict {
+        request.extensions_mut().insert(strict.clone());
+    }
     request.extensions_mut().insert(Caller { who: rights.who, scope });
     let mut response = next.run(request).await;
+    if let Some(strict) = strict {
+        strict.tell(response.headers_mut());
+    }
     response.extensions_mut().insert(AppId(application.to_string()));
     if let Some(allowance) = allowance {
         quota::tell(&allowance, response.headers_mut());

@@ -9,7 +9,6 @@ use pintle_store::FileStats;
 use serde_json::json;
 
 use super::lookup;
-use crate::config::Profile;
 use crate::http::caller::Caller;
 use crate::http::envelope::{Collection, entity, statistics};
 use crate::http::error::Failure;
@@ -18,6 +17,7 @@ use crate::http::page::{NoRows, Rows};
 use crate::http::path::Key;
 use crate::http::representation::Representation;
 use crate::http::resource::{Files, InOrgFileStats, Machines};
+use crate::http::unknown::Unknown;
 use crate::instance::Instance;
 
 /// `GET /api/files/{id}`: what is known of a file.
@@ -41,13 +41,14 @@ pub async fn get(
 /// see. No page size is published for it, so without `$top` all of them are given.
 ///
 /// An unknown file is a 404 in the profile `2021`, as the normative page says, and an empty list in
-/// `today`. A known file seen only on hidden machines is an empty list in both.
+/// `today` unless the caller prefers to know. A known file seen only on hidden machines is an empty list in both.
 pub async fn machines(
     State(instance): State<Arc<Instance>>,
     caller: Caller,
     wanted: Representation<Machines>,
     Key(id): Key,
     rows: Rows,
+    unknown: Unknown,
 ) -> Result<Response, Failure> {
     let hash = hash(&id)?;
     lookup(instance, move |instance| {
@@ -57,8 +58,7 @@ pub async fn machines(
                 machines.tell_gaps(&found);
                 Ok(machines.finish_with(list, None))
             }
-            None if instance.config.api.profile == Profile::Today => Ok(machines.finish(None)),
-            None => Err(Failure::not_found("File", &id)),
+            None => unknown.answer("File", &id, || machines.finish(None)),
         }
     })
     .await
