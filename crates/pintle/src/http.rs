@@ -6,6 +6,7 @@ pub mod api;
 pub mod caller;
 pub mod compress;
 pub mod connection;
+pub mod coverage;
 pub mod discovery;
 pub mod envelope;
 pub mod error;

@@ -18,6 +18,7 @@ use crate::auth::rights::Rights;
 use crate::auth::sessions::Sessions;
 use crate::auth::token::{Audiences, Verifier};
 use crate::config::{Audience, Config};
+use crate::http::coverage::Told;
 use crate::metrics::Metrics;
 use crate::pace::Pace;
 use crate::quota::Quotas;
@@ -95,6 +96,8 @@ pub struct Instance {
     pub clock: Clock,
     /// Where lookups run.
     pub pace: Pace,
+    /// What answers say of the data.
+    pub coverage: Told,
     /// Bodies of telemetry read at once.
     pub ingest_slots: Slots,
     dev: bool,
@@ -159,6 +162,7 @@ impl Instance {
             config,
             clock,
             pace: Pace::default(),
+            coverage: Told::default(),
             ingest_slots: Slots::default(),
             dev: false,
         })

@@ -29,6 +29,7 @@ use pintle_model::{AlertId, FileHash, Hashes, TenantId, Time};
 use sha2::{Digest, Sha256};
 
 use crate::archive::{ArchivedBatch, BatchId, Position};
+use crate::coverage::Coverage;
 use crate::delta::Delta;
 use crate::device_group::GroupsByTenant;
 use crate::directory::{Directories, Directory};
@@ -36,7 +37,7 @@ use crate::entity::{Entity, most};
 use crate::folders::make_private;
 use crate::observe::Observed;
 use crate::pair::Pair;
-use crate::{Error, Memory, Receipt, Reject, Totals};
+use crate::{Error, Memory, Receipt, Reject, Span, Totals};
 use key::{Mark, Marks, Table};
 use manifest::Manifest;
 use run::{BlockCache, ByLength, Run};
@@ -88,7 +89,7 @@ impl Base {
     /// made anew from what another was made of.
     pub(crate) fn open(folder: &Path, limits: Memory, marks: Option<Marks>) -> Result<Base, Error> {
         make_private(folder)?;
-        let manifest = match Manifest::read(folder)? {
+        let mut manifest = match Manifest::read(folder)? {
             Some(manifest) => {
                 manifest.mend(folder)?;
                 manifest
@@ -106,10 +107,15 @@ impl Base {
         upkeep::remove_strays(folder, &manifest)?;
         let open = |number: &u64| Run::open(run::path(folder, *number), *number).map(Arc::new);
         let runs = manifest.runs.iter().map(open).collect::<Result<Vec<_>, _>>()?;
-        let active = Delta::new(manifest.tenants.clone(), manifest.applied);
+        let active = Arc::new(RwLock::new(Delta::new(BTreeMap::new(), manifest.applied)));
         let cache = Arc::new(BlockCache::with_weighter(8_192, CACHE_BYTES, ByLength));
-        let view =
-            View { active: Arc::new(RwLock::new(active)), frozen: None, runs, cache, marks: manifest.marks };
+        let view = View { active, frozen: None, runs, cache, marks: manifest.marks };
+        if std::mem::take(&mut manifest.lacks_coverage) {
+            for (tenant, counts) in &mut manifest.tenants {
+                note_coverage(&view, *tenant, &mut counts.coverage)?;
+            }
+        }
+        view.active.write().unwrap_or_else(PoisonError::into_inner).counts = manifest.tenants.clone();
         Ok(Base {
             folder: folder.to_owned(),
             limits,
@@ -222,6 +228,8 @@ impl Base {
             new_alerts += u64::from(!self.has_alert(&view, tenant, id)?);
         }
 
+        let machines = observed.machines.iter().map(|(_, change)| change.span);
+        let events = machines.fold(None, Span::joined);
         let directory = directories.of(tenant);
         let (mut ordinals, mut changed) = (Vec::with_capacity(observed.machines.len()), Vec::new());
         let next_ordinal = {
@@ -280,6 +288,8 @@ impl Base {
         counts.totals.files += receipt.new_files;
         counts.totals.alerts += new_alerts;
         counts.next_ordinal = next_ordinal;
+        counts.coverage.note_source(&batch.source);
+        counts.coverage.note_events(events);
         delta.records += records;
         delta.after = delta.after.max(after);
         Ok(receipt)
@@ -300,6 +310,15 @@ impl Base {
     /// How much a tenant holds.
     pub(crate) fn totals(&self, of: TenantId) -> Totals {
         read_delta(&self.view().active).counts.get(&of).map(|counts| counts.totals).unwrap_or_default()
+    }
+
+    /// What a tenant's telemetry covers.
+    pub(crate) fn coverage(&self, of: TenantId) -> Arc<Coverage> {
+        read_delta(&self.view().active)
+            .counts
+            .get(&of)
+            .map(|counts| Arc::clone(&counts.coverage))
+            .unwrap_or_default()
     }
 
     /// Asks one question about files, whose parts see the base at one moment.
@@ -380,6 +399,29 @@ fn read_machines(view: &View, of: TenantId, directory: &mut Directory) -> Result
         }
     }
     Ok(())
+}
+
+/// Notes what a tenant's telemetry covers that was folded before anybody did. What lies in damaged blocks
+/// is left out, as from every answer.
+fn note_coverage(view: &View, of: TenantId, coverage: &mut Arc<Coverage>) -> Result<(), Error> {
+    let note = |table: Table, note: &mut dyn FnMut(&[u8]) -> Result<(), Error>| {
+        let mut entries = view.scan(of, table)?;
+        loop {
+            match entries.next_merged() {
+                Ok(Some((_, value))) => note(&value)?,
+                Ok(None) | Err(Error::Damaged { .. }) => return Ok::<_, Error>(()),
+                Err(error) => return Err(error),
+            }
+        }
+    };
+    note(Table::Machines, &mut |value| {
+        coverage.note_events(Entity::from_bytes(value)?.span);
+        Ok(())
+    })?;
+    note(Table::Batches, &mut |value| {
+        coverage.note_source(&decode::<Arrival>(value)?.source);
+        Ok(())
+    })
 }
 
 /// A question about files: see [`Base::files`].

@@ -35,6 +35,8 @@ pub struct Access {
     pub permissions: &'static [Permission],
     /// Whether it is about who may do what: refusals are in the audit log.
     pub is_administration: bool,
+    /// Whether it answers from the data: answers say what that covers.
+    pub reads_data: bool,
     /// A user needs this besides one of the permissions' delegated forms; `None`: no user may.
     pub role_permission: Option<RolePermission>,
 }
@@ -56,8 +58,8 @@ impl FromRequestParts<Arc<Instance>> for Caller {
     }
 }
 
-/// Lets a request through to its handler if its caller may make it, and tells what is left of the
-/// quota in the answer.
+/// Lets a request through to its handler if its caller may make it, and tells in the answer what data it
+/// was made from and what is left of the quota.
 pub async fn admit(
     State((instance, access)): State<(Arc<Instance>, Access)>,
     mut request: Request,
@@ -94,8 +96,11 @@ pub async fn admit(
     if let Some(strict) = &strict {
         request.extensions_mut().insert(strict.clone());
     }
-    request.extensions_mut().insert(Caller { who: rights.who, scope });
+    request.extensions_mut().insert(Caller { who: rights.who, scope: scope.clone() });
     let mut response = next.run(request).await;
+    if access.reads_data && response.status().is_success() {
+        instance.coverage.tell(&instance.store, &scope, response.headers_mut());
+    }
     if let Some(strict) = strict {
         strict.tell(response.headers_mut());
     }

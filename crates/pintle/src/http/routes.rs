@@ -97,12 +97,14 @@ fn administers(operation: &'static Operation) -> Route {
             quota: None,
             permissions: &[Administration],
             is_administration: true,
+            reads_data: false,
             role_permission: Some(RolePermission::ManageSystemSettings),
         },
         // A tenant's administrators are not the server's.
         Reach::Server | Reach::Owner => {
             let permissions = &[ServerAdministration];
-            Access { quota: None, permissions, is_administration: true, role_permission: None }
+            let (is_administration, reads_data) = (true, false);
+            Access { quota: None, permissions, is_administration, reads_data, role_permission: None }
         }
     };
     let (method, path) = (operation.method.clone(), operation.path);
@@ -116,9 +118,8 @@ fn reads(
     permissions: &'static [Permission],
     role_permission: Option<RolePermission>,
 ) -> Route {
-    let credential =
-        Credential::Bearer(Access { quota, permissions, is_administration: false, role_permission });
-    Route { method: Method::GET, path, handler, credential }
+    let access = Access { quota, permissions, is_administration: false, reads_data: true, role_permission };
+    Route { method: Method::GET, path, handler, credential: Credential::Bearer(access) }
 }
 
 fn takes(
@@ -128,7 +129,8 @@ fn takes(
     permissions: &'static [Permission],
     role_permission: Option<RolePermission>,
 ) -> Route {
-    Route { method: Method::POST, ..reads(path, handler, quota, permissions, role_permission) }
+    let access = Access { quota, permissions, is_administration: false, reads_data: false, role_permission };
+    Route { method: Method::POST, path, handler, credential: Credential::Bearer(access) }
 }
 
 fn open(method: Method, path: &'static str, handler: MethodRouter<Arc<Instance>>) -> Route {

@@ -3,6 +3,7 @@
 use axum::body::Body;
 use axum::http::Request;
 use http_body_util::BodyExt as _;
+use pintle::auth::control::DeviceGroupChange;
 use pintle::config::Config;
 use pintle_model::tables::{alert_info, device_info};
 use pintle_model::{Record, Row};
@@ -112,5 +113,29 @@ async fn a_long_answer_is_packed_as_it_is_made() {
             None => String::from_utf8(read).unwrap(),
         };
         assert!(unpacked == plain, "{coding}");
+    }
+}
+
+#[tokio::test]
+async fn where_hidden_machines_count_for_nothing_their_times_and_sources_are_not_told() {
+    let mut config = Config::default();
+    config.scope.narrow_statistics = true;
+    let world = World::new(config);
+    world.ingest_given("fleet.jsonl").await;
+    let (control, tenant) = (&world.instance().control, world.tenant());
+    control.create_user_group(tenant, "server team", "").unwrap();
+    let give = vec!["server team".to_owned()];
+    let servers = DeviceGroupChange { name: Some("servers".into()), give, ..DeviceGroupChange::default() };
+    control.create_device_group(tenant, servers).unwrap();
+    world.instance().regroup(tenant).unwrap();
+    let some = world.user_token("alice", &["Machine.Read".to_owned()], &["view-data".to_owned()]);
+    let all = world.token(&["Machine.Read.All".to_owned()]);
+    for (token, scope, tells) in [(some, "device-groups", false), (all, "tenant", true)] {
+        let request = Request::get("/api/machines").header("Authorization", format!("Bearer {token}"));
+        let answer = world.send(request.body(Body::empty()).unwrap()).await;
+        assert_eq!(answer.headers["pintle-scope"], scope);
+        for name in ["pintle-events-from", "pintle-events-to", "pintle-sources", "pintle-source-count"] {
+            assert_eq!(answer.headers.contains_key(name), tells, "{name} {scope}");
+        }
     }
 }
