@@ -28,6 +28,9 @@ use crate::slots::Slots;
 /// Passwords that wait to be looked at; whoever comes then is told to come again.
 const SIGNING_IN: usize = 32;
 
+/// Lists of hashes looked up at once, each of which may take some 30 MB.
+const LISTS_AT_ONCE: usize = 8;
+
 /// Why a data folder could not be opened.
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
@@ -100,6 +103,8 @@ pub struct Instance {
     pub coverage: Told,
     /// Bodies of telemetry read at once.
     pub ingest_slots: Slots,
+    /// Lists of hashes looked up at once.
+    pub look_up_slots: Slots,
     dev: bool,
 }
 
@@ -164,6 +169,7 @@ impl Instance {
             pace: Pace::default(),
             coverage: Told::default(),
             ingest_slots: Slots::default(),
+            look_up_slots: Slots::of(LISTS_AT_ONCE),
             dev: false,
         })
     }

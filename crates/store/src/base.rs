@@ -433,6 +433,11 @@ pub(crate) struct Files {
 }
 
 impl Files {
+    /// Another question about what there was at the same moment.
+    pub(crate) fn again(&self) -> Files {
+        Files { view: Arc::clone(&self.view), of: self.of, known: HashMap::new() }
+    }
+
     /// The files that hold this hash, up to `most`, as (where they were found, place there).
     pub(crate) fn with(&mut self, hash: &FileHash, most: usize) -> Result<Vec<Found>, Error> {
         let mut found = Vec::new();

@@ -47,6 +47,7 @@ pub use found::{BatchInfo, Conflict, FileMachines, Page, Sighting, Span};
 pub use options::{ArchiveCaps, Clock, Memory, Options, Retention};
 pub use projection::{Projection, Rows};
 pub use purge::{Purge, Purged};
+pub use read::look_up::{FileLookup, FoundFile, MachineIds};
 pub use read::stats::FileStats;
 pub use regroup::{Preview, Regrouped};
 pub use remake::Remade;

@@ -86,7 +86,7 @@ impl Projection {
         let is =
             |name: &&str| member.strip_prefix(name.as_bytes()).is_some_and(|rest| rest.starts_with(b"\":"));
         // Names mostly stand in the order of the members, so that one look tells.
-        let shown = names.get(*next).is_some_and(is) || names.iter().any(|name| is(&name));
+        let shown = names.get(*next).is_some_and(is) || names.iter().any(is);
         *next += usize::from(shown);
         shown
     }

@@ -1,5 +1,6 @@
 //! The questions. Each takes a [`Scope`] and blocks only for reads of the base.
 
+pub(crate) mod look_up;
 pub(crate) mod stats;
 
 use std::collections::hash_map::Entry;
@@ -8,6 +9,7 @@ use std::sync::Arc;
 
 use pintle_model::{AlertId, FileHash, Hashes, MachineId, TenantId, Time, shapes};
 
+use crate::base::Files;
 use crate::base::value::Arrival;
 
 use crate::directory::{self, Grouping, MachineList, SharedDirectory, Window};
@@ -46,6 +48,8 @@ impl Seen {
 struct FileQuestion<'s> {
     scope: &'s Scope,
     known: Arc<Known>,
+    /// The base at the moment of the question.
+    files: Files,
     /// Where the machines are that count; `None`: all count, and files that were seen on none.
     grouping: Option<Grouping>,
     cutoffs: Cutoffs,
@@ -60,7 +64,7 @@ impl FileQuestion<'_> {
     fn resolve(&self, hash: &FileHash) -> Result<Option<Resolved>, Error> {
         let counts = |ordinal| self.counts(ordinal);
         let counts: Option<&dyn Fn(u32) -> bool> = if self.grouping.is_some() { Some(&counts) } else { None };
-        lookup::resolve(self.known.base.files(self.scope.tenant()), hash, counts)
+        lookup::resolve(self.files.again(), hash, counts)
     }
 
     /// What a hash stands for and where it was seen, within the retention of sightings.
@@ -106,7 +110,8 @@ impl Store {
             let directory = known.directory(scope.tenant())?;
             grouping = Some(read_lock(&directory).grouping().clone());
         }
-        Ok(FileQuestion { scope, known, grouping, cutoffs: self.cutoffs(scope) })
+        let files = known.base.files(scope.tenant());
+        Ok(FileQuestion { scope, known, files, grouping, cutoffs: self.cutoffs(scope) })
     }
 
     /// The machines with a record of this file, as `{…},{…}`, ascending by id. `None`: unknown

@@ -44,8 +44,8 @@ pub struct Access {
 /// A caller who has been let in.
 #[derive(Clone, Debug)]
 pub struct Caller {
-    /// Who they are.
-    pub who: Who,
+    /// Who they are, and what they may do.
+    pub rights: Arc<Rights>,
     /// What they may see.
     pub scope: Scope,
 }
@@ -96,7 +96,7 @@ pub async fn admit(
     if let Some(strict) = &strict {
         request.extensions_mut().insert(strict.clone());
     }
-    request.extensions_mut().insert(Caller { who: rights.who, scope: scope.clone() });
+    request.extensions_mut().insert(Caller { rights: Arc::new(rights), scope: scope.clone() });
     let mut response = next.run(request).await;
     if access.reads_data && response.status().is_success() {
         instance.coverage.tell(&instance.store, &scope, response.headers_mut());

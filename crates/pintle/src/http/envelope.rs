@@ -51,19 +51,12 @@ impl Collection {
     /// Says that machines may be missing, because these hashes stand beside several of the asked
     /// kind, and names them.
     pub fn tell_gaps(&mut self, found: &FileMachines) {
-        let hashes = &found.ask_instead;
-        if hashes.is_empty() {
-            if found.damaged {
-                self.headers.insert(INCOMPLETE, HeaderValue::from_static("damage"));
-            } else if found.cut_short {
-                self.headers.insert(INCOMPLETE, HeaderValue::from_static("too many partners"));
-            }
-            return;
-        }
-        let named: Vec<String> =
-            hashes.iter().take(MAX_ASK_INSTEAD).map(|hash| format!("{hash:?}")).collect();
-        self.headers.insert(INCOMPLETE, HeaderValue::from_static("conflict"));
-        if let Ok(named) = HeaderValue::try_from(named.join(", ")) {
+        let Some(why) = incomplete(found) else { return };
+        self.headers.insert(INCOMPLETE, HeaderValue::from_static(why));
+        let named = ask_instead(found);
+        if !named.is_empty()
+            && let Ok(named) = HeaderValue::try_from(named.join(", "))
+        {
             self.headers.insert(ASK_INSTEAD, named);
         }
     }
@@ -120,6 +113,21 @@ impl Collection {
             false => success(body, self.headers),
         }
     }
+}
+
+/// Why a file's machines may not be all; `None`: they are.
+pub fn incomplete(found: &FileMachines) -> Option<&'static str> {
+    match found {
+        FileMachines { ask_instead, .. } if !ask_instead.is_empty() => Some("conflict"),
+        FileMachines { damaged: true, .. } => Some("damage"),
+        FileMachines { cut_short: true, .. } => Some("too many partners"),
+        _ => None,
+    }
+}
+
+/// The hashes to ask about besides, as `sha256:…`.
+pub fn ask_instead(found: &FileMachines) -> Vec<String> {
+    found.ask_instead.iter().take(MAX_ASK_INSTEAD).map(|hash| format!("{hash:?}")).collect()
 }
 
 /// Ends a collection.

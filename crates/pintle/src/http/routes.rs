@@ -15,7 +15,7 @@ use tower::util::MapRequest;
 use crate::admin::{OPERATIONS, Operation, Reach};
 use crate::auth::permission::Permission::{self, *};
 use crate::auth::role::RolePermission::{self, ViewData};
-use crate::http::api::{admin, alerts, files, ingest, machines};
+use crate::http::api::{admin, alerts, files, hash_list, ingest, machines};
 use crate::http::caller::{Access, admit};
 use crate::http::origin::is_encrypted;
 use crate::http::{discovery, path, sign_in, token};
@@ -60,6 +60,7 @@ pub fn routes() -> Vec<Route> {
         reads("/api/alerts/{id}/domains",                 get(alerts::domains),     Some("alerts.domains"), &[UrlRead],             Some(ViewData)),
         reads("/api/alerts/{id}/ips",                     get(alerts::ips),         Some("alerts.ips"),     &[IpRead],              Some(ViewData)),
         reads("/api/alerts/{id}/machine",                 get(alerts::machine),     Some("alerts.machine"), MACHINES,               Some(ViewData)),
+        asks("/api/files/lookup",                         post(hash_list::look_up), Some("files.lookup"),   FILES,                  Some(ViewData)),
         reads("/api/files/{id}",                          get(files::get),          Some("files.get"),      FILES,                  Some(ViewData)),
         reads("/api/files/{id}/machines",                 get(files::machines),     Some("files.machines"), MACHINES,               Some(ViewData)),
         reads("/api/files/{id}/stats",                    get(files::stats),        Some("files.stats"),    FILES,                  Some(ViewData)),
@@ -120,6 +121,17 @@ fn reads(
 ) -> Route {
     let access = Access { quota, permissions, is_administration: false, reads_data: true, role_permission };
     Route { method: Method::GET, path, handler, credential: Credential::Bearer(access) }
+}
+
+/// Reads what is named in a body.
+fn asks(
+    path: &'static str,
+    handler: MethodRouter<Arc<Instance>>,
+    quota: Option<&'static str>,
+    permissions: &'static [Permission],
+    role_permission: Option<RolePermission>,
+) -> Route {
+    Route { method: Method::POST, ..reads(path, handler, quota, permissions, role_permission) }
 }
 
 fn takes(

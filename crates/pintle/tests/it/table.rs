@@ -195,6 +195,8 @@ fn shows(route: &Route) -> Shows {
         "/api/alerts" | "/api/machines" => Shows::List(""),
         // Its scenario shows it: it takes a tag, not an id.
         "/api/machines/findbytag" => Shows::Neither,
+        // Its scenario shows it: it takes hashes in a body.
+        "/api/files/lookup" => Shows::Neither,
         "/api/files/{id}/machines" => Shows::List(SHA1),
         "/api/machines/{id}" => Shows::One([HIDDEN, UNKNOWN, VISIBLE]),
         "/api/alerts/{id}"
