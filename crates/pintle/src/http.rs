@@ -8,6 +8,7 @@ pub mod caller;
 mod change;
 pub mod compress;
 pub mod connection;
+pub mod coverage;
 pub mod discovery;
 pub mod envelope;
 pub mod error;
@@ -19,11 +20,16 @@ pub mod odata;
 pub mod origin;
 pub mod page;
 pub mod path;
+pub mod pieces;
+mod quality;
 pub mod quota;
+pub mod representation;
+pub mod resource;
 pub mod routes;
 pub mod sign_in;
 pub mod tls;
 pub mod token;
+pub mod unknown;
 pub mod unread;
 
 #[cfg(test)]

@@ -18,6 +18,7 @@ use crate::auth::rights::Rights;
 use crate::auth::sessions::Sessions;
 use crate::auth::token::{Audiences, Verifier};
 use crate::config::{Audience, Config};
+use crate::http::coverage::Told;
 use crate::metrics::Metrics;
 use crate::pace::Pace;
 use crate::quota::Quotas;
@@ -26,6 +27,9 @@ use crate::slots::Slots;
 
 /// Passwords that wait to be looked at; whoever comes then is told to come again.
 const SIGNING_IN: usize = 32;
+
+/// Lists of hashes looked up at once, each of which may take some 30 MB.
+const LISTS_AT_ONCE: usize = 8;
 
 /// Why a data folder could not be opened.
 #[derive(Debug, thiserror::Error)]
@@ -95,8 +99,12 @@ pub struct Instance {
     pub clock: Clock,
     /// Where lookups run.
     pub pace: Pace,
+    /// What answers say of the data.
+    pub coverage: Told,
     /// Bodies of telemetry read at once.
     pub ingest_slots: Slots,
+    /// Lists of hashes looked up at once.
+    pub look_up_slots: Slots,
     dev: bool,
 }
 
@@ -159,7 +167,9 @@ impl Instance {
             config,
             clock,
             pace: Pace::default(),
+            coverage: Told::default(),
             ingest_slots: Slots::default(),
+            look_up_slots: Slots::of(LISTS_AT_ONCE),
             dev: false,
         })
     }

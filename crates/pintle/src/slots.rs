@@ -1,5 +1,5 @@
-//! Whose telemetry is read now. Each body that is read holds a batch in memory, so only a few are;
-//! of these one tenant has half, so that it cannot keep the others waiting.
+//! Whose large requests are at work now. Each body that is read holds a batch in memory, so only a few
+//! are; of these one tenant has half, so that it cannot keep the others waiting.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -10,12 +10,12 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 /// Bodies that are read at once.
 const ALL: usize = 4;
-/// Bodies of one tenant.
-const OF_ONE: usize = 2;
 
 /// The places there are.
 pub struct Slots {
     all: Arc<Semaphore>,
+    /// How many one tenant has.
+    of_one: usize,
     /// By tenant of a token, so there are no more than are registered.
     tenants: Mutex<HashMap<TenantId, Arc<Semaphore>>>,
 }
@@ -28,16 +28,21 @@ pub struct Slot {
 
 impl Default for Slots {
     fn default() -> Slots {
-        Slots { all: Arc::new(Semaphore::new(ALL)), tenants: Mutex::default() }
+        Slots::of(ALL)
     }
 }
 
 impl Slots {
+    /// So many, of which one tenant has half.
+    pub fn of(all: usize) -> Slots {
+        Slots { all: Arc::new(Semaphore::new(all)), of_one: all.div_ceil(2), tenants: Mutex::default() }
+    }
+
     /// Waits for a place in turn; `None` when there was none in that time.
     pub async fn wait(&self, tenant: TenantId, patience: Duration) -> Option<Slot> {
         let of_tenant = {
             let mut tenants = self.tenants.lock().unwrap_or_else(PoisonError::into_inner);
-            Arc::clone(tenants.entry(tenant).or_insert_with(|| Arc::new(Semaphore::new(OF_ONE))))
+            Arc::clone(tenants.entry(tenant).or_insert_with(|| Arc::new(Semaphore::new(self.of_one))))
         };
         let both = async {
             // The tenant's first: who waits for that takes no place from others.

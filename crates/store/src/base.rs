@@ -30,6 +30,7 @@ use pintle_model::{AlertId, FileHash, Hashes, TenantId, Time};
 use sha2::{Digest, Sha256};
 
 use crate::archive::{ArchivedBatch, BatchId, Place, Position};
+use crate::coverage::Coverage;
 use crate::delta::Delta;
 use crate::device_group::GroupsByTenant;
 use crate::directory::{Directories, Directory};
@@ -38,7 +39,7 @@ use crate::entity::{Entity, most};
 use crate::folders::make_private;
 use crate::observe::Observed;
 use crate::pair::Pair;
-use crate::{Error, Memory, Receipt, Reject, Totals};
+use crate::{Error, Memory, Receipt, Reject, Span, Totals};
 use key::{Mark, Marks, Table};
 use manifest::Manifest;
 use run::{BlockCache, ByLength, Run};
@@ -90,7 +91,7 @@ impl Base {
     /// made anew from what another was made of.
     pub(crate) fn open(folder: &Path, limits: Memory, marks: Option<Marks>) -> Result<Base, Error> {
         make_private(folder)?;
-        let manifest = match Manifest::read(folder)? {
+        let mut manifest = match Manifest::read(folder)? {
             Some(manifest) => {
                 manifest.mend(folder)?;
                 manifest
@@ -108,10 +109,15 @@ impl Base {
         upkeep::remove_strays(folder, &manifest)?;
         let open = |number: &u64| Run::open(run::path(folder, *number), *number).map(Arc::new);
         let runs = manifest.runs.iter().map(open).collect::<Result<Vec<_>, _>>()?;
-        let active = Delta::new(manifest.tenants.clone(), manifest.applied);
+        let active = Arc::new(RwLock::new(Delta::new(BTreeMap::new(), manifest.applied)));
         let cache = Arc::new(BlockCache::with_weighter(8_192, CACHE_BYTES, ByLength));
-        let view =
-            View { active: Arc::new(RwLock::new(active)), frozen: None, runs, cache, marks: manifest.marks };
+        let view = View { active, frozen: None, runs, cache, marks: manifest.marks };
+        if std::mem::take(&mut manifest.lacks_coverage) {
+            for (tenant, counts) in &mut manifest.tenants {
+                note_coverage(&view, *tenant, &mut counts.coverage)?;
+            }
+        }
+        view.active.write().unwrap_or_else(PoisonError::into_inner).counts = manifest.tenants.clone();
         Ok(Base {
             folder: folder.to_owned(),
             limits,
@@ -223,6 +229,8 @@ impl Base {
         let mut clock = ChangeClock { last: self.last_change(tenant), received: batch.received };
         let (alerts, new_alerts) = changed_alerts(&view, batch, observed.alerts, &mut clock)?;
 
+        let machines = observed.machines.iter().map(|(_, change)| change.span);
+        let events = machines.fold(None, Span::joined);
         let directory = directories.of(tenant);
         let (mut ordinals, mut changed) = (Vec::with_capacity(observed.machines.len()), Vec::new());
         let next_ordinal = {
@@ -293,6 +301,8 @@ impl Base {
         counts.totals.alerts += new_alerts;
         counts.next_ordinal = next_ordinal;
         counts.last_change = clock.last;
+        counts.coverage.note_source(&batch.source);
+        counts.coverage.note_events(events);
         delta.records += records;
         delta.after = delta.after.max(place.ends);
         Ok(receipt)
@@ -318,6 +328,15 @@ impl Base {
         read_delta(&self.view().active).counts.get(&of).map(|counts| counts.totals).unwrap_or_default()
     }
 
+    /// What a tenant's telemetry covers.
+    pub(crate) fn coverage(&self, of: TenantId) -> Arc<Coverage> {
+        read_delta(&self.view().active)
+            .counts
+            .get(&of)
+            .map(|counts| Arc::clone(&counts.coverage))
+            .unwrap_or_default()
+    }
+
     /// Asks one question about files, whose parts see the base at one moment.
     pub(crate) fn files(&self, of: TenantId) -> Files {
         Files { view: self.view(), of, known: HashMap::new() }
@@ -328,14 +347,18 @@ impl Base {
         self.view().alert(of, id)
     }
 
-    /// Calls `each` with all alerts, ascending by id, until it says that it has enough.
+    /// Calls `each` with the alerts whose ids come after this one, or all, ascending by id, until it says
+    /// that it has enough.
     pub(crate) fn alerts(
         &self,
         of: TenantId,
+        after: Option<&str>,
         each: &mut dyn FnMut(&str, Entity) -> Result<bool, Error>,
     ) -> Result<(), Error> {
         let view = self.view();
-        let mut alerts = view.scan(of, Table::Alerts)?;
+        // Nothing stands between an id and the same with a zero behind it.
+        let from = after.map(|id| format!("{id}\0")).unwrap_or_default();
+        let mut alerts = view.scan_from(of, Table::Alerts, from.as_bytes())?;
         while let Some((key, value)) = alerts.next_merged()? {
             let id = key::split(&key).map(|(_, _, id)| String::from_utf8_lossy(id)).unwrap_or_default();
             if !each(&id, Entity::from_bytes(&value)?)? {
@@ -436,6 +459,29 @@ fn read_machines(view: &View, of: TenantId, directory: &mut Directory) -> Result
     Ok(())
 }
 
+/// Notes what a tenant's telemetry covers that was folded before anybody did. What lies in damaged blocks
+/// is left out, as from every answer.
+fn note_coverage(view: &View, of: TenantId, coverage: &mut Arc<Coverage>) -> Result<(), Error> {
+    let note = |table: Table, note: &mut dyn FnMut(&[u8]) -> Result<(), Error>| {
+        let mut entries = view.scan(of, table)?;
+        loop {
+            match entries.next_merged() {
+                Ok(Some((_, value))) => note(&value)?,
+                Ok(None) | Err(Error::Damaged { .. }) => return Ok::<_, Error>(()),
+                Err(error) => return Err(error),
+            }
+        }
+    };
+    note(Table::Machines, &mut |value| {
+        coverage.note_events(Entity::from_bytes(value)?.span);
+        Ok(())
+    })?;
+    note(Table::Batches, &mut |value| {
+        coverage.note_source(&decode::<Arrival>(value)?.source);
+        Ok(())
+    })
+}
+
 /// A question about files: see [`Base::files`].
 pub(crate) struct Files {
     view: Arc<View>,
@@ -445,6 +491,11 @@ pub(crate) struct Files {
 }
 
 impl Files {
+    /// Another question about what there was at the same moment.
+    pub(crate) fn again(&self) -> Files {
+        Files { view: Arc::clone(&self.view), of: self.of, known: HashMap::new() }
+    }
+
     /// The files that hold this hash, up to `most`, as (where they were found, place there).
     pub(crate) fn with(&mut self, hash: &FileHash, most: usize) -> Result<Vec<Found>, Error> {
         let mut found = Vec::new();

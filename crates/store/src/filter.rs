@@ -5,7 +5,7 @@
 //! A [`Condition`] is checked and bounded as it is put together, whatever it is made from; there is
 //! none that costs more to test than [`Condition::MAX_DEPTH`] and [`Condition::MAX_SIZE`] say.
 
-mod subject;
+pub(crate) mod subject;
 #[cfg(test)]
 mod tests;
 

@@ -1,5 +1,6 @@
 //! The questions. Each takes a [`Scope`] and blocks only for reads of the base.
 
+pub(crate) mod look_up;
 pub(crate) mod stats;
 
 use std::collections::hash_map::Entry;
@@ -8,6 +9,7 @@ use std::sync::Arc;
 
 use pintle_model::{AlertId, FileHash, Hashes, MachineId, TenantId, Time, shapes};
 
+use crate::base::Files;
 use crate::base::value::Arrival;
 
 use crate::directory::{self, Grouping, MachineList, SharedDirectory, Window};
@@ -46,6 +48,8 @@ impl Seen {
 struct FileQuestion<'s> {
     scope: &'s Scope,
     known: Arc<Known>,
+    /// The base at the moment of the question.
+    files: Files,
     /// Where the machines are that count; `None`: all count, and files that were seen on none.
     grouping: Option<Grouping>,
     cutoffs: Cutoffs,
@@ -60,7 +64,7 @@ impl FileQuestion<'_> {
     fn resolve(&self, hash: &FileHash) -> Result<Option<Resolved>, Error> {
         let counts = |ordinal| self.counts(ordinal);
         let counts: Option<&dyn Fn(u32) -> bool> = if self.grouping.is_some() { Some(&counts) } else { None };
-        lookup::resolve(self.known.base.files(self.scope.tenant()), hash, counts)
+        lookup::resolve(self.files.again(), hash, counts)
     }
 
     /// What a hash stands for and where it was seen, within the retention of sightings.
@@ -106,7 +110,8 @@ impl Store {
             let directory = known.directory(scope.tenant())?;
             grouping = Some(read_lock(&directory).grouping().clone());
         }
-        Ok(FileQuestion { scope, known, grouping, cutoffs: self.cutoffs(scope) })
+        let files = known.base.files(scope.tenant());
+        Ok(FileQuestion { scope, known, files, grouping, cutoffs: self.cutoffs(scope) })
     }
 
     /// The machines with a record of this file, as `{…},{…}`, ascending by id. `None`: unknown
@@ -234,14 +239,28 @@ impl Store {
         filter: Option<&Filter>,
         out: &mut Vec<u8>,
     ) -> Result<usize, Error> {
-        let mut list = List::new(out);
+        Ok(self.list_alerts_after(scope, None, page, filter, out)?.0)
+    }
+
+    /// The same of those whose ids come after this one. Returns also the id of the last one written, after
+    /// which the list goes on; `None`: there are no more.
+    pub fn list_alerts_after(
+        &self,
+        scope: &Scope,
+        after: Option<&AlertId>,
+        page: Page,
+        filter: Option<&Filter>,
+        out: &mut Vec<u8>,
+    ) -> Result<(usize, Option<AlertId>), Error> {
+        let (mut list, mut last) = (List::new(out), None);
         let mut to_skip = page.skip;
         if page.top == 0 {
-            return Ok(0);
+            return Ok((0, None));
         }
         let (cutoffs, sight) = (self.cutoffs(scope), self.sight_of_alerts(scope)?);
         let by_evidence = filter.is_some_and(|filter| filter.reads(shapes::alert::EVIDENCE));
-        self.known().base.alerts(scope.tenant(), &mut |id, alert| {
+        let after = after.map(AlertId::as_str);
+        self.known().base.alerts(scope.tenant(), after, &mut |id, alert| {
             if cutoffs.keeps_alert(&alert)
                 && let Some(group) = sight.group(&alert)
             {
@@ -253,11 +272,14 @@ impl Store {
                     to_skip -= 1;
                 } else {
                     list.push(&members(false));
+                    if list.written == page.top {
+                        last = id.parse().ok();
+                    }
                 }
             }
             Ok(list.written < page.top)
         })?;
-        Ok(list.written)
+        Ok((list.written, last))
     }
 
     /// The files in an alert's evidence, as `{…},{…}`, in the order of their hashes. `None`: no

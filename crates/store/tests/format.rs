@@ -119,7 +119,16 @@ fn what_version_1_left_is_opened_and_answered_the_same() {
     assert!(replayed > 0, "some of the archive is applied");
     assert_eq!(told(&store), expected);
     assert_eq!(store.troubles(), [""; 0]);
+    // That version did not keep it: it follows from the machines and the batches.
+    let coverage = store.coverage(&whole()).unwrap();
+    let batches = store.batches(&whole(), None, "", Page::ALL).unwrap();
+    assert_eq!(coverage.sources, batches.into_iter().map(|batch| batch.source).collect());
+    assert!(!coverage.has_more_sources && coverage.events.is_some());
+    drop(store);
+    let store = Store::open(folder.path(), options()).unwrap();
+    assert_eq!(store.coverage(&whole()).unwrap(), coverage, "opened again");
     drop(store);
     let store = Store::rebuild(Folder::lock(folder.path()).unwrap(), options(), &mut |_| {}).unwrap();
     assert_eq!(told(&store), expected, "rebuilt");
+    assert_eq!(store.coverage(&whole()).unwrap(), coverage, "rebuilt");
 }

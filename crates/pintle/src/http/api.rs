@@ -7,6 +7,7 @@
 pub mod admin;
 pub mod alerts;
 pub mod files;
+pub mod hash_list;
 pub mod ingest;
 pub mod machines;
 

@@ -21,6 +21,7 @@ use crate::http::AppId;
 use crate::http::error::Failure;
 use crate::http::origin::client_address_of;
 use crate::http::quota;
+use crate::http::unknown::Strict;
 use crate::instance::Instance;
 use crate::metrics::Window;
 use crate::quota::{Allowance, Bucket, Limits, MINUTE};
@@ -36,6 +37,8 @@ pub struct Access {
     pub permissions: &'static [Permission],
     /// Whether it is about who may do what: refusals are in the audit log.
     pub is_administration: bool,
+    /// Whether it answers from the data: answers say what that covers.
+    pub reads_data: bool,
     /// A user needs this besides one of the permissions' delegated forms; `None`: no user may.
     pub role_permission: Option<RolePermission>,
 }
@@ -43,8 +46,8 @@ pub struct Access {
 /// A caller who has been let in.
 #[derive(Clone, Debug)]
 pub struct Caller {
-    /// Who they are.
-    pub who: Who,
+    /// Who they are, and what they may do.
+    pub rights: Arc<Rights>,
     /// What they may see.
     pub scope: Scope,
 }
@@ -57,8 +60,8 @@ impl FromRequestParts<Arc<Instance>> for Caller {
     }
 }
 
-/// Lets a request through to its handler if its caller may make it, and tells what is left of the
-/// quota in the answer.
+/// Lets a request through to its handler if its caller may make it, and tells in the answer what data it
+/// was made from and what is left of the quota.
 pub async fn admit(
     State((instance, access)): State<(Arc<Instance>, Access)>,
     mut request: Request,
@@ -91,8 +94,18 @@ pub async fn admit(
     };
     let application = rights.who.application;
     let scope = instance.scope(&rights);
-    request.extensions_mut().insert(Caller { who: rights.who, scope });
+    let strict = Strict::of(request.headers());
+    if let Some(strict) = &strict {
+        request.extensions_mut().insert(strict.clone());
+    }
+    request.extensions_mut().insert(Caller { rights: Arc::new(rights), scope: scope.clone() });
     let mut response = next.run(request).await;
+    if access.reads_data && response.status().is_success() {
+        instance.coverage.tell(&instance.store, &scope, response.headers_mut());
+    }
+    if let Some(strict) = strict {
+        strict.tell(response.headers_mut());
+    }
     response.extensions_mut().insert(AppId(application.to_string()));
     if let Some(allowance) = allowance {
         quota::tell(&allowance, response.headers_mut());

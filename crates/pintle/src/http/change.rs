@@ -21,7 +21,7 @@ pub struct Changer {
 impl Changer {
     /// The caller, who called from there.
     pub fn new(caller: &Caller, address: crate::http::origin::ClientAddress) -> Changer {
-        let who = &caller.who;
+        let who = &caller.rights.who;
         let name = who.user.as_ref().map_or(&who.application_name, |(_, name)| name);
         Changer { actor: who.actor(address.0), tenant: caller.scope.tenant(), name: name.clone() }
     }

@@ -1,7 +1,10 @@
 //! Packs answers for clients that accept it: gzip, or zstd where the client prefers it. At equal
-//! wishes gzip goes first, because the pure-Rust zstd encoder is slower and packs less.
+//! wishes gzip goes first, because the pure-Rust zstd encoder is slower and packs less. Bodies that
+//! come in pieces are packed piece by piece, with gzip or not at all: that encoder cannot.
 
 use std::io::Write;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
 
 use axum::Router;
 use axum::body::Body;
@@ -12,17 +15,22 @@ use bytes::Bytes;
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use http_body_util::BodyExt;
-use hyper::body::Body as _;
+use hyper::body::{Body as HttpBody, Frame};
 use hyper::header::{
     ACCEPT_ENCODING, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_RANGE, HeaderValue, VARY,
 };
 use hyper::{HeaderMap, StatusCode};
 use ruzstd::encoding::{CompressionLevel, compress_to_vec};
 
+use crate::http::quality::weighted;
+
 /// Smaller bodies fit into a packet as they are.
 const SMALLEST: u64 = 1024;
 /// Larger bodies are packed on a thread where blocking is allowed.
 const LARGEST_INLINE: usize = 64 * 1024;
+
+/// Packs JSON to within a tenth of level 6 in half the time.
+const LEVEL: Compression = Compression::new(3);
 
 /// A way of packing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -38,25 +46,82 @@ pub fn wrap(router: Router) -> Router {
 
 async fn compress(request: Request, next: Next) -> Response {
     let coding = negotiate(request.headers());
+    let takes_gzip = weigh(request.headers()).0 > 0;
     let mut response = next.run(request).await;
     response.headers_mut().append(VARY, HeaderValue::from_static("Accept-Encoding"));
     match coding {
+        // Nobody knows how much follows, so the whole must not be waited for.
+        Some(_) if response.body().size_hint().exact().is_none() => {
+            if takes_gzip && may_be_packed(&response) { pack_pieces(response) } else { response }
+        }
         Some(coding) if is_worth_it(&response) => pack(response, coding).await,
         _ => response,
     }
 }
 
-/// Only bodies that are whole in memory have an exact size; of the others, which come in pieces,
-/// nobody knows it, and they are long.
 fn is_worth_it(response: &Response) -> bool {
+    response.body().size_hint().exact().is_some_and(|size| size >= SMALLEST) && may_be_packed(response)
+}
+
+fn may_be_packed(response: &Response) -> bool {
     let headers = response.headers();
     let no_transform = headers
         .get(CACHE_CONTROL)
         .is_some_and(|value| value.as_bytes().windows(12).any(|word| word == b"no-transform"));
-    response.body().size_hint().exact().is_none_or(|size| size >= SMALLEST)
-        && !headers.contains_key(CONTENT_ENCODING)
-        && !headers.contains_key(CONTENT_RANGE)
-        && !no_transform
+    !headers.contains_key(CONTENT_ENCODING) && !headers.contains_key(CONTENT_RANGE) && !no_transform
+}
+
+fn pack_pieces(response: Response) -> Response {
+    let (mut parts, body) = response.into_parts();
+    parts.headers.insert(CONTENT_ENCODING, HeaderValue::from_static("gzip"));
+    parts.headers.remove(CONTENT_LENGTH);
+    let encoder = GzEncoder::new(Vec::new(), LEVEL);
+    Response::from_parts(parts, Body::new(PackedPieces { body, encoder: Some(encoder) }))
+}
+
+/// A body whose pieces are packed as they pass. Each can be unpacked when it has come, so whoever reads
+/// as it comes sees no more delay than without.
+struct PackedPieces {
+    body: Body,
+    /// `None` once the end is sent.
+    encoder: Option<GzEncoder<Vec<u8>>>,
+}
+
+impl PackedPieces {
+    fn pack(&mut self, piece: &[u8]) -> std::io::Result<Bytes> {
+        let Some(encoder) = &mut self.encoder else { return Ok(Bytes::new()) };
+        encoder.write_all(piece)?;
+        encoder.flush()?;
+        Ok(std::mem::take(encoder.get_mut()).into())
+    }
+}
+
+impl HttpBody for PackedPieces {
+    type Data = Bytes;
+    type Error = axum::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
+        let packed = match ready!(Pin::new(&mut self.body).poll_frame(context)) {
+            Some(Ok(frame)) => match frame.into_data() {
+                Ok(piece) => self.pack(&piece),
+                Err(trailers) => return Poll::Ready(Some(Ok(trailers))),
+            },
+            // Without its end the packed body is seen to be broken off as well.
+            Some(Err(error)) => return Poll::Ready(Some(Err(error))),
+            None => match self.encoder.take() {
+                Some(encoder) => encoder.finish().map(Bytes::from),
+                None => return Poll::Ready(None),
+            },
+        };
+        Poll::Ready(Some(packed.map(Frame::data).map_err(axum::Error::new)))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.encoder.is_none()
+    }
 }
 
 async fn pack(response: Response, coding: Coding) -> Response {
@@ -86,8 +151,7 @@ async fn pack(response: Response, coding: Coding) -> Response {
 fn encode(coding: Coding, plain: &Bytes) -> Option<Vec<u8>> {
     match coding {
         Coding::Gzip => {
-            // Level 3 packs JSON to within a tenth of level 6 in half the time.
-            let mut encoder = GzEncoder::new(Vec::new(), Compression::new(3));
+            let mut encoder = GzEncoder::new(Vec::new(), LEVEL);
             encoder.write_all(plain).ok()?;
             encoder.finish().ok()
         }
@@ -98,6 +162,15 @@ fn encode(coding: Coding, plain: &Bytes) -> Option<Vec<u8>> {
 /// What the client wishes for most of what is offered. RFC 9110 §12.5.3: no header means that
 /// anything goes, but clients that do not ask often cannot unpack, so they get it plain.
 fn negotiate(headers: &HeaderMap) -> Option<Coding> {
+    match weigh(headers) {
+        (0, 0) => None,
+        (gzip, zstd) if zstd > gzip => Some(Coding::Zstd),
+        _ => Some(Coding::Gzip),
+    }
+}
+
+/// How much the client likes gzip and zstd.
+fn weigh(headers: &HeaderMap) -> (u16, u16) {
     let (mut gzip, mut zstd, mut rest) = (None, None, None);
     for value in headers.get_all(ACCEPT_ENCODING) {
         for item in value.to_str().unwrap_or_default().split(',') {
@@ -110,26 +183,7 @@ fn negotiate(headers: &HeaderMap) -> Option<Coding> {
             }
         }
     }
-    let gzip = gzip.or(rest).unwrap_or(0);
-    let zstd = zstd.or(rest).unwrap_or(0);
-    match (gzip, zstd) {
-        (0, 0) => None,
-        (gzip, zstd) if zstd > gzip => Some(Coding::Zstd),
-        _ => Some(Coding::Gzip),
-    }
-}
-
-/// `gzip;q=0.5` → `gzip`, 500. What is no weight counts as none.
-fn weighted(item: &str) -> (&str, u16) {
-    let mut parts = item.split(';').map(str::trim);
-    let name = parts.next().unwrap_or_default();
-    let q = parts.find_map(|part| part.strip_prefix("q=").or_else(|| part.strip_prefix("Q=")));
-    let weight = match q.map(str::parse::<f32>) {
-        None => 1000,
-        Some(Ok(q)) if (0.0..=1.0).contains(&q) => (q * 1000.0) as u16,
-        Some(_) => 0,
-    };
-    (name, weight)
+    (gzip.or(rest).unwrap_or(0), zstd.or(rest).unwrap_or(0))
 }
 
 #[cfg(test)]

@@ -263,6 +263,8 @@ struct Running(Option<Arc<Activity>>);
 struct Responding {
     activity: Arc<Activity>,
     number: u64,
+    /// Its next piece is being made, for which the client is not to blame.
+    at_work: bool,
 }
 
 impl Running {
@@ -286,14 +288,34 @@ impl Running {
         state.progress = Instant::now();
         drop(state);
         activity.changed.notify_one();
-        Some(Responding { activity, number })
+        Some(Responding { activity, number, at_work: false })
     }
 }
 
 impl Responding {
     /// The client has taken what it was given before.
-    fn taken(&self) {
-        self.activity.state().responses.insert(self.number, Instant::now());
+    fn taken(&mut self) {
+        if !self.at_work {
+            self.activity.state().responses.insert(self.number, Instant::now());
+        }
+    }
+
+    /// Whether the client waits for the next piece.
+    fn works(&mut self, at_work: bool) {
+        if self.at_work == at_work {
+            return;
+        }
+        let mut state = self.activity.state();
+        if at_work {
+            state.handlers += 1;
+            state.responses.remove(&self.number);
+        } else {
+            state.handlers = state.handlers.saturating_sub(1);
+            state.responses.insert(self.number, Instant::now());
+        }
+        drop(state);
+        self.at_work = at_work;
+        self.activity.changed.notify_one();
     }
 }
 
@@ -312,6 +334,7 @@ impl Drop for Running {
 impl Drop for Responding {
     fn drop(&mut self) {
         let mut state = self.activity.state();
+        state.handlers = state.handlers.saturating_sub(usize::from(self.at_work));
         state.responses.remove(&self.number);
         state.used = Instant::now();
     }
@@ -450,15 +473,17 @@ impl HttpBody for TrackedBody {
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
-        if let Some(responding) = &self.responding {
+        if let Some(responding) = &mut self.responding {
             responding.taken();
         }
         if !self.rest.is_empty() {
             return Poll::Ready(Some(Ok(self.piece())));
         }
-        let Some(frame) = ready!(Pin::new(&mut self.body).poll_frame(context)).transpose()? else {
-            return Poll::Ready(None);
-        };
+        let polled = Pin::new(&mut self.body).poll_frame(context);
+        if let Some(responding) = &mut self.responding {
+            responding.works(polled.is_pending());
+        }
+        let Some(frame) = ready!(polled).transpose()? else { return Poll::Ready(None) };
         Poll::Ready(Some(Ok(match frame.into_data() {
             Ok(data) => {
                 self.rest = data;

@@ -6,14 +6,16 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 
 use axum::body::Body;
-use axum::http::header::{CONTENT_TYPE, HeaderName};
+use axum::http::header::{CONTENT_TYPE, HeaderName, VARY};
 use axum::http::{HeaderMap, HeaderValue};
 use axum::response::Response;
 use bytes::Bytes;
 use hyper::body::{Body as HttpBody, Frame};
 use pintle_store::{FileMachines, MachineList};
 
-use crate::http::origin::Origin;
+use crate::http::pieces::{self, Made};
+use crate::http::representation::{Entities, NDJSON, Representation};
+use crate::http::resource::Resource;
 
 const JSON: &str = "application/json; odata.metadata=minimal; odata.streaming=true; charset=utf-8";
 const ODATA_VERSION: HeaderName = HeaderName::from_static("odata-version");
@@ -29,42 +31,45 @@ const MAX_ASK_INSTEAD: usize = 16;
 pub struct Collection {
     /// The body so far; rows are appended as `{…},{…}`.
     pub body: Vec<u8>,
+    /// Where the rows begin in it.
+    begun: usize,
+    entities: Entities,
     headers: HeaderMap,
 }
 
 impl Collection {
-    /// An empty collection of an entity set.
-    pub fn of(set: &str, origin: &Origin) -> Collection {
-        let mut body = Vec::with_capacity(4096);
-        context(origin, set, &mut body);
-        body.extend_from_slice(br#","value":["#);
-        Collection { body, headers: HeaderMap::new() }
+    /// An empty collection of a kind of entity.
+    pub fn of<R: Resource>(wanted: &Representation<R>) -> Collection {
+        let (mut body, entities) = (Vec::with_capacity(4096), wanted.entities());
+        if !entities.are_lines() {
+            context(&wanted.context(), &mut body);
+            body.extend_from_slice(br#","value":["#);
+        }
+        Collection { begun: body.len(), body, entities, headers: HeaderMap::new() }
     }
 
     /// Says that machines may be missing, because these hashes stand beside several of the asked
     /// kind, and names them.
     pub fn tell_gaps(&mut self, found: &FileMachines) {
-        let hashes = &found.ask_instead;
-        if hashes.is_empty() {
-            if found.damaged {
-                self.headers.insert(INCOMPLETE, HeaderValue::from_static("damage"));
-            } else if found.cut_short {
-                self.headers.insert(INCOMPLETE, HeaderValue::from_static("too many partners"));
-            }
-            return;
-        }
-        let named: Vec<String> =
-            hashes.iter().take(MAX_ASK_INSTEAD).map(|hash| format!("{hash:?}")).collect();
-        self.headers.insert(INCOMPLETE, HeaderValue::from_static("conflict"));
-        if let Ok(named) = HeaderValue::try_from(named.join(", ")) {
+        let Some(why) = incomplete(found) else { return };
+        self.headers.insert(INCOMPLETE, HeaderValue::from_static(why));
+        let named = ask_instead(found);
+        if !named.is_empty()
+            && let Ok(named) = HeaderValue::try_from(named.join(", "))
+        {
             self.headers.insert(ASK_INSTEAD, named);
         }
     }
 
     /// The answer, with a link to the rows that follow if there are some.
     pub fn finish(mut self, next: Option<String>) -> Response {
-        end(&mut self.body, next.as_deref());
-        success(self.body.into(), self.headers)
+        if !self.entities.are_plain() {
+            let rows = self.body.split_off(self.begun);
+            self.body.extend_from_slice(&self.entities.piece(rows.into()));
+        }
+        self.end(next.as_deref());
+        let body = std::mem::take(&mut self.body);
+        self.answer(body.into())
     }
 
     /// The answer with these machines in it. More of them than fit into one piece are sent as the
@@ -74,9 +79,55 @@ impl Collection {
             machines.write(&mut self.body);
             return self.finish(next);
         }
-        let body = Pieces { begun: self.body, machines, next: Some(next) };
-        success(Body::new(body), self.headers)
+        let begun = std::mem::take(&mut self.body);
+        self.end(next.as_deref());
+        let end = std::mem::take(&mut self.body);
+        let body = Pieces { begun, machines, entities: self.entities.clone(), end: Some(end) };
+        self.answer(Body::new(body))
     }
+
+    /// The answer with the rows that a read makes piece by piece, each `{…},{…}` without the comma before
+    /// it, on a thread where that may block. Only for lines.
+    pub fn finish_as_read(
+        self,
+        mut next: impl FnMut() -> Result<Made, pintle_store::Error> + Send + 'static,
+    ) -> Response {
+        let entities = self.entities.clone();
+        let body = pieces::body(move || {
+            let Made { piece, is_last } = next()?;
+            Ok(Made { piece: entities.piece(piece), is_last })
+        });
+        self.answer(body)
+    }
+
+    /// Ends the envelope, if it has one.
+    fn end(&mut self, next: Option<&str>) {
+        if !self.entities.are_lines() {
+            end(&mut self.body, next);
+        }
+    }
+
+    fn answer(self, body: Body) -> Response {
+        match self.entities.are_lines() {
+            true => lines(body, self.headers),
+            false => success(body, self.headers),
+        }
+    }
+}
+
+/// Why a file's machines may not be all; `None`: they are.
+pub fn incomplete(found: &FileMachines) -> Option<&'static str> {
+    match found {
+        FileMachines { ask_instead, .. } if !ask_instead.is_empty() => Some("conflict"),
+        FileMachines { damaged: true, .. } => Some("damage"),
+        FileMachines { cut_short: true, .. } => Some("too many partners"),
+        _ => None,
+    }
+}
+
+/// The hashes to ask about besides, as `sha256:…`.
+pub fn ask_instead(found: &FileMachines) -> Vec<String> {
+    found.ask_instead.iter().take(MAX_ASK_INSTEAD).map(|hash| format!("{hash:?}")).collect()
 }
 
 /// Ends a collection.
@@ -95,8 +146,9 @@ struct Pieces {
     /// The beginning, until it is sent.
     begun: Vec<u8>,
     machines: MachineList,
-    /// The link for the end; `None` once the end is sent.
-    next: Option<Option<String>>,
+    entities: Entities,
+    /// What comes last; `None` once it is sent.
+    end: Option<Vec<u8>>,
 }
 
 impl HttpBody for Pieces {
@@ -108,51 +160,60 @@ impl HttpBody for Pieces {
         _: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
         let begun = std::mem::take(&mut self.begun);
-        let piece = if begun.is_empty() { self.machines.next_piece() } else { Some(begun.into()) };
-        let piece = piece.or_else(|| {
-            let mut piece = Vec::new();
-            end(&mut piece, self.next.take()?.as_deref());
-            Some(piece.into())
-        });
+        let piece = if begun.is_empty() {
+            self.machines.next_piece().map(|piece| self.entities.piece(piece))
+        } else {
+            Some(begun.into())
+        };
+        let piece = piece.or_else(|| self.end.take().map(Bytes::from));
         Poll::Ready(piece.map(|piece| Ok(Frame::data(piece))))
     }
 
     fn is_end_stream(&self) -> bool {
-        self.next.is_none()
+        self.end.is_none()
     }
 }
 
 /// A single thing, from the members of its JSON object.
-pub fn entity(set: &str, origin: &Origin, members: &str) -> Response {
-    single(&format!("{set}/$entity"), origin, members)
+pub fn entity<R: Resource>(wanted: &Representation<R>, members: &str) -> Response {
+    single(&format!("{}/$entity", wanted.context()), &wanted.entities(), members)
 }
 
 /// Statistics, which are in no set: only their type is named.
-pub fn statistics(of: &str, origin: &Origin, members: &str) -> Response {
-    single(&format!("microsoft.windowsDefenderATP.api.{of}"), origin, members)
+pub fn statistics<R: Resource>(wanted: &Representation<R>, members: &str) -> Response {
+    single(&wanted.context(), &wanted.entities(), members)
 }
 
-fn single(what: &str, origin: &Origin, members: &str) -> Response {
+fn single(of: &str, entities: &Entities, members: &str) -> Response {
     let mut body = Vec::with_capacity(4096);
-    context(origin, what, &mut body);
+    context(of, &mut body);
     if !members.is_empty() {
         body.push(b',');
     }
-    body.extend_from_slice(members.as_bytes());
+    entities.members(members, &mut body);
     body.push(b'}');
     success(body.into(), HeaderMap::new())
 }
 
 /// `{"@odata.context":"…"`, the first member of every answer.
-fn context(origin: &Origin, what: &str, body: &mut Vec<u8>) {
+fn context(of: &str, body: &mut Vec<u8>) {
     body.extend_from_slice(br#"{"@odata.context":"#);
-    write_text(&format!("{}/api/$metadata#{what}", origin.as_str()), body);
+    write_text(of, body);
 }
 
 /// Appends a JSON string.
 fn write_text(text: &str, body: &mut Vec<u8>) {
     // Writing to memory does not fail.
     _ = serde_json::to_writer(body, text);
+}
+
+/// Lines of JSON: no OData, so nothing of it is in the headers.
+pub fn lines(body: Body, headers: HeaderMap) -> Response {
+    let mut response = Response::new(body);
+    *response.headers_mut() = headers;
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(NDJSON));
+    response.headers_mut().append(VARY, HeaderValue::from_static("Accept"));
+    response
 }
 
 fn success(body: Body, headers: HeaderMap) -> Response {

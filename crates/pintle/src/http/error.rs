@@ -152,6 +152,11 @@ impl Failure {
         ))
     }
 
+    /// 413: a body that is read as it is, of more than so many bytes.
+    pub fn too_long(limit: usize) -> Failure {
+        Failure::beyond(format!("Request body is larger than {limit} bytes: send it in parts"))
+    }
+
     /// 413: beyond a limit that the message names.
     pub fn beyond(limit: impl Into<String>) -> Failure {
         Failure::new(StatusCode::PAYLOAD_TOO_LARGE, "RequestBodyTooLarge", limit)
@@ -161,6 +166,33 @@ impl Failure {
     pub fn unsupported_encoding(encoding: &str) -> Failure {
         let message = format!("Content-Encoding '{encoding}' is not supported: use gzip, zstd or none");
         Failure::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "InvalidInput", message)
+    }
+
+    /// 415: a body in a coding, where none is undone.
+    pub fn packed(encoding: &str) -> Failure {
+        let encoding: String = encoding.chars().take(64).collect();
+        let message = format!("Content-Encoding '{encoding}' is not supported here: send the body unpacked");
+        Failure::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "InvalidInput", message)
+    }
+
+    /// 415: a body of another kind than can be read.
+    pub fn unsupported_media(kind: &str, supported: &str) -> Failure {
+        let kind: String = kind.chars().take(64).collect();
+        let message = format!("Content-Type '{kind}' is not supported: {supported}");
+        Failure::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "InvalidInput", message)
+    }
+
+    /// 400: more things at once than may be.
+    pub fn batch_size(received: usize, allowed: usize) -> Failure {
+        let message = format!("Maximum batch size exceeded: received {received}, allowed {allowed}");
+        Failure::new(StatusCode::BAD_REQUEST, "MaximumBatchSizeExceeded", message)
+    }
+
+    /// 503: there is too much at work of what was asked for, and was for so many seconds.
+    pub fn overloaded(seconds: u64) -> Failure {
+        let message = "The server is busy answering other requests like this one: send it again later";
+        let failure = Failure::new(StatusCode::SERVICE_UNAVAILABLE, "ServiceUnavailable", message);
+        Failure { header: Some(Header::RetryAfter(seconds.max(1))), ..failure }
     }
 
     /// 503: others' telemetry is being read, and was for so many seconds.

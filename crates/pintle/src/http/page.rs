@@ -1,6 +1,9 @@
 //! The query options of a read: `$top`, `$skip`, and `$filter` where a list takes it. Names without `$`
 //! are ignored, because clients send their credentials or `top=1` there; names with `$` that are not
-//! obeyed are refused, so that nobody takes an unfiltered answer for a filtered one.
+//! obeyed are refused, so that nobody takes an unfiltered answer for a filtered one. `$select` is obeyed
+//! or refused by [`Representation`], which every answer of the data needs.
+//!
+//! [`Representation`]: crate::http::representation::Representation
 
 use std::sync::Arc;
 
@@ -20,7 +23,6 @@ pub const MAX_TOP: usize = 10_000;
 
 /// OData 4 query options that are not obeyed here.
 const UNSUPPORTED: &[&str] = &[
-    "$select",
     "$expand",
     "$orderby",
     "$count",
@@ -75,6 +77,8 @@ pub struct FilteredRows {
     rows: Rows,
     /// The text of `$filter`, decoded.
     filter: Option<String>,
+    /// The text of `$select`, decoded.
+    select: Option<String>,
 }
 
 /// What in a filter need not be encoded in a link.
@@ -95,16 +99,26 @@ impl FilteredRows {
         self.rows.page()
     }
 
+    /// All of them, where no pages are made.
+    pub fn whole(&self) -> Page {
+        self.rows.related()
+    }
+
     /// The filter, on entities with these fields.
     pub fn filter(&self, fields: &'static Fields) -> Result<Option<Filter>, Failure> {
         self.filter.as_deref().map(|text| odata::filter(text, fields)).transpose()
     }
 
-    /// Where the list goes on after a full page ([`Rows::next_link`]), by the same filter.
+    /// Where the list goes on after a full page ([`Rows::next_link`]), by the same filter
+    /// and with the same members.
     pub fn next_link(&self, origin: &Origin, path: &str, written: usize) -> Option<String> {
-        let link = self.rows.next_link(origin, path, written)?;
-        let Some(filter) = &self.filter else { return Some(link) };
-        Some(format!("{link}&$filter={}", utf8_percent_encode(filter, IN_LINK)))
+        let mut link = self.rows.next_link(origin, path, written)?;
+        for (name, option) in [("$filter", &self.filter), ("$select", &self.select)] {
+            if let Some(text) = option {
+                link.extend(["&", name, "="].into_iter().chain(utf8_percent_encode(text, IN_LINK)));
+            }
+        }
+        Some(link)
     }
 
     /// The rows of a collection that takes no filter.
@@ -138,7 +152,7 @@ impl FromRequestParts<Arc<Instance>> for NoRows {
 }
 
 fn read(query: &str) -> Result<FilteredRows, Failure> {
-    let (mut top, mut skip, mut filter) = (None, None, None);
+    let (mut top, mut skip, mut filter, mut select) = (None, None, None, None);
     for (name, value) in form::pairs(query) {
         let name = name.trim();
         if !name.starts_with('$') {
@@ -148,6 +162,7 @@ fn read(query: &str) -> Result<FilteredRows, Failure> {
             "$top" => top.replace(number(name, value.trim())?).is_some(),
             "$skip" => skip.replace(number(name, value.trim())?).is_some(),
             "$filter" => filter.replace(value).is_some(),
+            "$select" => select.replace(value).is_some(),
             known if UNSUPPORTED.contains(&known) => return Err(unsupported(known)),
             _ => {
                 return Err(Failure::query(&format!(
@@ -164,7 +179,7 @@ fn read(query: &str) -> Result<FilteredRows, Failure> {
             "The limit of '{MAX_TOP}' for Top query has been exceeded. The value from the incoming request is '{top}'."
         )));
     }
-    Ok(FilteredRows { rows: Rows { top, skip: skip.unwrap_or_default() }, filter })
+    Ok(FilteredRows { rows: Rows { top, skip: skip.unwrap_or_default() }, filter, select })
 }
 
 fn unsupported(option: &str) -> Failure {
@@ -201,15 +216,14 @@ mod tests {
     #[test]
     fn a_filter_is_in_the_link_to_the_rows_that_follow() {
         let origin = Origin::named("https://pintle.example.org");
-        let asked =
-            "$skip=1&%24Filter=version+eq+'a%2Bb%26%C3%BC%23'+and+lastSeen+gt+2020-01-01T00:00:00%2B01:00";
+        let asked = "$skip=1&%24Filter=version+eq+'a%2Bb%26%C3%BC%23'+and+lastSeen+gt+2020-01-01T00:00:00%2B01:00&$select=id,+OSPlatform";
         let rows = read(asked).unwrap();
         assert!(rows.clone().unfiltered().is_err());
         assert_eq!(rows.next_link(&origin, "/api/machines", 9_999), None);
         let link = rows.next_link(&origin, "/api/machines", 10_000).unwrap();
         assert_eq!(
             link,
-            "https://pintle.example.org/api/machines?$skip=10001&$filter=version%20eq%20'a%2Bb%26%C3%BC%23'%20and%20lastSeen%20gt%202020-01-01T00:00:00%2B01:00"
+            "https://pintle.example.org/api/machines?$skip=10001&$filter=version%20eq%20'a%2Bb%26%C3%BC%23'%20and%20lastSeen%20gt%202020-01-01T00:00:00%2B01:00&$select=id,%20OSPlatform"
         );
         let next = read(link.split_once('?').unwrap().1).unwrap();
         assert_eq!(next, FilteredRows { rows: Rows { top: None, skip: 10_001 }, ..rows });
@@ -229,6 +243,7 @@ mod tests {
             "$stop=1",
             "$",
             "$filter=id eq 'x'&$filter=id eq 'x'",
+            "$select=id&$Select=id",
             "$expand=evidence",
             "$count=true",
             "%24orderby=id",

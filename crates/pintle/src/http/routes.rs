@@ -17,7 +17,7 @@ use crate::auth::permission::Permission::{self, *};
 use crate::auth::role::RolePermission::{self, AlertsInvestigation, ManageSecuritySettings, ViewData};
 use crate::http::api::alerts::{change as alert_change, create as alert_create};
 use crate::http::api::machines::change as machine_change;
-use crate::http::api::{admin, alerts, files, ingest, machines};
+use crate::http::api::{admin, alerts, files, hash_list, ingest, machines};
 use crate::http::caller::{Access, admit};
 use crate::http::origin::is_encrypted;
 use crate::http::{discovery, path, sign_in, token};
@@ -63,6 +63,7 @@ pub fn routes() -> Vec<Route> {
         reads("/api/alerts/{id}/domains",                 get(alerts::domains),     Some("alerts.domains"), &[UrlRead],             Some(ViewData)),
         reads("/api/alerts/{id}/ips",                     get(alerts::ips),         Some("alerts.ips"),     &[IpRead],              Some(ViewData)),
         reads("/api/alerts/{id}/machine",                 get(alerts::machine),     Some("alerts.machine"), MACHINES,               Some(ViewData)),
+        asks("/api/files/lookup",                         post(hash_list::look_up), Some("files.lookup"),   FILES,                  Some(ViewData)),
         reads("/api/files/{id}",                          get(files::get),          Some("files.get"),      FILES,                  Some(ViewData)),
         reads("/api/files/{id}/machines",                 get(files::machines),     Some("files.machines"), MACHINES,               Some(ViewData)),
         reads("/api/files/{id}/stats",                    get(files::stats),        Some("files.stats"),    FILES,                  Some(ViewData)),
@@ -109,12 +110,21 @@ fn administers(operation: &'static Operation) -> Route {
             at_most: None,
             permissions: &[Administration],
             is_administration: true,
+            reads_data: false,
             role_permission: Some(RolePermission::ManageSystemSettings),
         },
         // A tenant's administrators are not the server's.
         Reach::Server | Reach::Owner => {
             let permissions = &[ServerAdministration];
-            Access { quota: None, at_most: None, permissions, is_administration: true, role_permission: None }
+            let (is_administration, reads_data) = (true, false);
+            Access {
+                quota: None,
+                at_most: None,
+                permissions,
+                is_administration,
+                reads_data,
+                role_permission: None,
+            }
         }
     };
     let (method, path) = (operation.method.clone(), operation.path);
@@ -128,17 +138,19 @@ fn reads(
     permissions: &'static [Permission],
     role_permission: Option<RolePermission>,
 ) -> Route {
-    let credential = Credential::Bearer(Access {
+    let access = Access {
         quota,
         at_most: None,
         permissions,
         is_administration: false,
+        reads_data: true,
         role_permission,
-    });
-    Route { method: Method::GET, path, handler, credential }
+    };
+    Route { method: Method::GET, path, handler, credential: Credential::Bearer(access) }
 }
 
-fn takes(
+/// Reads what is named in a body.
+fn asks(
     path: &'static str,
     handler: MethodRouter<Arc<Instance>>,
     quota: Option<&'static str>,
@@ -148,6 +160,24 @@ fn takes(
     Route { method: Method::POST, ..reads(path, handler, quota, permissions, role_permission) }
 }
 
+fn takes(
+    path: &'static str,
+    handler: MethodRouter<Arc<Instance>>,
+    quota: Option<&'static str>,
+    permissions: &'static [Permission],
+    role_permission: Option<RolePermission>,
+) -> Route {
+    let access = Access {
+        quota,
+        at_most: None,
+        permissions,
+        is_administration: false,
+        reads_data: false,
+        role_permission,
+    };
+    Route { method: Method::POST, path, handler, credential: Credential::Bearer(access) }
+}
+
 fn patches(
     path: &'static str,
     handler: MethodRouter<Arc<Instance>>,
@@ -155,7 +185,7 @@ fn patches(
     permissions: &'static [Permission],
     role_permission: Option<RolePermission>,
 ) -> Route {
-    Route { method: Method::PATCH, ..reads(path, handler, quota, permissions, role_permission) }
+    Route { method: Method::PATCH, ..takes(path, handler, quota, permissions, role_permission) }
 }
 
 impl Route {

@@ -31,3 +31,4 @@ mod token;
 mod truth;
 mod truth_by_command;
 mod world;
+mod written;

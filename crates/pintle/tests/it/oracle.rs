@@ -208,8 +208,10 @@ impl Play {
         let caller = &tenant.callers[caller];
         let question = Question::random(&mut self.random);
         let path = question.path(tenant);
-        let request = Request::get(&path).header("Authorization", format!("Bearer {}", caller.token));
-        let answer = self.world.send(request.body(Body::empty()).unwrap()).await;
+        let body = question.body();
+        let request = if body.is_some() { Request::post(&path) } else { Request::get(&path) };
+        let request = request.header("Authorization", format!("Bearer {}", caller.token));
+        let answer = self.world.send(request.body(Body::from(body.unwrap_or_default())).unwrap()).await;
         let (told, expected) =
             (question.told(answer.status.as_u16(), &answer.body), question.expected(tenant, caller, narrow));
         let visible = tenant.visible_groups(caller);

@@ -211,6 +211,8 @@ fn shows(route: &Route) -> Shows {
         "/api/alerts" | "/api/machines" => Shows::List(""),
         // Their scenarios show it: they take a tag, or an event.
         "/api/machines/findbytag" | "/api/alerts/CreateAlertByReference" => Shows::Neither,
+        // Its scenario shows it: it takes hashes in a body.
+        "/api/files/lookup" => Shows::Neither,
         "/api/files/{id}/machines" => Shows::List(SHA1),
         "/api/machines/{id}"
         | "/api/machines/{id}/tags"

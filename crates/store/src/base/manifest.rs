@@ -6,12 +6,15 @@
 //! when that one does not read any more. The copy is replaced first: a crash in between leaves a copy
 //! that is ahead, whose runs are all there, and opening makes the two alike again before it takes away
 //! what neither names.
+//!
+//! Version 1 lacks what tenants' telemetry covers. It is read, and kept as it is until that is known.
 
 use std::collections::BTreeMap;
 use std::fs::{self, OpenOptions};
 use std::io::Write;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use pintle_model::{TenantId, Time};
 use serde::{Deserialize, Serialize};
@@ -19,6 +22,7 @@ use serde::{Deserialize, Serialize};
 use super::key::Marks;
 use super::value::{decode, encode};
 use crate::archive::Position;
+use crate::coverage::{self, Coverage};
 use crate::folders::sync_folder;
 use crate::{Error, Totals};
 
@@ -40,53 +44,64 @@ pub(crate) struct Manifest {
     pub(crate) marks: Marks,
     /// What is counted of each tenant.
     pub(crate) tenants: BTreeMap<TenantId, Counts>,
+    /// It was read from version 1, and nobody has looked yet what the tenants' telemetry covers.
+    #[serde(skip)]
+    pub(crate) lacks_coverage: bool,
 }
 
 /// What is counted of a tenant.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Counts {
     pub(crate) totals: Totals,
     /// The ordinal of the next machine; none is given twice.
     pub(crate) next_ordinal: u32,
     /// The moment of the last change of any of its things.
     pub(crate) last_change: Time,
+    /// Shared with those who tell it.
+    #[serde(with = "coverage::shared")]
+    pub(crate) coverage: Arc<Coverage>,
 }
 
 impl Default for Counts {
     fn default() -> Counts {
-        Counts { totals: Totals::default(), next_ordinal: 0, last_change: Time::MIN }
+        let coverage = Arc::default();
+        Counts { totals: Totals::default(), next_ordinal: 0, last_change: Time::MIN, coverage }
     }
 }
 
 /// A manifest of version 1.
-#[derive(Deserialize)]
-struct First {
+#[derive(Serialize, Deserialize)]
+struct ManifestV1 {
     applied: Position,
     next_run: u64,
     runs: Vec<u64>,
     marks: Marks,
-    tenants: BTreeMap<TenantId, FirstCounts>,
+    tenants: BTreeMap<TenantId, (Totals, u32)>,
 }
 
-#[derive(Deserialize)]
-struct FirstCounts {
-    totals: Totals,
-    next_ordinal: u32,
+impl From<ManifestV1> for Manifest {
+    fn from(old: ManifestV1) -> Manifest {
+        let ManifestV1 { applied, next_run, runs, marks, tenants } = old;
+        let counts = |(totals, next_ordinal)| Counts { totals, next_ordinal, ..Counts::default() };
+        let tenants = tenants.into_iter().map(|(tenant, old)| (tenant, counts(old))).collect();
+        Manifest { applied, next_run, runs, marks, tenants, lacks_coverage: true }
+    }
 }
 
-impl From<First> for Manifest {
-    fn from(First { applied, next_run, runs, marks, tenants }: First) -> Manifest {
-        let counts =
-            |FirstCounts { totals, next_ordinal }| Counts { totals, next_ordinal, ..Counts::default() };
-        let tenants = tenants.into_iter().map(|(tenant, first)| (tenant, counts(first))).collect();
-        Manifest { applied, next_run, runs, marks, tenants }
+impl From<&Manifest> for ManifestV1 {
+    fn from(manifest: &Manifest) -> ManifestV1 {
+        let Manifest { applied, next_run, runs, marks, tenants, lacks_coverage: _ } = manifest;
+        let counts = |counts: &Counts| (counts.totals, counts.next_ordinal);
+        let tenants = tenants.iter().map(|(tenant, of)| (*tenant, counts(of))).collect();
+        ManifestV1 { applied: *applied, next_run: *next_run, runs: runs.clone(), marks: *marks, tenants }
     }
 }
 
 impl Manifest {
     /// Of a base that holds nothing.
     pub(crate) fn empty(marks: Marks) -> Manifest {
-        Manifest { applied: Position::START, next_run: 1, runs: Vec::new(), marks, tenants: BTreeMap::new() }
+        let (applied, tenants) = (Position::START, BTreeMap::new());
+        Manifest { applied, next_run: 1, runs: Vec::new(), marks, tenants, lacks_coverage: false }
     }
 
     /// Reads the manifest of a base. `None`: there is none.
@@ -120,10 +135,13 @@ impl Manifest {
 
     /// Replaces the manifest of a base; durable afterwards.
     pub(crate) fn write(&self, folder: &Path) -> Result<(), Error> {
-        let plain = encode(self)?;
+        let (version, plain) = match self.lacks_coverage {
+            true => (1, encode(&ManifestV1::from(self))?),
+            false => (VERSION, encode(self)?),
+        };
         let mut bytes = Vec::with_capacity(HEADER_BYTES + plain.len());
         bytes.extend_from_slice(MAGIC);
-        bytes.extend_from_slice(&VERSION.to_le_bytes());
+        bytes.extend_from_slice(&version.to_le_bytes());
         bytes.extend_from_slice(&u32::try_from(plain.len()).unwrap_or(u32::MAX).to_le_bytes());
         bytes.extend_from_slice(&checksum(&bytes, &plain).to_le_bytes());
         bytes.extend_from_slice(&plain);
@@ -169,8 +187,11 @@ fn read_file(name: &Path) -> Result<Option<Manifest>, Error> {
     if found > VERSION {
         return Err(Error::Newer { what: format!("the base {}", name.display()), found, known: VERSION });
     }
-    let manifest = if found == 1 { decode::<First>(plain).map(Manifest::from) } else { decode(plain) };
-    manifest.map(Some).map_err(|_| damaged(name, "it does not read"))
+    let read = match found {
+        0 | 1 => decode::<ManifestV1>(plain).map(Manifest::from),
+        _ => decode(plain),
+    };
+    read.map(Some).map_err(|_| damaged(name, "it does not read"))
 }
 
 /// Over what the head says after the magic, and what follows the head.
@@ -270,5 +291,20 @@ mod tests {
         bytes[HEADER_BYTES - 4..HEADER_BYTES].copy_from_slice(&crc);
         fs::write(&name, &bytes).unwrap();
         assert!(matches!(Manifest::read(folder.path()), Err(Error::Newer { found: 3, .. })));
+    }
+
+    #[test]
+    fn one_of_version_1_reads_and_stays_so_until_more_is_known() {
+        let folder = tempfile::tempdir().unwrap();
+        let old = Manifest { lacks_coverage: true, ..of(Marks::new()) };
+        old.write(folder.path()).unwrap();
+        assert_eq!(fs::read(path(folder.path())).unwrap()[8], 1);
+        assert_eq!(Manifest::read(folder.path()).unwrap().as_ref(), Some(&old));
+        let mut known = Manifest { lacks_coverage: false, ..old };
+        for counts in known.tenants.values_mut() {
+            counts.coverage.note_source("a source");
+        }
+        known.write(folder.path()).unwrap();
+        assert_eq!(Manifest::read(folder.path()).unwrap(), Some(known));
     }
 }

@@ -101,8 +101,9 @@ fn parts(mut rest: &str) -> impl Iterator<Item = &str> {
     })
 }
 
-/// Where the first part ends: the first comma outside, or the end of all.
-fn end_of_part(text: &[u8]) -> usize {
+/// Where the first part ends: the first comma outside, what closes the list or the object that the parts
+/// are in, or the end of all.
+pub(crate) fn end_of_part(text: &[u8]) -> usize {
     let (mut depth, mut is_string, mut is_escaped) = (0_usize, false, false);
     for (at, byte) in text.iter().enumerate() {
         match byte {
@@ -111,8 +112,8 @@ fn end_of_part(text: &[u8]) -> usize {
             b'"' => is_string = !is_string,
             _ if is_string => {}
             b'[' | b'{' => depth += 1,
-            b']' | b'}' => depth = depth.saturating_sub(1),
-            b',' if depth == 0 => return at,
+            b',' | b']' | b'}' if depth == 0 => return at,
+            b']' | b'}' => depth -= 1,
             _ => {}
         }
     }

@@ -203,6 +203,7 @@ pub fn answers(store: &Store, _: &[Record]) -> Vec<String> {
         store.alert_files(&scope, &id.parse().unwrap(), Page::ALL, &mut list).unwrap().unwrap();
     }
     answers.push(format!("{:?}", store.conflicts(&scope).unwrap()));
+    answers.push(format!("{:?}", store.coverage(&scope).unwrap()));
     answers.push(String::from_utf8(list).unwrap());
     answers
 }

@@ -24,7 +24,7 @@ pub(crate) fn handler(operation: &'static Operation) -> MethodRouter<Arc<Instanc
         let body = axum::body::to_bytes(body, MAX_BODY).await;
         let body = body.map_err(|_| Failure::too_large(MAX_BODY as u64))?;
         let asked = Asked {
-            actor: caller.who.actor(address.0),
+            actor: caller.rights.who.actor(address.0),
             tenant: Some(caller.scope.tenant()),
             keys: keys.iter().map(|(_, value)| value.to_owned()).collect(),
             body: body.into(),

@@ -9,21 +9,22 @@ use pintle_store::FileStats;
 use serde_json::json;
 
 use super::lookup;
-use crate::config::Profile;
 use crate::http::caller::Caller;
 use crate::http::envelope::{Collection, entity, statistics};
 use crate::http::error::Failure;
 use crate::http::look_back::LookBack;
-use crate::http::origin::Origin;
 use crate::http::page::{NoRows, Rows};
 use crate::http::path::Key;
+use crate::http::representation::Representation;
+use crate::http::resource::{Files, InOrgFileStats, Machines};
+use crate::http::unknown::Unknown;
 use crate::instance::Instance;
 
 /// `GET /api/files/{id}`: what is known of a file.
 pub async fn get(
     State(instance): State<Arc<Instance>>,
     caller: Caller,
-    origin: Origin,
+    wanted: Representation<Files>,
     Key(id): Key,
     _: NoRows,
 ) -> Result<Response, Failure> {
@@ -31,7 +32,7 @@ pub async fn get(
     lookup(instance, move |instance| {
         let members = instance.store.file(&caller.scope, &hash)?;
         let members = members.ok_or_else(|| Failure::not_found("File", &id))?;
-        Ok(entity("Files", &origin, &members))
+        Ok(entity(&wanted, &members))
     })
     .await
 }
@@ -40,24 +41,24 @@ pub async fn get(
 /// see. No page size is published for it, so without `$top` all of them are given.
 ///
 /// An unknown file is a 404 in the profile `2021`, as the normative page says, and an empty list in
-/// `today`. A known file seen only on hidden machines is an empty list in both.
+/// `today` unless the caller prefers to know. A known file seen only on hidden machines is an empty list in both.
 pub async fn machines(
     State(instance): State<Arc<Instance>>,
     caller: Caller,
-    origin: Origin,
+    wanted: Representation<Machines>,
     Key(id): Key,
     rows: Rows,
+    unknown: Unknown,
 ) -> Result<Response, Failure> {
     let hash = hash(&id)?;
     lookup(instance, move |instance| {
-        let mut machines = Collection::of("Machines", &origin);
+        let mut machines = Collection::of(&wanted);
         match instance.store.list_file_machines(&caller.scope, &hash, rows.related())? {
             Some((list, found)) => {
                 machines.tell_gaps(&found);
                 Ok(machines.finish_with(list, None))
             }
-            None if instance.config.api.profile == Profile::Today => Ok(machines.finish(None)),
-            None => Err(Failure::not_found("File", &id)),
+            None => unknown.answer("File", &id, || machines.finish(None)),
         }
     })
     .await
@@ -69,7 +70,7 @@ pub async fn machines(
 pub async fn stats(
     State(instance): State<Arc<Instance>>,
     caller: Caller,
-    origin: Origin,
+    wanted: Representation<InOrgFileStats>,
     Key(id): Key,
     LookBack(look_back): LookBack,
     _: NoRows,
@@ -78,7 +79,7 @@ pub async fn stats(
     lookup(instance, move |instance| {
         let stats = instance.store.file_stats(&caller.scope, &hash, look_back)?;
         let stats = stats.ok_or_else(|| Failure::not_found("File", &id))?;
-        Ok(statistics("InOrgFileStats", &origin, &members(&stats)))
+        Ok(statistics(&wanted, &members(&stats)))
     })
     .await
 }

@@ -13,27 +13,29 @@ use super::{blocking, lookup};
 use crate::http::caller::Caller;
 use crate::http::envelope::{Collection, entity};
 use crate::http::error::Failure;
-use crate::http::origin::Origin;
 use crate::http::page::{FilteredRows, NoRows, Rows};
 use crate::http::path::Key;
+use crate::http::representation::Representation;
+use crate::http::resource::Machines;
 use crate::http::{form, odata};
 use crate::instance::Instance;
 
 /// `GET /api/machines`: the machines within retention that the caller may see and that pass
-/// `$filter`, by id, 10,000 at a time. None at all is an empty list in every profile: the 404 on the
+/// `$filter`, by id, 10,000 at a time, or all as lines of JSON. None at all is an empty list in every profile: the 404 on the
 /// published page was never seen from the service, and client fixtures show the list.
 pub async fn list(
     State(instance): State<Arc<Instance>>,
     caller: Caller,
-    origin: Origin,
+    wanted: Representation<Machines>,
     rows: FilteredRows,
 ) -> Result<Response, Failure> {
     let filter = rows.filter(&odata::MACHINE)?;
     let looks_at_each = filter.is_some();
     let list = move |instance: &Instance| {
-        let list = instance.store.list_machines(&caller.scope, rows.page(), filter.as_ref())?;
-        let next = rows.next_link(&origin, "/api/machines", list.left());
-        Ok(Collection::of("Machines", &origin).finish_with(list, next))
+        let page = if wanted.is_lines() { rows.whole() } else { rows.page() };
+        let list = instance.store.list_machines(&caller.scope, page, filter.as_ref())?;
+        let next = rows.next_link(wanted.origin(), "/api/machines", list.left());
+        Ok(Collection::of(&wanted).finish_with(list, next))
     };
     if looks_at_each {
         return blocking(move || list(&instance)).await;
@@ -45,14 +47,14 @@ pub async fn list(
 pub async fn get(
     State(instance): State<Arc<Instance>>,
     caller: Caller,
-    origin: Origin,
+    wanted: Representation<Machines>,
     Key(id): Key,
     _: NoRows,
 ) -> Result<Response, Failure> {
     lookup(instance, move |instance| {
         let members = instance.store.machine(&caller.scope, &id)?;
         let members = members.ok_or_else(|| Failure::not_found("Machine", &id))?;
-        Ok(entity("Machines", &origin, &members))
+        Ok(entity(&wanted, &members))
     })
     .await
 }
@@ -62,14 +64,14 @@ pub async fn get(
 pub async fn find_by_tag(
     State(instance): State<Arc<Instance>>,
     caller: Caller,
-    origin: Origin,
+    wanted: Representation<Machines>,
     rows: Rows,
     RawQuery(query): RawQuery,
 ) -> Result<Response, Failure> {
     let filter = tagged(query.as_deref().unwrap_or_default())?;
     blocking(move || {
         let list = instance.store.list_machines(&caller.scope, rows.related(), Some(&filter))?;
-        Ok(Collection::of("Machines", &origin).finish_with(list, None))
+        Ok(Collection::of(&wanted).finish_with(list, None))
     })
     .await
 }

@@ -120,3 +120,31 @@ fn the_zstd_encoder_gives_back_what_it_got() {
         }
     }
 }
+
+#[tokio::test]
+async fn what_comes_in_pieces_is_packed_in_pieces_and_a_broken_body_stays_broken() {
+    async fn pieces(breaks: bool) -> Response {
+        let pieces = (0..3).map(move |n| if breaks && n == 2 { Err("gone") } else { Ok(machines(n)) });
+        Body::from_stream(futures_util::stream::iter(pieces)).into_response()
+    }
+    let router = Router::new().route("/", get(async || pieces(false).await));
+    let router = wrap(router.route("/broken", get(async || pieces(true).await)));
+    let plain: String = (0..3).map(machines).collect();
+    for (wish, expected) in [("gzip", Some("gzip")), ("zstd", None), ("gzip;q=0, *", None), ("", None)] {
+        let (headers, body) = ask(&router, "/", wish).await;
+        let coding = headers.get(CONTENT_ENCODING).map(|value| value.to_str().unwrap());
+        assert_eq!(coding, expected, "{wish}");
+        match coding {
+            Some(coding) => assert_eq!(unpack(coding, &body), plain.as_bytes()),
+            None => assert_eq!(body, plain),
+        }
+    }
+    let request = Request::get("/broken").header(ACCEPT_ENCODING, "gzip").body(Body::empty()).unwrap();
+    let mut body = router.oneshot(request).await.unwrap().into_body();
+    // Each piece can be read as it comes.
+    let first = body.frame().await.unwrap().unwrap().into_data().unwrap();
+    let mut unpacked = [0; 2];
+    GzDecoder::new(&*first).read_exact(&mut unpacked).unwrap();
+    assert_eq!(&unpacked, b"[]");
+    assert!(body.collect().await.is_err());
+}

@@ -25,6 +25,8 @@ pub(super) enum Question {
     FileStats(u64),
     Tagged(&'static str),
     OfPlatform(&'static str),
+    /// All files in one call; with their machines or without.
+    LookUp(bool),
 }
 
 /// What comes back: a status, and with 200 the ids of what is listed with its counts.
@@ -35,7 +37,7 @@ impl Question {
         // One more than there are, so that some are unknown.
         let (machine, alert, file) =
             (random.below(MACHINES + 1), random.below(ALERTS + 1), random.below(FILES + 1));
-        match random.below(14) {
+        match random.below(15) {
             0 => Question::Machines,
             1 => Question::Machine(machine),
             2 => Question::MachineByName(machine),
@@ -47,6 +49,7 @@ impl Question {
             9 => Question::FileStats(file),
             10 => Question::Tagged(random.one(&TAGS)),
             11 => Question::OfPlatform(random.one(&PLATFORMS)),
+            12 => Question::LookUp(random.chance(50)),
             _ => Question::FileMachines(file),
         }
     }
@@ -69,7 +72,15 @@ impl Question {
             Question::FileStats(id) => format!("/api/files/{}/stats", sha1(id)),
             Question::File(id) => format!("/api/files/{}", sha1(id)),
             Question::FileMachines(id) => format!("/api/files/{}/machines", sha1(id)),
+            Question::LookUp(_) => "/api/files/lookup".to_owned(),
         }
+    }
+
+    /// What is sent, if it is a POST.
+    pub(super) fn body(self) -> Option<String> {
+        let Question::LookUp(machines) = self else { return None };
+        let hashes: Vec<String> = (0..=FILES).map(sha1).collect();
+        Some(serde_json::json!({"hashes": hashes, "machines": machines}).to_string())
     }
 
     pub(super) fn needs(self) -> &'static [Permission] {
@@ -82,7 +93,9 @@ impl Question {
             | Question::Tagged(_)
             | Question::OfPlatform(_) => &[Permission::MachineRead, Permission::MachineReadWrite],
             Question::Alerts | Question::Alert(_) => &[Permission::AlertRead, Permission::AlertReadWrite],
-            Question::AlertFiles(_) | Question::File(_) | Question::FileStats(_) => &[Permission::FileRead],
+            Question::AlertFiles(_) | Question::File(_) | Question::FileStats(_) | Question::LookUp(_) => {
+                &[Permission::FileRead]
+            }
         }
     }
 
@@ -162,6 +175,19 @@ impl Question {
                 let machine = alert(id).and_then(|alert| alert.machine);
                 machine.map_or(unknown, |machine| (200, vec![shown(machine)]))
             }
+            Question::LookUp(machines) => {
+                let reads = [Permission::MachineRead, Permission::MachineReadWrite];
+                if machines && !reads.iter().any(|permission| permissions.contains(permission)) {
+                    return (403, Vec::new());
+                }
+                let line = |(file, on): (u64, BTreeSet<u64>)| {
+                    let seen = on.iter().filter(|machine| machines && tenant.sees(&visible, **machine));
+                    let seen: Vec<String> = seen.map(|machine| machine_id(*machine)).collect();
+                    format!("{} {} {}", sha1(file), on.len(), seen.join(","))
+                };
+                let known = (0..=FILES).filter_map(|file| Some((file, counted(file)?)));
+                (200, known.map(line).collect())
+            }
             Question::FileMachines(id) => counted(id).map_or(unknown, |on| {
                 let seen = on.into_iter().filter(|machine| tenant.sees(&visible, *machine));
                 (200, seen.map(shown).collect())
@@ -173,6 +199,16 @@ impl Question {
     pub(super) fn told(self, status: u16, body: &str) -> Told {
         if status != 200 {
             return (status, Vec::new());
+        }
+        if let Question::LookUp(machines) = self {
+            let line = |line: &str| {
+                let hit: Value = serde_json::from_str(line).unwrap();
+                assert_eq!(hit.get("machineIds").is_some(), machines, "{line}");
+                let ids = hit["machineIds"].as_array().into_iter().flatten();
+                let ids: Vec<&str> = ids.map(|id| id.as_str().unwrap()).collect();
+                format!("{} {} {}", hit["hash"].as_str().unwrap(), hit["machines"], ids.join(","))
+            };
+            return (status, body.lines().map(line).collect());
         }
         let body: Value = serde_json::from_str(body).unwrap();
         let text = |entity: &Value, member: &str| entity[member].as_str().unwrap_or("-").to_owned();

@@ -15,9 +15,11 @@ use crate::http::caller::Caller;
 use crate::http::change::{Changer, nothing};
 use crate::http::envelope::entity;
 use crate::http::error::Failure;
-use crate::http::origin::{ClientAddress, Origin};
+use crate::http::origin::ClientAddress;
 use crate::http::page::NoRows;
 use crate::http::path::Key;
+use crate::http::representation::Representation;
+use crate::http::resource::Alerts;
 use crate::instance::Instance;
 
 /// Alerts that one call may change. The published limit has no number.
@@ -61,7 +63,7 @@ pub async fn update(
     State(instance): State<Arc<Instance>>,
     caller: Caller,
     address: ClientAddress,
-    origin: Origin,
+    wanted: Representation<Alerts>,
     Key(id): Key,
     _: NoRows,
     body: Members,
@@ -76,7 +78,7 @@ pub async fn update(
         changer.tell(&instance, "Alert", entry, done)?;
         let members = instance.store.alert(&caller.scope, &alert)?;
         let members = members.ok_or_else(|| Failure::not_found("Alert", &id))?;
-        Ok(entity("Alerts", &origin, &members))
+        Ok(entity(&wanted, &members))
     })
     .await
 }

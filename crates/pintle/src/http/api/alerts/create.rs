@@ -13,8 +13,10 @@ use crate::http::caller::Caller;
 use crate::http::change::Changer;
 use crate::http::envelope::entity;
 use crate::http::error::Failure;
-use crate::http::origin::{ClientAddress, Origin};
+use crate::http::origin::ClientAddress;
 use crate::http::page::NoRows;
+use crate::http::representation::Representation;
+use crate::http::resource::Alerts;
 use crate::instance::Instance;
 
 const MEMBERS: &[&str] = &[
@@ -58,7 +60,7 @@ pub async fn by_reference(
     State(instance): State<Arc<Instance>>,
     caller: Caller,
     address: ClientAddress,
-    origin: Origin,
+    wanted: Representation<Alerts>,
     _: NoRows,
     body: Members,
 ) -> Result<Response, Failure> {
@@ -79,7 +81,7 @@ pub async fn by_reference(
         let alert = changer.tell(&instance, "Event", entry, raised)?;
         let members = instance.store.alert(&caller.scope, &alert)?;
         let members = members.ok_or_else(|| Failure::not_found("Alert", alert.as_str()))?;
-        Ok(entity("Alerts", &origin, &members))
+        Ok(entity(&wanted, &members))
     })
     .await
 }

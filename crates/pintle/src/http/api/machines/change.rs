@@ -14,9 +14,11 @@ use crate::http::caller::Caller;
 use crate::http::change::Changer;
 use crate::http::envelope::{Collection, entity};
 use crate::http::error::Failure;
-use crate::http::origin::{ClientAddress, Origin};
+use crate::http::origin::ClientAddress;
 use crate::http::page::NoRows;
 use crate::http::path::Key;
+use crate::http::representation::Representation;
+use crate::http::resource::Machines;
 use crate::instance::Instance;
 
 /// Characters of a tag.
@@ -35,7 +37,7 @@ pub async fn update(
     State(instance): State<Arc<Instance>>,
     caller: Caller,
     address: ClientAddress,
-    origin: Origin,
+    wanted: Representation<Machines>,
     Key(id): Key,
     _: NoRows,
     body: Members,
@@ -59,7 +61,7 @@ pub async fn update(
     }
     let replaces = instance.config.api.profile == Profile::Today;
     let tags = tags.map(if replaces { TagChange::Replace } else { TagChange::Extend });
-    one(instance, caller, address, origin, id, MachineChange { device_value, tags }).await
+    one(instance, caller, address, wanted, id, MachineChange { device_value, tags }).await
 }
 
 /// `POST /api/machines/{id}/setDeviceValue`: says what a machine is worth and answers with it.
@@ -67,14 +69,14 @@ pub async fn set_value(
     State(instance): State<Arc<Instance>>,
     caller: Caller,
     address: ClientAddress,
-    origin: Origin,
+    wanted: Representation<Machines>,
     Key(id): Key,
     _: NoRows,
     body: Members,
 ) -> Result<Response, Failure> {
     let body = body.only(&["DeviceValue"])?;
     let device_value = Some(body.required_word("DeviceValue", DEVICE_VALUE)?);
-    one(instance, caller, address, origin, id, MachineChange { device_value, tags: None }).await
+    one(instance, caller, address, wanted, id, MachineChange { device_value, tags: None }).await
 }
 
 /// `POST /api/machines/{id}/tags`: gives a machine a tag or takes one away, and answers with it.
@@ -82,13 +84,13 @@ pub async fn tag(
     State(instance): State<Arc<Instance>>,
     caller: Caller,
     address: ClientAddress,
-    origin: Origin,
+    wanted: Representation<Machines>,
     Key(id): Key,
     _: NoRows,
     body: Members,
 ) -> Result<Response, Failure> {
     let change = tag_change(&body.only(&["Value", "Action"])?)?;
-    one(instance, caller, address, origin, id, change).await
+    one(instance, caller, address, wanted, id, change).await
 }
 
 /// `POST /api/machines/AddOrRemoveTagForMultipleMachines`: the same of up to 500 machines, all of them or,
@@ -97,7 +99,7 @@ pub async fn tag_many(
     State(instance): State<Arc<Instance>>,
     caller: Caller,
     address: ClientAddress,
-    origin: Origin,
+    wanted: Representation<Machines>,
     _: NoRows,
     body: Members,
 ) -> Result<Response, Failure> {
@@ -111,7 +113,7 @@ pub async fn tag_many(
         let mut machines = changer.tell(&instance, "Machine", entry, done)?;
         machines.sort_unstable();
         machines.dedup();
-        let mut answer = Collection::of("Machines", &origin);
+        let mut answer = Collection::of(&wanted);
         let mut is_first = true;
         for id in &machines {
             if let Some(members) = instance.store.machine(&caller.scope, id.as_str())? {
@@ -148,7 +150,7 @@ async fn one(
     instance: Arc<Instance>,
     caller: Caller,
     address: ClientAddress,
-    origin: Origin,
+    wanted: Representation<Machines>,
     name: String,
     change: MachineChange,
 ) -> Result<Response, Failure> {
@@ -162,7 +164,7 @@ async fn one(
         let id = changed.first().map_or(name.as_str(), |id| id.as_str());
         let members = instance.store.machine(&caller.scope, id)?;
         let members = members.ok_or_else(|| Failure::not_found("Machine", &name))?;
-        Ok(entity("Machines", &origin, &members))
+        Ok(entity(&wanted, &members))
     })
     .await
 }
