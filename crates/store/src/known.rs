@@ -6,8 +6,9 @@ use std::sync::Arc;
 use std::sync::mpsc::sync_channel;
 use std::thread::JoinHandle;
 
-use pintle_model::TenantId;
+use pintle_model::{AlertId, TenantId};
 
+use crate::alert_index::AlertIndexes;
 use crate::archive::{self, ArchivedBatch, Position, Until};
 use crate::base::key::Marks;
 use crate::base::{Base, Duty};
@@ -20,6 +21,7 @@ use crate::{Error, Memory, Receipt, Replayed};
 pub(crate) struct Known {
     pub(crate) base: Base,
     pub(crate) directories: Directories,
+    pub(crate) alert_indexes: AlertIndexes,
     /// Why the machines could not all be read, if so.
     lost_machines: Option<Error>,
 }
@@ -35,7 +37,8 @@ impl Known {
     ) -> Result<Known, Error> {
         let base = Base::open(folder, limits, marks)?;
         let (directories, lost_machines) = base.directories(groups)?;
-        Ok(Known { base, directories: Directories::new(directories), lost_machines })
+        let directories = Directories::new(directories);
+        Ok(Known { base, directories, alert_indexes: AlertIndexes::default(), lost_machines })
     }
 
     /// A tenant's machines. Fails if some are lost: none is answered for then.
@@ -61,7 +64,19 @@ impl Known {
 
     /// Applies a batch that ends at this position of the archive. Only one may do so at a time.
     pub(crate) fn apply(&self, batch: &ArchivedBatch, after: Position) -> Result<Receipt, Error> {
-        self.base.apply(batch, Observed::of(batch), after, &self.directories)
+        self.apply_observed(batch, Observed::of(batch), after)
+    }
+
+    fn apply_observed(
+        &self,
+        batch: &ArchivedBatch,
+        observed: Observed,
+        after: Position,
+    ) -> Result<Receipt, Error> {
+        let alerts: Vec<AlertId> = observed.alerts.keys().cloned().collect();
+        let receipt = self.base.apply(batch, observed, after, &self.directories)?;
+        self.alert_indexes.note(batch.tenant, alerts.iter());
+        Ok(receipt)
     }
 
     /// Writes what is only in memory to the base.
@@ -108,7 +123,7 @@ impl Upkeep {
             let (read, waiting) = sync_channel::<(ArchivedBatch, Observed, Position)>(READ_AHEAD);
             let applying = scope.spawn(move || {
                 for (batch, observed, after) in waiting {
-                    known.base.apply(&batch, observed, after, &known.directories)?;
+                    known.apply_observed(&batch, observed, after)?;
                     known.base.make_room();
                     known.base.admit()?;
                 }

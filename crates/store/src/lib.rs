@@ -4,6 +4,7 @@
 //! is the truth and the base is derived from it (`archive`, `base`). Nothing is read without a
 //! [`Scope`], and only this crate knows a key layout.
 
+mod alert_index;
 mod archive;
 mod backup;
 mod base;
@@ -19,6 +20,7 @@ mod filter;
 mod folders;
 mod found;
 mod known;
+mod listing;
 mod lookup;
 mod observe;
 mod options;
@@ -41,8 +43,10 @@ pub use error::Error;
 pub use filter::{BadCondition, Comparison, Condition, Filter, Literal, Operand, Quantifier, TextTest};
 pub use folders::Folder;
 pub use found::{BatchInfo, Conflict, FileMachines, Page, Sighting, Span};
+pub use listing::{About, Listing, OrderBy, Place};
 pub use options::{ArchiveCaps, Clock, Memory, Options, Retention};
 pub use purge::{Purge, Purged};
+pub use read::alert_list::{AlertList, Domain};
 pub use read::stats::FileStats;
 pub use regroup::{Preview, Regrouped};
 pub use remake::Remade;

@@ -11,9 +11,11 @@ use axum::http::{HeaderMap, HeaderValue};
 use axum::response::Response;
 use bytes::Bytes;
 use hyper::body::{Body as HttpBody, Frame};
-use pintle_store::{FileMachines, MachineList};
+use pintle_store::{AlertList, FileMachines, MachineList};
 
+use crate::http::error::Failure;
 use crate::http::origin::Origin;
+use crate::http::pieces::AlertPieces;
 
 const JSON: &str = "application/json; odata.metadata=minimal; odata.streaming=true; charset=utf-8";
 const ODATA_VERSION: HeaderName = HeaderName::from_static("odata-version");
@@ -35,8 +37,16 @@ pub struct Collection {
 impl Collection {
     /// An empty collection of an entity set.
     pub fn of(set: &str, origin: &Origin) -> Collection {
+        Collection::counting(set, origin, None)
+    }
+
+    /// The same that says how many rows there are in all, if that was asked.
+    pub fn counting(set: &str, origin: &Origin, count: Option<usize>) -> Collection {
         let mut body = Vec::with_capacity(4096);
         context(origin, set, &mut body);
+        if let Some(count) = count {
+            body.extend_from_slice(format!(r#","@odata.count":{count}"#).as_bytes());
+        }
         body.extend_from_slice(br#","value":["#);
         Collection { body, headers: HeaderMap::new() }
     }
@@ -77,10 +87,31 @@ impl Collection {
         let body = Pieces { begun: self.body, machines, next: Some(next) };
         success(Body::new(body), self.headers)
     }
+
+    /// The answer with these alerts in it. More of them than fit into one piece are read as the client
+    /// takes them. Blocks while it reads the first piece.
+    pub fn finish_with_alerts(
+        mut self,
+        mut alerts: AlertList,
+        next: Option<String>,
+    ) -> Result<Response, Failure> {
+        self.body.extend_from_slice(&alerts.next_piece()?.unwrap_or_default());
+        if alerts.left() == 0 {
+            return Ok(self.finish(next));
+        }
+        Ok(success(Body::new(AlertPieces::new(self.body, alerts, next)), self.headers))
+    }
+}
+
+/// A number alone, for `/$count`.
+pub fn count(count: usize) -> Response {
+    let mut response = success(Body::from(count.to_string()), HeaderMap::new());
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
+    response
 }
 
 /// Ends a collection.
-fn end(body: &mut Vec<u8>, next: Option<&str>) {
+pub(super) fn end(body: &mut Vec<u8>, next: Option<&str>) {
     body.push(b']');
     if let Some(next) = next {
         body.extend_from_slice(br#","@odata.nextLink":"#);

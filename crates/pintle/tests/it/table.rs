@@ -195,8 +195,14 @@ fn shows(route: &Route) -> Shows {
         "/api/alerts" | "/api/machines" => Shows::List(""),
         // Its scenario shows it: it takes a tag, not an id.
         "/api/machines/findbytag" => Shows::Neither,
-        "/api/files/{id}/machines" => Shows::List(SHA1),
-        "/api/machines/{id}" => Shows::One([HIDDEN, UNKNOWN, VISIBLE]),
+        "/api/files/{id}/machines" | "/api/files/{id}/alerts" => Shows::List(SHA1),
+        // Both alerts name these.
+        "/api/domains/{id}/alerts" => Shows::List("shared.example"),
+        "/api/ips/{id}/alerts" => Shows::List("203.0.113.99"),
+        "/api/users/{id}/alerts" => Shows::List("alice.example"),
+        "/api/machines/{id}" | "/api/machines/{id}/alerts" | "/api/machines/{id}/alerts/$count" => {
+            Shows::One([HIDDEN, UNKNOWN, VISIBLE])
+        }
         "/api/alerts/{id}"
         | "/api/alerts/{id}/files"
         | "/api/alerts/{id}/domains"
@@ -212,6 +218,7 @@ fn shows(route: &Route) -> Shows {
 async fn what_is_hidden_is_neither_returned_nor_counted_and_by_id_is_as_unknown() {
     let world = World::new(Config::default());
     world.ingest_given("fleet.jsonl").await;
+    world.ingest_given("related.jsonl").await;
     let (control, tenant) = (&world.instance().control, world.tenant());
     control.create_user_group(tenant, "server team", "").unwrap();
     let servers = DeviceGroupChange {

@@ -1,4 +1,4 @@
-//! Alerts, and what is in them.
+//! One alert, and what is in it.
 
 use std::sync::Arc;
 
@@ -11,29 +11,10 @@ use super::{blocking, lookup};
 use crate::http::caller::Caller;
 use crate::http::envelope::{Collection, entity};
 use crate::http::error::Failure;
-use crate::http::odata;
 use crate::http::origin::Origin;
-use crate::http::page::{FilteredRows, NoRows, Rows};
+use crate::http::page::{NoRows, Rows};
 use crate::http::path::Key;
 use crate::instance::Instance;
-
-/// `GET /api/alerts`: the alerts within retention that the caller may see and that pass `$filter`,
-/// by id, 10,000 at a time.
-pub async fn list(
-    State(instance): State<Arc<Instance>>,
-    caller: Caller,
-    origin: Origin,
-    rows: FilteredRows,
-) -> Result<Response, Failure> {
-    let filter = rows.filter(&odata::ALERT)?;
-    blocking(move || {
-        let mut alerts = Collection::of("Alerts", &origin);
-        let (page, body) = (rows.page(), &mut alerts.body);
-        let written = instance.store.list_alerts(&caller.scope, page, filter.as_ref(), body)?;
-        Ok(alerts.finish(rows.next_link(&origin, "/api/alerts", written)))
-    })
-    .await
-}
 
 /// `GET /api/alerts/{id}`: one alert with its evidence.
 pub async fn get(

@@ -1,6 +1,7 @@
 //! Files. Their facts are tenant-wide: no device group narrows them.
 
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 use axum::extract::State;
 use axum::response::Response;
@@ -8,14 +9,16 @@ use pintle_model::{FileHash, Time};
 use pintle_store::FileStats;
 use serde_json::json;
 
-use super::lookup;
+use super::{lookup, stoppable};
 use crate::config::Profile;
 use crate::http::caller::Caller;
 use crate::http::envelope::{Collection, entity, statistics};
 use crate::http::error::Failure;
+use crate::http::list::{Expands, ListOptions};
 use crate::http::look_back::LookBack;
+use crate::http::odata;
 use crate::http::origin::Origin;
-use crate::http::page::{NoRows, Rows};
+use crate::http::page::NoRows;
 use crate::http::path::Key;
 use crate::instance::Instance;
 
@@ -46,21 +49,30 @@ pub async fn machines(
     caller: Caller,
     origin: Origin,
     Key(id): Key,
-    rows: Rows,
+    options: ListOptions,
 ) -> Result<Response, Failure> {
     let hash = hash(&id)?;
-    lookup(instance, move |instance| {
-        let mut machines = Collection::of("Machines", &origin);
-        match instance.store.list_file_machines(&caller.scope, &hash, rows.related())? {
-            Some((list, found)) => {
-                machines.tell_gaps(&found);
-                Ok(machines.finish_with(list, None))
-            }
-            None if instance.config.api.profile == Profile::Today => Ok(machines.finish(None)),
-            None => Err(Failure::not_found("File", &id)),
+    let asked = options.of(&odata::MACHINE, Expands::Nothing, &caller, &instance)?;
+    let is_long = asked.is_long();
+    let answer = move |instance: &Instance, stop: &AtomicBool| match instance.store.list_file_machines(
+        &caller.scope,
+        &hash,
+        &asked.related(stop),
+    )? {
+        Some((list, found)) => {
+            let mut machines = Collection::counting("Machines", &origin, list.about().count);
+            machines.tell_gaps(&found);
+            Ok(machines.finish_with(list, None))
         }
-    })
-    .await
+        None if instance.config.api.profile == Profile::Today => {
+            Ok(Collection::counting("Machines", &origin, asked.count_of_none()).finish(None))
+        }
+        None => Err(Failure::not_found("File", &id)),
+    };
+    if is_long {
+        return stoppable(move |stop| answer(&instance, stop)).await;
+    }
+    lookup(instance, move |instance| answer(instance, &AtomicBool::new(false))).await
 }
 
 /// `GET /api/files/{id}/stats`: how common a file is. What is world-wide in Defender is all of the
