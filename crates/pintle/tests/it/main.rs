@@ -8,6 +8,7 @@ mod administration;
 mod audit;
 mod command;
 mod commands;
+mod cursor;
 mod dev;
 mod folder;
 mod forgetting;
