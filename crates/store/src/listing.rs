@@ -15,7 +15,9 @@ use crate::{Error, Filter, Page};
 pub(crate) use value::Value;
 
 /// Rows looked at before others are let in, and before it is seen whether anybody still waits.
-pub(crate) const AT_ONCE: usize = 1_024;
+const AT_ONCE: usize = 1_024;
+/// At first fewer are looked at: the first ones may be enough, and to look may mean to read.
+const FEW: usize = 32;
 
 /// What is asked of a list.
 #[derive(Clone, Copy)]
@@ -131,13 +133,13 @@ fn by_id<R: Rows>(rows: &R, candidates: &[u32], listing: &Listing<'_>) -> Result
     let start = listing.after.map_or(0, |after| first_behind(rows, candidates, &after.id));
     let mut page = Paged::new(listing);
     let from = if listing.count { 0 } else { start };
-    let asked = candidates.get(from..).unwrap_or_default();
-    let mut found = Vec::new();
-    for (some, first) in asked.chunks(AT_ONCE).zip((from..).step_by(AT_ONCE)) {
+    let (mut at, mut size, mut found) = (from, FEW, Vec::new());
+    while let Some(rest) = candidates.get(at..).filter(|rest| !rest.is_empty()) {
         if listing.is_stopped() {
             return Err(Error::Stopped);
         }
-        rows.look(some, first, listing, &mut found)?;
+        let some = rest.get(..size).unwrap_or(rest);
+        rows.look(some, at, listing, &mut found)?;
         page.total += found.len();
         for ranked in found.drain(..).filter(|ranked| ranked.place >= start) {
             page.push(ranked);
@@ -145,6 +147,8 @@ fn by_id<R: Rows>(rows: &R, candidates: &[u32], listing: &Listing<'_>) -> Result
         if page.is_over() && !listing.count {
             break;
         }
+        at += some.len();
+        size = (size * 2).min(AT_ONCE);
     }
     Ok(page.settled(rows, candidates))
 }

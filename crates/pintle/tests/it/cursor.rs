@@ -105,7 +105,7 @@ async fn the_links_of_pages_lead_through_all_rows_and_are_good_for_nothing_else(
     let user = world.user_token("alice", &["Alert.Read".to_owned()], &["view-data".to_owned()]);
     let altered = |at: usize| {
         let other = if cursor.as_bytes()[at] == b'A' { "B" } else { "A" };
-        format!("{begin}{}{other}{}", &cursor[..at], &cursor[at + 1..])
+        format!("{begin}{}{other}{}", cursor.get(..at).unwrap(), cursor.get(at + 1..).unwrap())
     };
     for (who, path) in [
         (&other, link.clone()),
@@ -113,7 +113,7 @@ async fn the_links_of_pages_lead_through_all_rows_and_are_good_for_nothing_else(
         (&token, altered(0)),
         (&token, altered(cursor.len() / 2)),
         (&token, altered(cursor.len() - 2)),
-        (&token, format!("{begin}{}", &cursor[..cursor.len() - 4])),
+        (&token, format!("{begin}{}", cursor.get(4..).unwrap())),
         (&token, format!("/api/alerts?$orderby=severity&$skiptoken={cursor}")),
         (&token, link.replace("$orderby=severity", "$orderby=status")),
         (&token, link.replace("severity%20ne", "severity%20eq")),

@@ -101,7 +101,7 @@ impl Rows {
     pub(super) fn is_worth(&self, changes: usize) -> bool {
         let few = super::FEW + self.rows.len() / 4;
         let noted = self.marks.len() + self.texts.texts.len();
-        let is_bounded = self.written <= 40 * few && noted <= 100 * super::FEW + 2 * self.noted_at_first;
+        let is_bounded = self.written <= 8 * few && noted <= 100 * super::FEW + 2 * self.noted_at_first;
         changes <= few && is_bounded
     }
 
@@ -284,4 +284,56 @@ impl Columns for Row<'_> {
 
 fn at(number: u32) -> usize {
     usize::try_from(number).unwrap_or(usize::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::alert_index::FEW;
+
+    #[test]
+    fn an_alert_takes_about_a_hundred_bytes() {
+        assert!(size_of::<Packed>() <= 112, "{}", size_of::<Packed>());
+    }
+
+    fn alert(status: &str) -> Entity {
+        let mut alert = Entity::default();
+        alert.facts.note_text(a::STATUS, Time::MIN, Some(status));
+        alert
+    }
+
+    #[test]
+    fn alerts_keep_their_numbers_and_are_found_in_the_order_of_their_ids() {
+        let mut rows = Rows::new(TenantId::from_bytes([1; 16]));
+        for some in [&["c", "a"][..], &["b", "d", "a"], &["B"]] {
+            for id in some {
+                rows.put(id.parse().unwrap(), &alert("New"));
+            }
+            rows.settle();
+        }
+        let ids: Vec<&str> = rows.order().iter().map(|number| rows.id(*number).unwrap().as_str()).collect();
+        assert_eq!(ids, ["B", "a", "b", "c", "d"]);
+        assert_eq!(rows.id(0).unwrap().as_str(), "c");
+        let named: Vec<&str> = rows
+            .naming([Named::Id("b"), Named::Id("b"), Named::Id("x")].into_iter())
+            .into_iter()
+            .map(|number| rows.id(number).unwrap().as_str())
+            .collect();
+        assert_eq!(named, ["B", "b"]);
+    }
+
+    #[test]
+    fn what_alerts_said_once_does_not_grow_without_end() {
+        let mut rows = Rows::new(TenantId::from_bytes([1; 16]));
+        rows.put("a".parse().unwrap(), &alert("New"));
+        rows.begin();
+        assert!(rows.is_worth(1) && !rows.is_worth(2 * FEW));
+        for nth in 0..10 * FEW {
+            rows.put("a".parse().unwrap(), &alert(&nth.to_string()));
+            if !rows.is_worth(1) {
+                return;
+            }
+        }
+        panic!("it would be kept for ever");
+    }
 }
