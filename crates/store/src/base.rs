@@ -347,18 +347,14 @@ impl Base {
         self.view().alert(of, id)
     }
 
-    /// Calls `each` with the alerts whose ids come after this one, or all, ascending by id, until it says
-    /// that it has enough.
+    /// Calls `each` with all alerts, ascending by id, until it says that it has enough.
     pub(crate) fn alerts(
         &self,
         of: TenantId,
-        after: Option<&str>,
         each: &mut dyn FnMut(&str, Entity) -> Result<bool, Error>,
     ) -> Result<(), Error> {
         let view = self.view();
-        // Nothing stands between an id and the same with a zero behind it.
-        let from = after.map(|id| format!("{id}\0")).unwrap_or_default();
-        let mut alerts = view.scan_from(of, Table::Alerts, from.as_bytes())?;
+        let mut alerts = view.scan(of, Table::Alerts)?;
         while let Some((key, value)) = alerts.next_merged()? {
             let id = key::split(&key).map(|(_, _, id)| String::from_utf8_lossy(id)).unwrap_or_default();
             if !each(&id, Entity::from_bytes(&value)?)? {

@@ -26,7 +26,6 @@ pub(crate) use all::Directories;
 use blocks::{Block, Blocks};
 pub(crate) use groups::Grouping;
 pub use list::MachineList;
-pub(crate) use list::filtered;
 pub(crate) use regroup::regroup;
 
 /// A tenant's directory as the store shares it: read for as long as it takes to write a piece of an

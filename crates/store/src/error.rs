@@ -72,6 +72,11 @@ pub enum Error {
         /// The refusal.
         source: io::Error,
     },
+    /// Nobody waits for the answer any more ([`Listing::stop`]).
+    ///
+    /// [`Listing::stop`]: crate::Listing::stop
+    #[error("stopped: nobody waits for the answer any more")]
+    Stopped,
     /// The base is not what it should be, although its checksums are right.
     #[error("the base: {0}")]
     Engine(String),

@@ -1,4 +1,4 @@
-//! What an alert's evidence names: files, domains, addresses, each once and in order.
+//! What an alert's evidence names: files, domains, addresses, users, each once and in order.
 
 use std::collections::BTreeSet;
 use std::net::IpAddr;
@@ -8,44 +8,60 @@ use serde_json::Value;
 
 use crate::entity::Entity;
 
-/// The files, in the order of their hashes.
-pub(crate) fn files(alert: &Entity) -> BTreeSet<Hashes> {
-    let hashes = |evidence: Value| {
+/// What an alert names.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(crate) struct Named {
+    /// The files, in the order of their hashes.
+    pub(crate) files: BTreeSet<Hashes>,
+    /// The hosts of its URLs, and those that a source calls its domains, in lower case; addresses are none.
+    pub(crate) domains: BTreeSet<String>,
+    /// The IP addresses: its own, and those that stand in a URL in the place of a host. As one writes
+    /// addresses, whatever the source did.
+    pub(crate) addresses: BTreeSet<String>,
+    /// The account names of its users, in lower case: of the evidence and of the related user.
+    pub(crate) users: BTreeSet<String>,
+}
+
+impl Named {
+    /// What this alert names.
+    pub(crate) fn by(alert: &Entity) -> Named {
+        let mut named = Named::default();
+        for evidence in alert.told().filter_map(|(_, fact)| serde_json::from_str(&fact.json).ok()) {
+            named.note(&evidence);
+        }
+        let known = |member| -> Option<Value> { serde_json::from_str(alert.facts.json(member)?).ok() };
+        let domains = known(shapes::alert::DOMAINS);
+        let domains = domains.as_ref().and_then(Value::as_array).into_iter().flatten();
+        named.domains.extend(domains.filter_map(|domain| host(domain.get("host")?.as_str()?)));
+        let related = known(shapes::alert::RELATED_USER);
+        named.users.extend(related.and_then(|user| account(user.get("userName")?.as_str()?)));
+        named
+    }
+
+    fn note(&mut self, evidence: &Value) {
         let text = |name: &str| evidence.get(name).and_then(Value::as_str);
-        Hashes::read(text("sha1"), text("sha256"), None)
-    };
-    pieces(alert).map(hashes).filter(|hashes| !hashes.is_empty()).collect()
+        let hashes = Hashes::read(text("sha1"), text("sha256"), None);
+        if !hashes.is_empty() {
+            self.files.insert(hashes);
+        }
+        let url = text("url");
+        self.domains.extend(url.and_then(host));
+        let address = text("ipAddress").or_else(|| url.and_then(authority_host));
+        let address = address.and_then(|address| address.trim().parse::<IpAddr>().ok());
+        self.addresses.extend(address.map(|address| address.to_string()));
+        self.users.extend(text("accountName").and_then(account));
+    }
 }
 
-/// The hosts of its URLs, and those that a source calls its domains; addresses are none.
-pub(crate) fn domains(alert: &Entity) -> BTreeSet<String> {
-    let of_urls = pieces(alert).filter_map(|evidence| host(evidence.get("url")?.as_str()?));
-    let named: Option<Vec<Value>> =
-        alert.facts.json(shapes::alert::DOMAINS).and_then(|json| serde_json::from_str(json).ok());
-    let named = named.unwrap_or_default();
-    let named = named.iter().filter_map(|domain| host(domain.get("host")?.as_str()?));
-    of_urls.chain(named).collect()
-}
-
-/// The IP addresses: its own, and those that stand in a URL in the place of a host.
-pub(crate) fn addresses(alert: &Entity) -> BTreeSet<String> {
-    let address = |evidence: Value| {
-        let text = |name: &str| evidence.get(name).and_then(Value::as_str).map(str::to_owned);
-        let in_url = || text("url").and_then(|url| authority_host(&url).map(str::to_owned));
-        text("ipAddress").or_else(in_url)?.trim().parse::<IpAddr>().ok()
-    };
-    // As one writes addresses, whatever the source did.
-    pieces(alert).filter_map(address).map(|address| address.to_string()).collect()
-}
-
-/// What reads of the evidence.
-fn pieces(alert: &Entity) -> impl Iterator<Item = Value> {
-    alert.told().filter_map(|(_, fact)| serde_json::from_str(&fact.json).ok())
+/// An account name as users are looked for.
+pub(crate) fn account(name: &str) -> Option<String> {
+    let name = name.trim().to_lowercase();
+    (!name.is_empty()).then_some(name)
 }
 
 /// The host name in a URL, also one without a scheme, in lower case. Sensors write what they saw, so what
 /// could be no host name is none.
-fn host(url: &str) -> Option<String> {
+pub(crate) fn host(url: &str) -> Option<String> {
     /// Bytes of a name in DNS.
     const LONGEST: usize = 253;
     let host = authority_host(url)?.trim_end_matches('.').to_lowercase();

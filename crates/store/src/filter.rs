@@ -5,15 +5,19 @@
 //! A [`Condition`] is checked and bounded as it is put together, whatever it is made from; there is
 //! none that costs more to test than [`Condition::MAX_DEPTH`] and [`Condition::MAX_SIZE`] say.
 
+mod columns;
 pub(crate) mod subject;
 #[cfg(test)]
 mod tests;
 
 use std::cmp::Ordering;
+use std::collections::BTreeSet;
 
 use pintle_model::{Kind, MemberId, Shape, Time};
 
-use subject::{Subject, elements, folded, text};
+pub(crate) use columns::{Column, Columns};
+use subject::elements;
+pub(crate) use subject::{NULL, Subject, folded, text};
 
 /// A condition on the entities of one shape.
 #[derive(Clone, Debug)]
@@ -31,6 +35,18 @@ impl Filter {
     /// Whether an entity meets it: the text of its JSON object.
     pub fn matches(&self, object: &str) -> bool {
         self.condition.is_met(&Subject::object(self.shape, object))
+    }
+
+    /// What columns alone say of it; `None`: the object must be looked at. Never anything else than
+    /// [`Filter::matches`] says of the object.
+    pub(crate) fn decides(&self, columns: &impl Columns) -> Option<bool> {
+        self.condition.decided(columns)
+    }
+
+    /// In lower case, the only values of a member of texts with which an entity can meet it; `None`: it
+    /// is not that narrow.
+    pub(crate) fn only(&self, member: MemberId) -> Option<BTreeSet<&str>> {
+        self.condition.only(member)
     }
 
     /// Whether a member decides.
@@ -353,7 +369,7 @@ fn prepared(operand: Operand, literal: Literal) -> Result<Literal, BadCondition>
 fn compares(value: &str, comparison: Comparison, literal: &Literal) -> bool {
     let order = match literal {
         Literal::Null => {
-            let is_null = value == subject::NULL;
+            let is_null = value == NULL;
             return match comparison {
                 Comparison::Eq => is_null,
                 Comparison::Ne => !is_null,
@@ -367,13 +383,20 @@ fn compares(value: &str, comparison: Comparison, literal: &Literal) -> bool {
             text(value).and_then(|text| Time::parse(&text)).map(|time| time.cmp(literal))
         }
     };
-    match comparison {
-        Comparison::Eq => order == Some(Ordering::Equal),
-        Comparison::Ne => order != Some(Ordering::Equal),
-        Comparison::Gt => order == Some(Ordering::Greater),
-        Comparison::Ge => matches!(order, Some(Ordering::Greater | Ordering::Equal)),
-        Comparison::Lt => order == Some(Ordering::Less),
-        Comparison::Le => matches!(order, Some(Ordering::Less | Ordering::Equal)),
+    comparison.is_met(order)
+}
+
+impl Comparison {
+    /// Whether it is met by values in this order; `None`: one of them is `null`, and not the other.
+    fn is_met(self, order: Option<Ordering>) -> bool {
+        match self {
+            Comparison::Eq => order == Some(Ordering::Equal),
+            Comparison::Ne => order != Some(Ordering::Equal),
+            Comparison::Gt => order == Some(Ordering::Greater),
+            Comparison::Ge => matches!(order, Some(Ordering::Greater | Ordering::Equal)),
+            Comparison::Lt => order == Some(Ordering::Less),
+            Comparison::Le => matches!(order, Some(Ordering::Less | Ordering::Equal)),
+        }
     }
 }
 

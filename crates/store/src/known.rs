@@ -6,13 +6,15 @@ use std::sync::Arc;
 use std::sync::mpsc::sync_channel;
 use std::thread::JoinHandle;
 
-use pintle_model::TenantId;
+use pintle_model::{AlertId, TenantId};
 
+use crate::alert_index::AlertIndexes;
 use crate::archive::{self, ArchivedBatch, Place, Until};
 use crate::base::key::Marks;
 use crate::base::{Base, Duty};
 use crate::device_group::GroupsByTenant;
 use crate::directory::{Directories, SharedDirectory};
+use crate::edit::Edited;
 use crate::observe::Observed;
 use crate::{Error, Memory, Receipt, Replayed};
 
@@ -20,6 +22,7 @@ use crate::{Error, Memory, Receipt, Replayed};
 pub(crate) struct Known {
     pub(crate) base: Base,
     pub(crate) directories: Directories,
+    pub(crate) alert_indexes: AlertIndexes,
     /// Why the machines could not all be read, if so.
     lost_machines: Option<Error>,
 }
@@ -35,7 +38,8 @@ impl Known {
     ) -> Result<Known, Error> {
         let base = Base::open(folder, limits, marks)?;
         let (directories, lost_machines) = base.directories(groups)?;
-        Ok(Known { base, directories: Directories::new(directories), lost_machines })
+        let directories = Directories::new(directories);
+        Ok(Known { base, directories, alert_indexes: AlertIndexes::default(), lost_machines })
     }
 
     /// A tenant's machines. Fails if some are lost: none is answered for then.
@@ -61,7 +65,23 @@ impl Known {
 
     /// Applies a batch that has this place in the archive. Only one may do so at a time.
     pub(crate) fn apply(&self, batch: &ArchivedBatch, place: Place) -> Result<Receipt, Error> {
-        self.base.apply(batch, Observed::of(batch), place, &self.directories)
+        self.apply_observed(batch, Observed::of(batch), place)
+    }
+
+    fn apply_observed(
+        &self,
+        batch: &ArchivedBatch,
+        observed: Observed,
+        place: Place,
+    ) -> Result<Receipt, Error> {
+        let edited = batch.edits.iter().filter_map(|edit| match &edit.of {
+            Edited::Alert(id) => Some(id),
+            Edited::Machine(_) => None,
+        });
+        let alerts: Vec<AlertId> = observed.alerts.keys().chain(edited).cloned().collect();
+        let receipt = self.base.apply(batch, observed, place, &self.directories)?;
+        self.alert_indexes.note(batch.tenant, alerts.iter());
+        Ok(receipt)
     }
 
     /// Writes what is only in memory to the base.
@@ -108,7 +128,7 @@ impl Upkeep {
             let (read, waiting) = sync_channel::<(ArchivedBatch, Observed, Place)>(READ_AHEAD);
             let applying = scope.spawn(move || {
                 for (batch, observed, place) in waiting {
-                    known.base.apply(&batch, observed, place, &known.directories)?;
+                    known.apply_observed(&batch, observed, place)?;
                     known.base.make_room();
                     known.base.admit()?;
                 }

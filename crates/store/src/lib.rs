@@ -4,6 +4,7 @@
 //! is the truth and the base is derived from it (`archive`, `base`). Nothing is read without a
 //! [`Scope`], and only this crate knows a key layout.
 
+mod alert_index;
 mod archive;
 mod backup;
 mod base;
@@ -22,6 +23,7 @@ mod filter;
 mod folders;
 mod found;
 mod known;
+mod listing;
 mod lookup;
 mod observe;
 mod options;
@@ -48,10 +50,12 @@ pub use error::Error;
 pub use filter::{BadCondition, Comparison, Condition, Filter, Literal, Operand, Quantifier, TextTest};
 pub use folders::Folder;
 pub use found::{BatchInfo, Conflict, FileMachines, Page, Sighting, Span};
+pub use listing::{About, Listing, OrderBy, Place};
 pub use options::{ArchiveCaps, Clock, Memory, Options, Retention};
 pub use projection::{Projection, Rows};
 pub use purge::{Purge, Purged};
 pub use raise::NewAlert;
+pub use read::alert_list::{AlertList, Domain};
 pub use read::look_up::{FileLookup, FoundFile, MachineIds};
 pub use read::stats::FileStats;
 pub use regroup::{Preview, Regrouped};

@@ -43,6 +43,11 @@ impl Resolved {
         self.carrying.iter().chain(&self.meaning)
     }
 
+    /// The sets of hashes that answer for it.
+    pub(crate) fn hash_sets(&self) -> impl Iterator<Item = Hashes> {
+        self.sets().map(Found::hashes)
+    }
+
     /// The machines on which it was seen, ascending by ordinal.
     pub(crate) fn pairs(&self) -> Result<Vec<(u32, Pair)>, Error> {
         let lists = self.sets().map(|set| set.pairs(self.of)).collect::<Result<Vec<_>, _>>()?;

@@ -63,7 +63,7 @@ impl Store {
     fn open_alert(&self, scope: &Scope, new: &NewAlert) -> Result<Option<(AlertId, Entity)>, Error> {
         use shapes::alert as a;
         let mut found = None;
-        self.known().base.alerts(scope.tenant(), None, &mut |id, alert| {
+        self.known().base.alerts(scope.tenant(), &mut |id, alert| {
             let is_open = !matches!(alert.shown(a::STATUS), Some("\"Resolved\""));
             let is_it = is_open
                 && alert.facts.text(a::MACHINE_ID).as_deref() == Some(new.machine.as_str())

@@ -1,28 +1,25 @@
 //! The questions. Each takes a [`Scope`] and blocks only for reads of the base.
 
+pub(crate) mod alert_list;
+mod alerts;
 pub(crate) mod look_up;
 pub(crate) mod stats;
 
-use std::collections::hash_map::Entry;
-use std::collections::{BTreeSet, BinaryHeap, HashMap};
+use std::collections::BinaryHeap;
 use std::sync::Arc;
 
-use pintle_model::{AlertId, FileHash, Hashes, MachineId, TenantId, Time, shapes};
+use pintle_model::{FileHash, Hashes, MachineId, TenantId, Time};
 
 use crate::base::Files;
 use crate::base::value::Arrival;
-
-use crate::directory::{self, Grouping, MachineList, SharedDirectory, Window};
-use crate::entity::Entity;
-use crate::evidence;
+use crate::directory::{Grouping, MachineList, SharedDirectory, Window};
 use crate::known::Known;
 use crate::lookup::{self, Resolved};
 use crate::pair::Pair;
-use crate::render::AlertGroup;
 use crate::retention::Cutoffs;
 use crate::store::{Store, read_lock};
 use crate::{
-    BatchInfo, Conflict, Error, FileMachines, Filter, Page, Reject, Scope, Sighting, Span, Totals, render,
+    BatchInfo, Conflict, Error, FileMachines, Listing, Page, Reject, Scope, Sighting, Span, Totals, render,
 };
 
 /// What a hash stands for, and the machines where it was seen, by ordinal.
@@ -124,7 +121,8 @@ impl Store {
         page: Page,
         out: &mut Vec<u8>,
     ) -> Result<Option<FileMachines>, Error> {
-        let Some((mut machines, found)) = self.list_file_machines(scope, hash, page)? else {
+        let listing = Listing::of(page);
+        let Some((mut machines, found)) = self.list_file_machines(scope, hash, &listing)? else {
             return Ok(None);
         };
         machines.write(out);
@@ -136,19 +134,20 @@ impl Store {
         &self,
         scope: &Scope,
         hash: &FileHash,
-        page: Page,
+        listing: &Listing<'_>,
     ) -> Result<Option<(MachineList, FileMachines)>, Error> {
         let question = self.ask_of_files(scope)?;
         let Some((resolved, machines)) = question.seen_on(hash)? else { return Ok(None) };
         let directory = question.known.directory(scope.tenant())?;
-        let ordinals = read_lock(&directory).some(scope, machines.into_iter(), page);
+        let all = |page| read_lock(&directory).some(scope, machines.iter().copied(), page);
+        let list = MachineList::settled(&directory, all, self.now(), listing)?;
         let found = FileMachines {
-            written: ordinals.len(),
+            written: list.left(),
             ask_instead: resolved.ask_instead,
             cut_short: resolved.cut_short,
             damaged: self.lacks_some(),
         };
-        Ok(Some((MachineList::new(directory, ordinals, self.now()), found)))
+        Ok(Some((list, found)))
     }
 
     /// The same with times, for people.
@@ -188,177 +187,9 @@ impl Store {
         Ok(Some(seen.render(&seen.resolved.hashes())?))
     }
 
-    /// An alert by id with its evidence: the members of one `alert` object.
-    pub fn alert(&self, scope: &Scope, id: &AlertId) -> Result<Option<String>, Error> {
-        let (sight, alert) = (self.sight_of_alerts(scope)?, self.kept_alert(scope, id)?);
-        let render = |alert: &Entity| {
-            let group = sight.group(alert)?;
-            Some(render::render_alert(scope.tenant(), id.as_str(), alert, group, true))
-        };
-        Ok(alert.as_ref().and_then(render))
-    }
-
-    fn visible_alert(&self, scope: &Scope, id: &AlertId) -> Result<Option<Entity>, Error> {
-        let sight = self.sight_of_alerts(scope)?;
-        Ok(self.kept_alert(scope, id)?.filter(|alert| sight.group(alert).is_some()))
-    }
-
-    /// An alert within the retention, whoever may see it.
-    fn kept_alert(&self, scope: &Scope, id: &AlertId) -> Result<Option<Entity>, Error> {
-        let alert = self.known().base.alert(scope.tenant(), id)?;
-        Ok(alert.filter(|alert| self.cutoffs(scope).keeps_alert(alert)))
-    }
-
     /// What has not expired now.
     fn cutoffs(&self, scope: &Scope) -> Cutoffs {
         Cutoffs::at(self.now(), self.retention(scope.tenant()))
-    }
-
-    /// How the caller sees alerts now.
-    fn sight_of_alerts<'s>(&self, scope: &'s Scope) -> Result<AlertSight<'s>, Error> {
-        let known = self.known();
-        let directory = known.directories.of(scope.tenant());
-        let grouping = read_lock(&directory).grouping().clone();
-        if !scope.sees_all() || !grouping.groups().is_none() {
-            // Their machines decide, so these must be known.
-            known.directory(scope.tenant())?;
-        }
-        Ok(AlertSight { scope, directory, grouping })
-    }
-
-    /// Alerts, ascending by id, as `{…},{…}`, `evidence` empty. Returns how many were written.
-    pub fn alerts(&self, scope: &Scope, page: Page, out: &mut Vec<u8>) -> Result<usize, Error> {
-        self.list_alerts(scope, page, None, out)
-    }
-
-    /// The same of those that a filter takes; it knows the evidence that is not shown.
-    pub fn list_alerts(
-        &self,
-        scope: &Scope,
-        page: Page,
-        filter: Option<&Filter>,
-        out: &mut Vec<u8>,
-    ) -> Result<usize, Error> {
-        Ok(self.list_alerts_after(scope, None, page, filter, out)?.0)
-    }
-
-    /// The same of those whose ids come after this one. Returns also the id of the last one written, after
-    /// which the list goes on; `None`: there are no more.
-    pub fn list_alerts_after(
-        &self,
-        scope: &Scope,
-        after: Option<&AlertId>,
-        page: Page,
-        filter: Option<&Filter>,
-        out: &mut Vec<u8>,
-    ) -> Result<(usize, Option<AlertId>), Error> {
-        let (mut list, mut last) = (List::new(out), None);
-        let mut to_skip = page.skip;
-        if page.top == 0 {
-            return Ok((0, None));
-        }
-        let (cutoffs, sight) = (self.cutoffs(scope), self.sight_of_alerts(scope)?);
-        let by_evidence = filter.is_some_and(|filter| filter.reads(shapes::alert::EVIDENCE));
-        let after = after.map(AlertId::as_str);
-        self.known().base.alerts(scope.tenant(), after, &mut |id, alert| {
-            if cutoffs.keeps_alert(&alert)
-                && let Some(group) = sight.group(&alert)
-            {
-                let members = |evidence| render::render_alert(scope.tenant(), id, &alert, group, evidence);
-                if filter.is_some_and(|filter| !filter.matches(&format!("{{{}}}", members(by_evidence)))) {
-                    return Ok(true);
-                }
-                if to_skip > 0 {
-                    to_skip -= 1;
-                } else {
-                    list.push(&members(false));
-                    if list.written == page.top {
-                        last = id.parse().ok();
-                    }
-                }
-            }
-            Ok(list.written < page.top)
-        })?;
-        Ok((list.written, last))
-    }
-
-    /// The files in an alert's evidence, as `{…},{…}`, in the order of their hashes. `None`: no
-    /// such alert, or not for this caller.
-    pub fn alert_files(
-        &self,
-        scope: &Scope,
-        id: &AlertId,
-        page: Page,
-        out: &mut Vec<u8>,
-    ) -> Result<Option<usize>, Error> {
-        let Some(alert) = self.visible_alert(scope, id)? else { return Ok(None) };
-        let (mut list, question) = (List::new(out), self.ask_of_files(scope)?);
-        // Many pieces of evidence may name one file.
-        let mut asked = HashMap::new();
-        for hashes in evidence::files(&alert).into_iter().skip(page.skip).take(page.top) {
-            let Some(hash) = hashes.iter().next() else { continue };
-            let seen = match asked.entry(hash) {
-                Entry::Occupied(known) => known.into_mut(),
-                Entry::Vacant(new) => new.insert(question.seen(&hash)?),
-            };
-            list.push(&evidence_file(&hashes, seen.as_ref())?);
-        }
-        Ok(Some(list.written))
-    }
-
-    /// The hosts that an alert's evidence names, as `{"host":…},…`. `None`: no such alert, or not for
-    /// this caller.
-    pub fn alert_domains(
-        &self,
-        scope: &Scope,
-        id: &AlertId,
-        page: Page,
-        out: &mut Vec<u8>,
-    ) -> Result<Option<usize>, Error> {
-        self.alert_texts(scope, id, page, evidence::domains, "host", out)
-    }
-
-    /// The same of IP addresses, as `{"id":…},…`.
-    pub fn alert_ips(
-        &self,
-        scope: &Scope,
-        id: &AlertId,
-        page: Page,
-        out: &mut Vec<u8>,
-    ) -> Result<Option<usize>, Error> {
-        self.alert_texts(scope, id, page, evidence::addresses, "id", out)
-    }
-
-    fn alert_texts(
-        &self,
-        scope: &Scope,
-        id: &AlertId,
-        page: Page,
-        texts: fn(&Entity) -> BTreeSet<String>,
-        member: &str,
-        out: &mut Vec<u8>,
-    ) -> Result<Option<usize>, Error> {
-        let Some(alert) = self.visible_alert(scope, id)? else { return Ok(None) };
-        let mut list = List::new(out);
-        for text in texts(&alert).into_iter().skip(page.skip).take(page.top) {
-            list.push(&format!("\"{member}\":{}", serde_json::Value::from(text)));
-        }
-        Ok(Some(list.written))
-    }
-
-    /// The machine that an alert is on: the members of one `machine` object, also where it was last seen
-    /// before the retention of machines. `None`: no such alert, or not for this caller; and within, none:
-    /// it is on no machine that is known.
-    pub fn alert_machine(&self, scope: &Scope, id: &AlertId) -> Result<Option<Option<String>>, Error> {
-        let Some(alert) = self.visible_alert(scope, id)? else { return Ok(None) };
-        let machine: Option<MachineId> =
-            alert.facts.text(shapes::alert::MACHINE_ID).and_then(|id| id.parse().ok());
-        let Some(machine) = machine else { return Ok(Some(None)) };
-        let directory = self.directory(scope)?;
-        let directory = read_lock(&directory);
-        let ordinal = directory.ordinal(&machine).filter(|ordinal| directory.is_visible(scope, *ordinal));
-        let machine = ordinal.and_then(|ordinal| directory.get(ordinal));
-        Ok(Some(machine.map(|machine| machine.members(self.now()))))
     }
 
     /// A machine by id, else by name without regard to case: the members of one `machine` object.
@@ -385,29 +216,18 @@ impl Store {
 
     /// Machines, ascending by id, as `{…},{…}`. Returns how many were written.
     pub fn machines(&self, scope: &Scope, page: Page, out: &mut Vec<u8>) -> Result<usize, Error> {
-        let mut machines = self.list_machines(scope, page, None)?;
+        let mut machines = self.list_machines(scope, &Listing::of(page))?;
         let written = machines.left();
         machines.write(out);
         Ok(written)
     }
 
-    /// The same of those that a filter takes, to be written piece by piece.
-    pub fn list_machines(
-        &self,
-        scope: &Scope,
-        page: Page,
-        filter: Option<&Filter>,
-    ) -> Result<MachineList, Error> {
+    /// The machines within retention that the caller may see, to be written piece by piece.
+    pub fn list_machines(&self, scope: &Scope, listing: &Listing<'_>) -> Result<MachineList, Error> {
         let window = self.machine_window(scope.tenant());
         let directory = self.directory(scope)?;
-        let ordinals = match filter {
-            None => read_lock(&directory).all(scope, window, page),
-            Some(filter) => {
-                let all = read_lock(&directory).all(scope, window, Page::ALL);
-                directory::filtered(&directory, all, page, window.now, filter)
-            }
-        };
-        Ok(MachineList::new(directory, ordinals, window.now))
+        let all = |page| read_lock(&directory).all(scope, window, page);
+        MachineList::settled(&directory, all, window.now, listing)
     }
 
     /// Files whose hashes do not belong together one to one, ascending.
@@ -451,46 +271,8 @@ impl Store {
     }
 }
 
-/// How a caller sees alerts, at one moment: groups that change while many are gone through change
-/// nothing.
-struct AlertSight<'s> {
-    scope: &'s Scope,
-    directory: SharedDirectory,
-    grouping: Grouping,
-}
-
-impl AlertSight<'_> {
-    /// The group that an alert shows; `None`: the caller may not see the machine that it is on. An
-    /// alert on no machine that is known is only there for those who see all.
-    fn group(&self, alert: &Entity) -> Option<AlertGroup<'_>> {
-        let has_no_groups = self.grouping.groups().is_none();
-        if self.scope.sees_all() && has_no_groups {
-            return Some(AlertGroup::AsTold);
-        }
-        let id = alert.facts.text(shapes::alert::MACHINE_ID);
-        let machine = id.and_then(|id| read_lock(&self.directory).ordinal(&id.parse().ok()?));
-        let is_visible = |ordinal: u32| self.grouping.sees(self.scope, ordinal);
-        if !self.scope.sees_all() && !machine.is_some_and(is_visible) {
-            return None;
-        }
-        let label = machine.and_then(|ordinal| self.grouping.label(ordinal)).map(Arc::as_ref);
-        Some(if has_no_groups { AlertGroup::AsTold } else { AlertGroup::Is(label) })
-    }
-}
-
 fn ordinals_of(pairs: &[(u32, Pair)]) -> impl ExactSizeIterator<Item = u32> {
     pairs.iter().map(|(ordinal, _)| *ordinal)
-}
-
-/// What is known of a file that evidence names. Its own hashes stand, whatever else is known.
-fn evidence_file(named: &Hashes, seen: Option<&Seen>) -> Result<String, Error> {
-    let Some(seen) = seen else { return Ok(render::render_file(named, 0, None, &Entity::default())) };
-    let known = seen.resolved.hashes();
-    seen.render(&Hashes {
-        sha1: named.sha1.or(known.sha1),
-        sha256: named.sha256.or(known.sha256),
-        md5: named.md5.or(known.md5),
-    })
 }
 
 /// The `limit` smallest of those pushed.
@@ -514,25 +296,6 @@ impl<T: Ord> Smallest<T> {
     /// They, ascending.
     fn into_sorted(self) -> Vec<T> {
         self.kept.into_sorted_vec()
-    }
-}
-
-/// A list of JSON objects being written.
-struct List<'o> {
-    out: &'o mut Vec<u8>,
-    written: usize,
-}
-
-impl<'o> List<'o> {
-    fn new(out: &'o mut Vec<u8>) -> List<'o> {
-        List { out, written: 0 }
-    }
-
-    fn push(&mut self, members: &str) {
-        self.out.extend_from_slice(if self.written == 0 { b"{" } else { b",{" });
-        self.out.extend_from_slice(members.as_bytes());
-        self.out.push(b'}');
-        self.written += 1;
     }
 }
 

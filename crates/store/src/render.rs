@@ -15,6 +15,7 @@ use crate::entity::Entity;
 /// A machine without a signal for longer is `Inactive`, as the API documents.
 const INACTIVE_AFTER: Duration = Duration::from_secs(7 * 24 * 3600);
 const ACTIVE: &str = "\"Active\"";
+const INACTIVE: &str = "\"Inactive\"";
 
 /// A machine's JSON object as a list has it. Most of a list is then one copy a machine: only the
 /// health of one that is silent for long is put in on the way, because the clock decides it, and a
@@ -71,6 +72,23 @@ impl RenderedMachine {
         self.silent_since.map(|last| last + INACTIVE_AFTER)
     }
 
+    /// When it was last seen, as JSON.
+    pub(crate) fn last_seen(&self) -> &str {
+        self.piece(&self.last_seen)
+    }
+
+    /// Its state now, as JSON.
+    pub(crate) fn health(&self, now: Time) -> &str {
+        let is_active = self.active_until().is_none_or(|until| now <= until);
+        if is_active { self.piece(&self.active) } else { INACTIVE }
+    }
+
+    fn piece(&self, range: &Range<usize>) -> &str {
+        // It was written as text.
+        let piece = self.text.get(range.clone()).and_then(|piece| str::from_utf8(piece).ok());
+        piece.unwrap_or("null")
+    }
+
     /// Appends `,{…}`.
     pub(crate) fn write(&self, now: Time, out: &mut Vec<u8>) {
         if self.active_until().is_none_or(|until| now <= until) {
@@ -78,14 +96,14 @@ impl RenderedMachine {
             return;
         }
         out.extend_from_slice(self.text.get(..self.active.start).unwrap_or_default());
-        out.extend_from_slice(b"\"Inactive\"");
+        out.extend_from_slice(INACTIVE.as_bytes());
         out.extend_from_slice(self.text.get(self.active.end..).unwrap_or_default());
     }
 }
 
 /// Whether a state is one of those that follow from when the machine was last seen.
 fn is_matter_of_time(health: &str) -> bool {
-    matches!(health, "null" | ACTIVE | "\"Inactive\"")
+    matches!(health, "null" | ACTIVE | INACTIVE)
 }
 
 /// A machine's members before the time of its last event, from there to its health, and after it.

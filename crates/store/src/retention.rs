@@ -43,7 +43,12 @@ impl Cutoffs {
 
     /// An alert counts by its last update; one without, by its newest event; one without any, always.
     pub(crate) fn keeps_alert(&self, alert: &Entity) -> bool {
-        self.alerts.is_none_or(|oldest| alert.last_update().is_none_or(|updated| updated >= oldest))
+        self.alerts.is_none() || self.keeps_updated(alert.last_update())
+    }
+
+    /// The same by the time that an alert shows of its last update.
+    pub(crate) fn keeps_updated(&self, updated: Option<Time>) -> bool {
+        self.alerts.is_none_or(|oldest| updated.is_none_or(|updated| updated >= oldest))
     }
 
     /// A machine counts by its newest event; one without, always.
@@ -118,7 +123,12 @@ impl Store {
         }
         let mut expired = Expired::default();
         if !stays.is_empty() {
-            known.base.expire(&stays)?.into_values().for_each(|of_tenant| expired += of_tenant);
+            for (tenant, of_tenant) in known.base.expire(&stays)? {
+                expired += of_tenant;
+                if of_tenant.alerts > 0 {
+                    known.alert_indexes.forget(tenant);
+                }
+            }
         }
         self.drop_archived()?;
         Ok(expired)

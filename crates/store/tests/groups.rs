@@ -7,7 +7,9 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use pintle_model::Record;
-use pintle_store::{DeviceGroup, DeviceGroups, DeviceRule, Folder, Operator, Options, Page, Purge, Purged};
+use pintle_store::{
+    DeviceGroup, DeviceGroups, DeviceRule, Folder, Listing, Operator, Options, Page, Purge, Purged,
+};
 use pintle_store::{Scope, Store};
 use serde_json::Value;
 use support::{
@@ -33,7 +35,7 @@ fn tagged(tag: &str) -> DeviceRule {
 /// What each machine shows of its group, written in pieces as a server does it.
 fn shown(store: &Store) -> BTreeMap<String, (Value, Value)> {
     let machines = entities(|out| {
-        let mut list = store.list_machines(&whole(), Page::ALL, None)?;
+        let mut list = store.list_machines(&whole(), &Listing::ALL)?;
         let written = list.left();
         while let Some(piece) = list.next_piece() {
             out.extend_from_slice(&piece);
@@ -289,7 +291,7 @@ fn who_asks_while_groups_change_sees_all_as_before_or_all_as_after() {
                 (counts, asked)
             })
         };
-        let listed = ask(&|store, scope| store.list_machines(scope, Page::ALL, None).unwrap().left());
+        let listed = ask(&|store, scope| store.list_machines(scope, &Listing::ALL).unwrap().left());
         let alerts = ask(&|store, scope| store.alerts(scope, Page::ALL, &mut Vec::new()).unwrap());
         let renaming = scope.spawn(|| {
             let mut renamed = 0;

@@ -164,6 +164,12 @@ impl Control {
         })
     }
 
+    /// A key of this data folder's, the same after every start, that nobody outside knows. It is another one
+    /// for every purpose, and goes with the applications' secrets: into a backup encrypted or not at all.
+    pub fn derived_key(&self, purpose: &str) -> [u8; 32] {
+        self.pepper.derived(purpose)
+    }
+
     /// The tenant of that GUID or name.
     pub fn tenant(&self, name_or_guid: &str) -> Option<Tenant> {
         let id = name_or_guid.parse::<TenantId>().ok();

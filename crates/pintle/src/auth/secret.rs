@@ -5,6 +5,7 @@
 use std::fmt;
 use std::path::Path;
 
+use aws_lc_rs::hmac;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use sha2::{Digest as _, Sha256};
@@ -64,6 +65,15 @@ impl Pepper {
         let pepper = random::<32>()?;
         private_file::replace(&path, &pepper).map_err(Error::io("write", &path))?;
         Ok(Pepper(pepper))
+    }
+
+    /// A key for another purpose, from which neither the pepper nor the key for a third one follows.
+    pub(super) fn derived(&self, purpose: &str) -> [u8; 32] {
+        let key = hmac::Key::new(hmac::HMAC_SHA256, &self.0);
+        let tag = hmac::sign(&key, purpose.as_bytes());
+        let mut derived = [0; 32];
+        derived.iter_mut().zip(tag.as_ref()).for_each(|(to, from)| *to = *from);
+        derived
     }
 
     /// What is kept of a secret. The pepper has a fixed length, so no other pair of pepper and

@@ -5,6 +5,7 @@
 //! walks over many things runs on a blocking thread from the start.
 
 pub mod admin;
+pub mod alert_lists;
 pub mod alerts;
 pub mod files;
 pub mod hash_list;
@@ -12,6 +13,7 @@ pub mod ingest;
 pub mod machines;
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::http::error::Failure;
 use crate::instance::Instance;
@@ -37,4 +39,22 @@ async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> Result<T, Failure> + Send + 'static,
 ) -> Result<T, Failure> {
     tokio::task::spawn_blocking(work).await.map_err(Failure::internal)?
+}
+
+/// The same of work that is stopped once nobody waits for its answer: it is told by the flag.
+async fn stoppable<T: Send + 'static>(
+    work: impl FnOnce(&AtomicBool) -> Result<T, Failure> + Send + 'static,
+) -> Result<T, Failure> {
+    let stop = StopWhenDropped(Arc::default());
+    let flag = Arc::clone(&stop.0);
+    blocking(move || work(&flag)).await
+}
+
+/// Goes with the request: when the client does, and when it has its answer.
+struct StopWhenDropped(Arc<AtomicBool>);
+
+impl Drop for StopWhenDropped {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
 }

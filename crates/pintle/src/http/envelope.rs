@@ -11,8 +11,9 @@ use axum::http::{HeaderMap, HeaderValue};
 use axum::response::Response;
 use bytes::Bytes;
 use hyper::body::{Body as HttpBody, Frame};
-use pintle_store::{FileMachines, MachineList};
+use pintle_store::{AlertList, FileMachines, MachineList};
 
+use crate::http::error::Failure;
 use crate::http::pieces::{self, Made};
 use crate::http::representation::{Entities, NDJSON, Representation};
 use crate::http::resource::Resource;
@@ -40,9 +41,17 @@ pub struct Collection {
 impl Collection {
     /// An empty collection of a kind of entity.
     pub fn of<R: Resource>(wanted: &Representation<R>) -> Collection {
+        Collection::counting(wanted, None)
+    }
+
+    /// The same that says how many rows there are in all, if that was asked.
+    pub fn counting<R: Resource>(wanted: &Representation<R>, count: Option<usize>) -> Collection {
         let (mut body, entities) = (Vec::with_capacity(4096), wanted.entities());
         if !entities.are_lines() {
             context(&wanted.context(), &mut body);
+            if let Some(count) = count {
+                body.extend_from_slice(format!(r#","@odata.count":{count}"#).as_bytes());
+            }
             body.extend_from_slice(br#","value":["#);
         }
         Collection { begun: body.len(), body, entities, headers: HeaderMap::new() }
@@ -63,10 +72,7 @@ impl Collection {
 
     /// The answer, with a link to the rows that follow if there are some.
     pub fn finish(mut self, next: Option<String>) -> Response {
-        if !self.entities.are_plain() {
-            let rows = self.body.split_off(self.begun);
-            self.body.extend_from_slice(&self.entities.piece(rows.into()));
-        }
+        self.write_rows();
         self.end(next.as_deref());
         let body = std::mem::take(&mut self.body);
         self.answer(body.into())
@@ -86,18 +92,40 @@ impl Collection {
         self.answer(Body::new(body))
     }
 
-    /// The answer with the rows that a read makes piece by piece, each `{…},{…}` without the comma before
-    /// it, on a thread where that may block. Only for lines.
-    pub fn finish_as_read(
-        self,
-        mut next: impl FnMut() -> Result<Made, pintle_store::Error> + Send + 'static,
-    ) -> Response {
+    /// The answer with these alerts in it. More of them than fit into one piece are read as the client
+    /// takes them. Blocks while it reads the first piece.
+    pub fn finish_with_alerts(
+        mut self,
+        mut alerts: AlertList,
+        next: Option<String>,
+    ) -> Result<Response, Failure> {
+        self.body.extend_from_slice(&alerts.next_piece()?.unwrap_or_default());
+        if alerts.left() == 0 {
+            return Ok(self.finish(next));
+        }
+        self.write_rows();
+        let mut begun = Some(std::mem::take(&mut self.body));
+        self.end(next.as_deref());
+        let end = Bytes::from(std::mem::take(&mut self.body));
         let entities = self.entities.clone();
         let body = pieces::body(move || {
-            let Made { piece, is_last } = next()?;
-            Ok(Made { piece: entities.piece(piece), is_last })
+            if let Some(begun) = begun.take() {
+                return Ok(Made { piece: begun.into(), is_last: false });
+            }
+            Ok(match alerts.next_piece()? {
+                Some(piece) => Made { piece: entities.piece(piece), is_last: false },
+                None => Made { piece: end.clone(), is_last: true },
+            })
         });
-        self.answer(body)
+        Ok(self.answer(body))
+    }
+
+    /// Brings the rows so far into the form in which they are wanted.
+    fn write_rows(&mut self) {
+        if !self.entities.are_plain() {
+            let rows = self.body.split_off(self.begun);
+            self.body.extend_from_slice(&self.entities.piece(rows.into()));
+        }
     }
 
     /// Ends the envelope, if it has one.
@@ -113,6 +141,13 @@ impl Collection {
             false => success(body, self.headers),
         }
     }
+}
+
+/// A number alone, for `/$count`.
+pub fn count(count: usize) -> Response {
+    let mut response = success(Body::from(count.to_string()), HeaderMap::new());
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
+    response
 }
 
 /// Why a file's machines may not be all; `None`: they are.

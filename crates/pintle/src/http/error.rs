@@ -116,6 +116,17 @@ impl Failure {
         Failure::new(StatusCode::BAD_REQUEST, "InvalidHashValue", format!("Hash value {text} is invalid"))
     }
 
+    /// 400: not a host name.
+    pub fn invalid_domain(text: &str) -> Failure {
+        let message = format!("Domain name {text} is invalid");
+        Failure::new(StatusCode::BAD_REQUEST, "InvalidDomainName", message)
+    }
+
+    /// 400: not an IP address.
+    pub fn invalid_address(text: &str) -> Failure {
+        Failure::new(StatusCode::BAD_REQUEST, "InvalidIpAddress", format!("IP address {text} is invalid"))
+    }
+
     /// 400: a query option that cannot be obeyed. The prefix is the one seen live; the code is the
     /// documented one, where a live answer had an empty text.
     pub fn query(detail: &str) -> Failure {
@@ -249,6 +260,10 @@ impl Failure {
 
 impl From<pintle_store::Error> for Failure {
     fn from(error: pintle_store::Error) -> Failure {
+        if let pintle_store::Error::Stopped = error {
+            // Nobody reads it, and nothing is wrong.
+            return Failure::new(StatusCode::SERVICE_UNAVAILABLE, "ServiceUnavailable", error.to_string());
+        }
         Failure::internal(error)
     }
 }

@@ -1,4 +1,4 @@
-//! `$filter`: from the text of a query option to a condition that the store tests.
+//! `$filter` and `$orderby`: from the text of a query option to what the store tests and sorts by.
 //!
 //! The text is cut into words (`lexer`), put together by precedence (`parse`), and names are looked
 //! up among what a route lets be filtered (`fields`). Nothing here goes deeper for a deeper text: open
@@ -6,11 +6,12 @@
 
 mod fields;
 mod lexer;
+mod order;
 mod parse;
 #[cfg(test)]
 mod tests;
 
-use pintle_store::Filter;
+use pintle_store::{Filter, OrderBy};
 
 use crate::http::error::Failure;
 pub use fields::{ALERT, Fields, MACHINE};
@@ -23,7 +24,12 @@ pub fn filter(text: &str, fields: &'static Fields) -> Result<Filter, Failure> {
     read(text, fields).map_err(|problem| Failure::query(&problem))
 }
 
-/// The same; or what is wrong with the text, as a sentence.
+/// What a text orders entities with these fields by.
+pub fn order(text: &str, fields: &'static Fields) -> Result<Vec<OrderBy>, Failure> {
+    order::read(text, fields).map_err(|problem| Failure::query(&problem))
+}
+
+/// A filter; or what is wrong with the text, as a sentence.
 fn read(text: &str, fields: &'static Fields) -> Result<Filter, String> {
     if text.len() > MAX_FILTER {
         return Err(format!("$filter is longer than {MAX_FILTER} bytes: ask in several requests."));

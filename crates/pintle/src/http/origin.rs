@@ -24,12 +24,6 @@ impl Origin {
         &self.0
     }
 
-    /// One of this text.
-    #[cfg(test)]
-    pub(crate) fn named(text: &str) -> Origin {
-        Origin(text.into())
-    }
-
     /// The configured public URL, else what the request names. `dev` answers under many names, so
     /// there the request's own goes first.
     pub fn of(parts: &Parts, instance: &Instance) -> Origin {

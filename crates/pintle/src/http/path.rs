@@ -62,7 +62,13 @@ fn fitted(segments: &[&str], template: &str) -> Option<String> {
     let mut fitted = String::with_capacity(128);
     for (name, segment) in template.split('/').zip(segments).skip(1) {
         let is_key = name.starts_with('{') && !segment.is_empty();
-        if !is_key && !name.eq_ignore_ascii_case(segment) {
+        // Some encode the `$` of `$count`.
+        let is_name = name.eq_ignore_ascii_case(segment)
+            || segment
+                .strip_prefix("%24")
+                .zip(name.strip_prefix('$'))
+                .is_some_and(|(segment, name)| name.eq_ignore_ascii_case(segment));
+        if !is_key && !is_name {
             return None;
         }
         fitted.push('/');
@@ -90,8 +96,13 @@ impl FromRequestParts<Arc<Instance>> for Key {
 mod tests {
     use super::*;
 
-    const TEMPLATES: &[&str] =
-        &["/api/machines", "/api/machines/{id}", "/api/files/{id}/machines", "/{tenant}/oauth2/v2.0/token"];
+    const TEMPLATES: &[&str] = &[
+        "/api/machines/{id}/alerts/$count",
+        "/api/machines",
+        "/api/machines/{id}",
+        "/api/files/{id}/machines",
+        "/{tenant}/oauth2/v2.0/token",
+    ];
 
     #[test]
     fn case_base_and_a_slash_at_the_end_do_not_matter_but_the_key_keeps_its_case() {
@@ -100,6 +111,7 @@ mod tests {
             ("/api/v1.0/machines/", "/api/machines"),
             ("/Api/V1.0/FILES/38733789AB/Machines/", "/api/files/38733789AB/machines"),
             ("/api/machines/WS-17.Example.org?$top=1", "/api/machines/WS-17.Example.org?$top=1"),
+            ("/api/machines/m1/alerts/%24Count", "/api/machines/m1/alerts/$count"),
             ("/api/v1.0/machines/v1.0", "/api/machines/v1.0"),
             ("/Contoso.example/OAuth2/V2.0/Token", "/Contoso.example/oauth2/v2.0/token"),
         ] {

@@ -17,7 +17,7 @@ use crate::auth::permission::Permission::{self, *};
 use crate::auth::role::RolePermission::{self, AlertsInvestigation, ManageSecuritySettings, ViewData};
 use crate::http::api::alerts::{change as alert_change, create as alert_create};
 use crate::http::api::machines::change as machine_change;
-use crate::http::api::{admin, alerts, files, hash_list, ingest, machines};
+use crate::http::api::{admin, alert_lists, alerts, files, hash_list, ingest, machines};
 use crate::http::caller::{Access, admit};
 use crate::http::origin::is_encrypted;
 use crate::http::{discovery, path, sign_in, token};
@@ -57,19 +57,25 @@ pub fn routes() -> Vec<Route> {
     // Telemetry is not counted: the API has no such endpoint, and a shipper sends when it must.
     //    path                                            handler                   calls are counted by    an application needs    a user's role
     let mut routes = vec![
-        reads("/api/alerts",                              get(alerts::list),        Some("alerts.list"),    ALERTS,                 Some(ViewData)),
+        reads("/api/alerts",                              get(alert_lists::list),   Some("alerts.list"),    ALERTS,                 Some(ViewData)),
         reads("/api/alerts/{id}",                         get(alerts::get),         Some("alerts.get"),     ALERTS,                 Some(ViewData)),
         reads("/api/alerts/{id}/files",                   get(alerts::files),       Some("alerts.files"),   FILES,                  Some(ViewData)),
         reads("/api/alerts/{id}/domains",                 get(alerts::domains),     Some("alerts.domains"), &[UrlRead],             Some(ViewData)),
         reads("/api/alerts/{id}/ips",                     get(alerts::ips),         Some("alerts.ips"),     &[IpRead],              Some(ViewData)),
         reads("/api/alerts/{id}/machine",                 get(alerts::machine),     Some("alerts.machine"), MACHINES,               Some(ViewData)),
         asks("/api/files/lookup",                         post(hash_list::look_up), Some("files.lookup"),   FILES,                  Some(ViewData)),
+        reads("/api/domains/{id}/alerts",                 get(alert_lists::of_domain), Some("domains.alerts"), ALERTS,             Some(ViewData)),
         reads("/api/files/{id}",                          get(files::get),          Some("files.get"),      FILES,                  Some(ViewData)),
+        reads("/api/files/{id}/alerts",                   get(alert_lists::of_file), Some("files.alerts"), ALERTS,                 Some(ViewData)),
         reads("/api/files/{id}/machines",                 get(files::machines),     Some("files.machines"), MACHINES,               Some(ViewData)),
         reads("/api/files/{id}/stats",                    get(files::stats),        Some("files.stats"),    FILES,                  Some(ViewData)),
+        reads("/api/ips/{id}/alerts",                     get(alert_lists::of_address), Some("ips.alerts"), ALERTS,                Some(ViewData)),
         reads("/api/machines",                            get(machines::list),      Some("machines.list"),  MACHINES,               Some(ViewData)),
         reads("/api/machines/findbytag",                  get(machines::find_by_tag), Some("machines.findbytag"), MACHINES,           Some(ViewData)),
         reads("/api/machines/{id}",                       get(machines::get),       Some("machines.get"),   MACHINES,               Some(ViewData)),
+        reads("/api/machines/{id}/alerts",                get(alert_lists::of_machine), Some("machines.alerts"), ALERTS,           Some(ViewData)),
+        reads("/api/machines/{id}/alerts/$count",         get(alert_lists::count_of_machine), Some("machines.alerts.count"), ALERTS, Some(ViewData)),
+        reads("/api/users/{id}/alerts",                   get(alert_lists::of_user), Some("users.alerts"), ALERTS,                 Some(ViewData)),
         // Changes. Those of alerts take one role permission, tags and values another, as their pages say.
         takes("/api/alerts/batchUpdate",                  post(alert_change::batch_update), Some("alerts.batch_update"), &[AlertReadWrite], Some(AlertsInvestigation)).at_most(10, 500),
         takes("/api/alerts/CreateAlertByReference",       post(alert_create::by_reference), Some("alerts.create_by_reference"), &[AlertReadWrite], Some(AlertsInvestigation)).at_most(15, u32::MAX),

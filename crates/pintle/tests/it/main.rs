@@ -9,6 +9,7 @@ mod audit;
 mod changes;
 mod command;
 mod commands;
+mod cursor;
 mod dev;
 mod folder;
 mod forgetting;

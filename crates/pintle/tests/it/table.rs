@@ -209,12 +209,18 @@ fn body(route: &Route, id: &str) -> String {
 fn shows(route: &Route) -> Shows {
     match route.path {
         "/api/alerts" | "/api/machines" => Shows::List(""),
-        // Their scenarios show it: they take a tag, or an event.
-        "/api/machines/findbytag" | "/api/alerts/CreateAlertByReference" => Shows::Neither,
-        // Its scenario shows it: it takes hashes in a body.
-        "/api/files/lookup" => Shows::Neither,
-        "/api/files/{id}/machines" => Shows::List(SHA1),
+        // Their scenarios show it: they take a tag, an event, or hashes in a body.
+        "/api/machines/findbytag" | "/api/alerts/CreateAlertByReference" | "/api/files/lookup" => {
+            Shows::Neither
+        }
+        "/api/files/{id}/machines" | "/api/files/{id}/alerts" => Shows::List(SHA1),
+        // Both alerts name these.
+        "/api/domains/{id}/alerts" => Shows::List("shared.example"),
+        "/api/ips/{id}/alerts" => Shows::List("203.0.113.99"),
+        "/api/users/{id}/alerts" => Shows::List("alice.example"),
         "/api/machines/{id}"
+        | "/api/machines/{id}/alerts"
+        | "/api/machines/{id}/alerts/$count"
         | "/api/machines/{id}/tags"
         | "/api/machines/{id}/setDeviceValue"
         | "/api/machines/AddOrRemoveTagForMultipleMachines" => Shows::One([HIDDEN, UNKNOWN, VISIBLE]),
@@ -234,6 +240,7 @@ fn shows(route: &Route) -> Shows {
 async fn what_is_hidden_is_neither_returned_nor_counted_and_by_id_is_as_unknown() {
     let world = World::new(Config::default());
     world.ingest_given("fleet.jsonl").await;
+    world.ingest_given("related.jsonl").await;
     let (control, tenant) = (&world.instance().control, world.tenant());
     control.create_user_group(tenant, "server team", "").unwrap();
     let servers = DeviceGroupChange {

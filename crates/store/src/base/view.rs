@@ -204,21 +204,14 @@ impl View {
 
     /// All entries of a table, ascending. Machines that changed lately are only in the directory.
     pub(crate) fn scan(&self, of: TenantId, table: Table) -> Result<Merge<'_>, Error> {
-        self.scan_from(of, table, b"")
-    }
-
-    /// The same of those whose keys go on with `rest` or what is greater.
-    pub(crate) fn scan_from(&self, of: TenantId, table: Table, rest: &[u8]) -> Result<Merge<'_>, Error> {
-        let (prefix, from) = (key::table(of, table), key::of(of, table, rest));
+        let prefix = key::table(of, table);
         let mut sources = Vec::new();
         for run in &self.runs {
-            sources.push(Source::Run(run.from(&from, None)?));
+            sources.push(Source::Run(run.from(&prefix, None)?));
         }
         for delta in self.deltas() {
             if let Some(tenant) = read_delta(delta).tenant(of) {
-                let mut entries = tenant.entries(&self.marks, of, table, &|_| Ok(None))?;
-                entries.drain(..entries.partition_point(|(key, _)| *key < from));
-                sources.push(Source::held(entries));
+                sources.push(Source::held(tenant.entries(&self.marks, of, table, &|_| Ok(None))?));
             }
         }
         Ok(Merge::of(sources, prefix))

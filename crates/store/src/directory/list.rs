@@ -1,13 +1,17 @@
 //! A list of machines on its way out.
 
+use std::sync::Arc;
 use std::vec::IntoIter;
 
 use bytes::Bytes;
-use pintle_model::Time;
+use pintle_model::shapes::machine;
+use pintle_model::{MemberId, Time};
 
-use super::{Directory, Run, SharedDirectory, blocks};
+use super::{Directory, Machine, Run, SharedDirectory, blocks};
+use crate::filter::{Column, Columns, Subject, folded};
+use crate::listing::{Ranked, Rows, Settled, Value, settle};
 use crate::store::read_lock;
-use crate::{Filter, Page};
+use crate::{About, Error, Listing, OrderBy, Page};
 
 /// Machines to be written, in the order of their ids. Which ones was settled when they were asked
 /// for; each is written as it is known when its turn comes. The directory is held for one piece at
@@ -16,6 +20,7 @@ use crate::{Filter, Page};
 pub struct MachineList {
     directory: SharedDirectory,
     ordinals: IntoIter<u32>,
+    about: About,
     now: Time,
     is_first: bool,
 }
@@ -29,8 +34,26 @@ impl MachineList {
     /// As many are written in one piece without a thought.
     pub const FEW: usize = blocks::MACHINES;
 
-    pub(crate) fn new(directory: SharedDirectory, ordinals: Vec<u32>, now: Time) -> MachineList {
-        MachineList { directory, ordinals: ordinals.into_iter(), now, is_first: true }
+    /// The list of some machines; `candidates` gives a part of them, ascending by id.
+    pub(crate) fn settled(
+        directory: &SharedDirectory,
+        candidates: impl Fn(Page) -> Vec<u32>,
+        now: Time,
+        listing: &Listing<'_>,
+    ) -> Result<MachineList, Error> {
+        let Settled { numbers, about } = settled(directory, candidates, now, listing)?;
+        Ok(MachineList { about, ..MachineList::new(Arc::clone(directory), numbers, now) })
+    }
+
+    /// A list of these machines.
+    pub(super) fn new(directory: SharedDirectory, ordinals: Vec<u32>, now: Time) -> MachineList {
+        let about = About::default();
+        MachineList { directory, ordinals: ordinals.into_iter(), about, now, is_first: true }
+    }
+
+    /// What is known of the list as a whole.
+    pub fn about(&self) -> &About {
+        &self.about
     }
 
     /// How many are still to be written.
@@ -98,33 +121,100 @@ fn copy(directory: &Directory, run: &Run, ordinals: impl Iterator<Item = u32>, n
     }
 }
 
-/// Machines that are looked at before the directory is let go for others.
-const FILTERED_AT_ONCE: usize = 1024;
-
-/// Those of some machines that a filter takes as they are shown now, in the same order.
-pub(crate) fn filtered(
+fn settled(
     directory: &SharedDirectory,
-    ordinals: Vec<u32>,
-    page: Page,
+    candidates: impl Fn(Page) -> Vec<u32>,
     now: Time,
-    filter: &Filter,
-) -> Vec<u32> {
-    let end = page.skip.saturating_add(page.top);
-    let (mut found, mut object) = (Vec::new(), Vec::new());
-    for some in ordinals.chunks(FILTERED_AT_ONCE) {
+    listing: &Listing<'_>,
+) -> Result<Settled, Error> {
+    let page = listing.page;
+    if listing.is_plain() && page.top == usize::MAX {
+        return Ok(Settled { numbers: candidates(page), about: About::default() });
+    }
+    // Of a plain list only the page and one more are looked at, which tells whether more follow.
+    let until = page.skip.saturating_add(page.top).saturating_add(1);
+    let part = if listing.is_plain() { Page { skip: 0, top: until } } else { Page::ALL };
+    let mut candidates = candidates(part);
+    let ids = listing.filter.and_then(|filter| filter.only(machine::ID));
+    if let Some(ids) = ids {
         let directory = read_lock(directory);
-        found.extend(some.iter().copied().filter(|ordinal| {
-            let Some(machine) = directory.get(*ordinal) else { return false };
-            object.clear();
-            machine.write(now, &mut object);
-            let shown = object.strip_prefix(b",").map(str::from_utf8);
-            shown.and_then(Result::ok).is_some_and(|object| filter.matches(object))
-        }));
-        if found.len() >= end {
-            break;
+        let is_asked = |machine: &Machine| ids.contains(&*folded(machine.id.as_str()));
+        candidates.retain(|ordinal| directory.get(*ordinal).is_some_and(is_asked));
+    }
+    settle(&MachineRows { directory, now }, &candidates, listing)
+}
+
+/// The rows of a list of machines while it is settled: each as it is shown now.
+struct MachineRows<'d> {
+    directory: &'d SharedDirectory,
+    now: Time,
+}
+
+impl MachineRows<'_> {
+    /// What the order asks of a machine; `None`: the filter does not take it.
+    fn look_at(&self, machine: &Machine, listing: &Listing<'_>, object: &mut Vec<u8>) -> Option<Vec<Value>> {
+        let shown = Shown { machine, now: self.now };
+        let taken = match listing.filter {
+            None => Some(true),
+            Some(filter) => filter.decides(&shown),
+        };
+        if taken == Some(false) {
+            return None;
+        }
+        let at_hand = |by: &OrderBy| Value::of_column(&machine::SHAPE, by.member, shown.column(by.member));
+        let values: Option<Vec<Value>> = listing.order.iter().map(at_hand).collect();
+        if let (Some(true), Some(values)) = (taken, values) {
+            return Some(values);
+        }
+        object.clear();
+        machine.write(self.now, object);
+        let object = str::from_utf8(object.strip_prefix(b",")?).ok()?;
+        if taken.is_none() && listing.filter.is_some_and(|filter| !filter.matches(object)) {
+            return None;
+        }
+        let subject = Subject::object(&machine::SHAPE, object);
+        let value = |by: &OrderBy| Value::of_json(&machine::SHAPE, by.member, subject.member(by.member));
+        Some(listing.order.iter().map(value).collect())
+    }
+}
+
+impl Rows for MachineRows<'_> {
+    fn look(
+        &self,
+        candidates: &[u32],
+        first: usize,
+        listing: &Listing<'_>,
+        found: &mut Vec<Ranked>,
+    ) -> Result<(), Error> {
+        let directory = read_lock(self.directory);
+        let mut object = Vec::new();
+        for (ordinal, place) in candidates.iter().zip(first..) {
+            let Some(machine) = directory.get(*ordinal) else { continue };
+            let values = self.look_at(machine, listing, &mut object);
+            found.extend(values.map(|values| Ranked { values, place }));
+        }
+        Ok(())
+    }
+
+    fn id(&self, ordinal: u32) -> Option<String> {
+        read_lock(self.directory).get(ordinal).map(|machine| machine.id.to_string())
+    }
+}
+
+/// What of a machine is at hand without its JSON.
+struct Shown<'m> {
+    machine: &'m Machine,
+    now: Time,
+}
+
+impl Columns for Shown<'_> {
+    fn column(&self, member: MemberId) -> Column<'_> {
+        match (member, &self.machine.label) {
+            (machine::ID, _) => Column::Text(self.machine.id.as_str()),
+            (machine::LAST_SEEN, _) => Column::Json(self.machine.rendered.last_seen()),
+            (machine::HEALTH_STATUS, _) => Column::Json(self.machine.rendered.health(self.now)),
+            (machine::RBAC_GROUP_ID, Some(label)) => Column::Int(label.id.into()),
+            _ => Column::Unknown,
         }
     }
-    found.truncate(end);
-    found.drain(..page.skip.min(found.len()));
-    found
 }

@@ -7,10 +7,10 @@ use std::borrow::Cow;
 use pintle_model::{MemberId, Shape};
 
 /// A value that no source gave.
-pub(super) const NULL: &str = "null";
+pub(crate) const NULL: &str = "null";
 
 /// What a condition is tested on.
-pub(super) struct Subject<'a> {
+pub(crate) struct Subject<'a> {
     json: &'a str,
     /// The members' JSON by their place in the shape, if it is an object.
     members: [&'a str; MEMBERS],
@@ -21,7 +21,7 @@ const MEMBERS: usize = 40;
 
 impl<'a> Subject<'a> {
     /// A JSON object of this shape.
-    pub(super) fn object(shape: &Shape, object: &'a str) -> Subject<'a> {
+    pub(crate) fn object(shape: &Shape, object: &'a str) -> Subject<'a> {
         let mut members = [NULL; MEMBERS];
         let inside = object.strip_prefix('{').and_then(|rest| rest.strip_suffix('}'));
         let mut expected = 0;
@@ -44,7 +44,7 @@ impl<'a> Subject<'a> {
     }
 
     /// A member of the object.
-    pub(super) fn member(&self, member: MemberId) -> &'a str {
+    pub(crate) fn member(&self, member: MemberId) -> &'a str {
         self.members.get(usize::from(member.0)).copied().unwrap_or(NULL)
     }
 
@@ -65,7 +65,7 @@ pub(super) fn elements(array: &str) -> impl Iterator<Item = &str> {
 }
 
 /// The text of a JSON string; `None` for any other value.
-pub(super) fn text(value: &str) -> Option<Cow<'_, str>> {
+pub(crate) fn text(value: &str) -> Option<Cow<'_, str>> {
     let inside = value.strip_prefix('"')?.strip_suffix('"')?;
     if inside.contains('\\') {
         return serde_json::from_str(value).ok().map(Cow::Owned);
@@ -74,7 +74,7 @@ pub(super) fn text(value: &str) -> Option<Cow<'_, str>> {
 }
 
 /// A text in lower case, character by character.
-pub(super) fn folded(text: &str) -> Cow<'_, str> {
+pub(crate) fn folded(text: &str) -> Cow<'_, str> {
     if text.bytes().all(|byte| byte.is_ascii() && !byte.is_ascii_uppercase()) {
         return Cow::Borrowed(text);
     }

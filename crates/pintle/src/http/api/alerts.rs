@@ -1,4 +1,4 @@
-//! Alerts, and what is in them.
+//! One alert, and what is in it.
 
 pub mod change;
 pub mod create;
@@ -8,68 +8,17 @@ use std::sync::Arc;
 use axum::extract::State;
 use axum::response::Response;
 use pintle_model::AlertId;
-use pintle_store::{Filter, Page, Scope, Store};
+use pintle_store::{Page, Scope, Store};
 
 use super::{blocking, lookup};
 use crate::http::caller::Caller;
 use crate::http::envelope::{Collection, entity};
 use crate::http::error::Failure;
-use crate::http::odata;
-use crate::http::page::{FilteredRows, NoRows, Rows};
+use crate::http::page::{NoRows, Rows};
 use crate::http::path::Key;
-use crate::http::pieces::Made;
 use crate::http::representation::Representation;
 use crate::http::resource::{Alerts, Domains, Files, Ips, Machines, Resource};
 use crate::instance::Instance;
-
-/// `GET /api/alerts`: the alerts within retention that the caller may see and that pass `$filter`,
-/// by id, 10,000 at a time, or all as lines of JSON.
-pub async fn list(
-    State(instance): State<Arc<Instance>>,
-    caller: Caller,
-    wanted: Representation<Alerts>,
-    rows: FilteredRows,
-) -> Result<Response, Failure> {
-    let filter = rows.filter(&odata::ALERT)?;
-    if wanted.is_lines() {
-        let page = rows.whole();
-        let mut rest = RestOfAlerts { instance, scope: caller.scope, filter, page, after: None };
-        return Ok(Collection::of(&wanted).finish_as_read(move || rest.read()));
-    }
-    blocking(move || {
-        let mut alerts = Collection::of(&wanted);
-        let (page, body) = (rows.page(), &mut alerts.body);
-        let written = instance.store.list_alerts(&caller.scope, page, filter.as_ref(), body)?;
-        Ok(alerts.finish(rows.next_link(wanted.origin(), "/api/alerts", written)))
-    })
-    .await
-}
-
-/// The part of a list of alerts that is still to be read.
-struct RestOfAlerts {
-    instance: Arc<Instance>,
-    scope: Scope,
-    filter: Option<Filter>,
-    page: Page,
-    after: Option<AlertId>,
-}
-
-impl RestOfAlerts {
-    /// Alerts in a piece: without their evidence about a kilobyte each.
-    const AT_ONCE: usize = 2_000;
-
-    fn read(&mut self) -> Result<Made, pintle_store::Error> {
-        let mut piece = Vec::new();
-        let page = Page { top: self.page.top.min(Self::AT_ONCE), ..self.page };
-        let (after, filter) = (self.after.as_ref(), self.filter.as_ref());
-        let read = self.instance.store.list_alerts_after(&self.scope, after, page, filter, &mut piece);
-        let (written, last) = read?;
-        self.page = Page { skip: 0, top: self.page.top.saturating_sub(written) };
-        let is_last = last.is_none() || self.page.top == 0;
-        self.after = last;
-        Ok(Made { piece: piece.into(), is_last })
-    }
-}
 
 /// `GET /api/alerts/{id}`: one alert with its evidence.
 pub async fn get(

@@ -1,6 +1,7 @@
 //! Files. Their facts are tenant-wide: no device group narrows them.
 
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 use axum::extract::State;
 use axum::response::Response;
@@ -8,12 +9,14 @@ use pintle_model::{FileHash, Time};
 use pintle_store::FileStats;
 use serde_json::json;
 
-use super::lookup;
+use super::{lookup, stoppable};
 use crate::http::caller::Caller;
 use crate::http::envelope::{Collection, entity, statistics};
 use crate::http::error::Failure;
+use crate::http::list::{Expands, ListOptions};
 use crate::http::look_back::LookBack;
-use crate::http::page::{NoRows, Rows};
+use crate::http::odata;
+use crate::http::page::NoRows;
 use crate::http::path::Key;
 use crate::http::representation::Representation;
 use crate::http::resource::{Files, InOrgFileStats, Machines};
@@ -47,21 +50,30 @@ pub async fn machines(
     caller: Caller,
     wanted: Representation<Machines>,
     Key(id): Key,
-    rows: Rows,
+    options: ListOptions,
     unknown: Unknown,
 ) -> Result<Response, Failure> {
     let hash = hash(&id)?;
-    lookup(instance, move |instance| {
-        let mut machines = Collection::of(&wanted);
-        match instance.store.list_file_machines(&caller.scope, &hash, rows.related())? {
-            Some((list, found)) => {
-                machines.tell_gaps(&found);
-                Ok(machines.finish_with(list, None))
-            }
-            None => unknown.answer("File", &id, || machines.finish(None)),
+    let asked = options.of(&odata::MACHINE, Expands::Nothing, &caller, &instance)?;
+    let is_long = asked.is_long();
+    let answer = move |instance: &Instance, stop: &AtomicBool| match instance.store.list_file_machines(
+        &caller.scope,
+        &hash,
+        &asked.related(stop),
+    )? {
+        Some((list, found)) => {
+            let mut machines = Collection::counting(&wanted, list.about().count);
+            machines.tell_gaps(&found);
+            Ok(machines.finish_with(list, None))
         }
-    })
-    .await
+        None => {
+            unknown.answer("File", &id, || Collection::counting(&wanted, asked.count_of_none()).finish(None))
+        }
+    };
+    if is_long {
+        return stoppable(move |stop| answer(&instance, stop)).await;
+    }
+    lookup(instance, move |instance| answer(instance, &AtomicBool::new(false))).await
 }
 
 /// `GET /api/files/{id}/stats`: how common a file is. What is world-wide in Defender is all of the

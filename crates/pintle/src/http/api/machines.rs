@@ -3,17 +3,19 @@
 pub mod change;
 
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 use axum::extract::{RawQuery, State};
 use axum::response::Response;
 use pintle_model::shapes::machine;
-use pintle_store::{Comparison, Condition, Filter, Literal, Operand, Quantifier, TextTest};
+use pintle_store::{Comparison, Condition, Filter, Listing, Literal, Operand, Quantifier, TextTest};
 
-use super::{blocking, lookup};
+use super::{lookup, stoppable};
 use crate::http::caller::Caller;
 use crate::http::envelope::{Collection, entity};
 use crate::http::error::Failure;
-use crate::http::page::{FilteredRows, NoRows, Rows};
+use crate::http::list::{Expands, ListOptions};
+use crate::http::page::{NoRows, Rows};
 use crate::http::path::Key;
 use crate::http::representation::Representation;
 use crate::http::resource::Machines;
@@ -21,26 +23,26 @@ use crate::http::{form, odata};
 use crate::instance::Instance;
 
 /// `GET /api/machines`: the machines within retention that the caller may see and that pass
-/// `$filter`, by id, 10,000 at a time, or all as lines of JSON. None at all is an empty list in every profile: the 404 on the
-/// published page was never seen from the service, and client fixtures show the list.
+/// `$filter`, by id or as `$orderby` says, 10,000 at a time, or all as lines of JSON. None at all is an empty
+/// list in every profile: the 404 on the published page was never seen from the service, and client fixtures
+/// show the list.
 pub async fn list(
     State(instance): State<Arc<Instance>>,
     caller: Caller,
     wanted: Representation<Machines>,
-    rows: FilteredRows,
+    options: ListOptions,
 ) -> Result<Response, Failure> {
-    let filter = rows.filter(&odata::MACHINE)?;
-    let looks_at_each = filter.is_some();
-    let list = move |instance: &Instance| {
-        let page = if wanted.is_lines() { rows.whole() } else { rows.page() };
-        let list = instance.store.list_machines(&caller.scope, page, filter.as_ref())?;
-        let next = rows.next_link(wanted.origin(), "/api/machines", list.left());
-        Ok(Collection::of(&wanted).finish_with(list, next))
+    let asked = options.of(&odata::MACHINE, Expands::Nothing, &caller, &instance)?;
+    let is_long = asked.is_long();
+    let answer = move |instance: &Instance, stop: &AtomicBool| {
+        let list = instance.store.list_machines(&caller.scope, &asked.page(&wanted, stop))?;
+        let next = asked.next_link(wanted.origin(), list.about());
+        Ok(Collection::counting(&wanted, list.about().count).finish_with(list, next))
     };
-    if looks_at_each {
-        return blocking(move || list(&instance)).await;
+    if is_long {
+        return stoppable(move |stop| answer(&instance, stop)).await;
     }
-    lookup(instance, list).await
+    lookup(instance, move |instance| answer(instance, &AtomicBool::new(false))).await
 }
 
 /// `GET /api/machines/{id}`: one machine, by id or by computer name.
@@ -69,8 +71,10 @@ pub async fn find_by_tag(
     RawQuery(query): RawQuery,
 ) -> Result<Response, Failure> {
     let filter = tagged(query.as_deref().unwrap_or_default())?;
-    blocking(move || {
-        let list = instance.store.list_machines(&caller.scope, rows.related(), Some(&filter))?;
+    stoppable(move |stop| {
+        let plain = Listing::of(rows.related());
+        let listing = Listing { filter: Some(&filter), stop: Some(stop), ..plain };
+        let list = instance.store.list_machines(&caller.scope, &listing)?;
         Ok(Collection::of(&wanted).finish_with(list, None))
     })
     .await

@@ -99,6 +99,19 @@ pub(super) fn alert_id(alert: u64) -> String {
     format!("da63900000000000000{alert}_1")
 }
 
+/// The user, the address and the domain that an alert names; some share them.
+pub(super) fn user(alert: u64) -> String {
+    format!("user-{}", alert % 3)
+}
+
+pub(super) fn address(alert: u64) -> String {
+    format!("198.51.100.{}", alert % 4)
+}
+
+pub(super) fn domain(alert: u64) -> String {
+    format!("d{}.example", alert % 5)
+}
+
 pub(super) fn user_group(group: u64) -> String {
     format!("group-{group}")
 }

@@ -6,7 +6,8 @@ use pintle::auth::permission::Permission;
 use serde_json::Value;
 
 use super::model::{
-    ALERTS, Caller, FILES, MACHINES, Machine, PLATFORMS, TAGS, Tenant, alert_id, machine_id, sha1,
+    ALERTS, Alert, Caller, FILES, MACHINES, Machine, PLATFORMS, TAGS, Tenant, address, alert_id, domain,
+    machine_id, sha1, user,
 };
 use super::random::Random;
 
@@ -27,6 +28,16 @@ pub(super) enum Question {
     OfPlatform(&'static str),
     /// All files in one call; with their machines or without.
     LookUp(bool),
+    /// Alerts with the greatest id first: a page of so many, counted in all.
+    LastAlerts(u64),
+    /// The same by the title, which is always the same, and then by id.
+    AlertsByTitle(u64),
+    MachineAlerts(u64),
+    MachineAlertsCount(u64),
+    FileAlerts(u64),
+    UserAlerts(u64),
+    AddressAlerts(u64),
+    DomainAlerts(u64),
 }
 
 /// What comes back: a status, and with 200 the ids of what is listed with its counts.
@@ -37,7 +48,7 @@ impl Question {
         // One more than there are, so that some are unknown.
         let (machine, alert, file) =
             (random.below(MACHINES + 1), random.below(ALERTS + 1), random.below(FILES + 1));
-        match random.below(15) {
+        match random.below(23) {
             0 => Question::Machines,
             1 => Question::Machine(machine),
             2 => Question::MachineByName(machine),
@@ -49,7 +60,15 @@ impl Question {
             9 => Question::FileStats(file),
             10 => Question::Tagged(random.one(&TAGS)),
             11 => Question::OfPlatform(random.one(&PLATFORMS)),
-            12 => Question::LookUp(random.chance(50)),
+            12 => Question::LastAlerts(1 + alert),
+            13 => Question::AlertsByTitle(1 + alert),
+            14 => Question::MachineAlerts(machine),
+            15 => Question::MachineAlertsCount(machine),
+            16 | 17 => Question::FileAlerts(file),
+            18 => Question::UserAlerts(alert % 4),
+            19 => Question::AddressAlerts(alert % 5),
+            20 => Question::DomainAlerts(alert % 6),
+            21 => Question::LookUp(random.chance(50)),
             _ => Question::FileMachines(file),
         }
     }
@@ -71,6 +90,15 @@ impl Question {
             Question::AlertMachine(id) => format!("/api/alerts/{}/machine", alert_id(id)),
             Question::FileStats(id) => format!("/api/files/{}/stats", sha1(id)),
             Question::File(id) => format!("/api/files/{}", sha1(id)),
+            Question::LastAlerts(top) => format!("/api/alerts?$orderby=id+desc&$count=true&$top={top}"),
+            Question::AlertsByTitle(skip) => format!("/api/alerts?$orderby=title&$count=true&$skip={skip}"),
+            Question::MachineAlerts(id) => format!("/api/machines/{}/alerts", machine_id(id)),
+            Question::MachineAlertsCount(id) => format!("/api/machines/{}/alerts/$count", machine_id(id)),
+            Question::FileAlerts(id) => format!("/api/files/{}/alerts?$expand=evidence", sha1(id)),
+            // Beyond those that alerts name, so that some are unknown.
+            Question::UserAlerts(id) => format!("/api/users/User-{id}/alerts"),
+            Question::AddressAlerts(id) => format!("/api/ips/198.51.100.{id}/alerts"),
+            Question::DomainAlerts(id) => format!("/api/domains/D{id}.example/alerts"),
             Question::FileMachines(id) => format!("/api/files/{}/machines", sha1(id)),
             Question::LookUp(_) => "/api/files/lookup".to_owned(),
         }
@@ -92,7 +120,16 @@ impl Question {
             | Question::AlertMachine(_)
             | Question::Tagged(_)
             | Question::OfPlatform(_) => &[Permission::MachineRead, Permission::MachineReadWrite],
-            Question::Alerts | Question::Alert(_) => &[Permission::AlertRead, Permission::AlertReadWrite],
+            Question::Alerts
+            | Question::Alert(_)
+            | Question::LastAlerts(_)
+            | Question::AlertsByTitle(_)
+            | Question::MachineAlerts(_)
+            | Question::MachineAlertsCount(_)
+            | Question::FileAlerts(_)
+            | Question::UserAlerts(_)
+            | Question::AddressAlerts(_)
+            | Question::DomainAlerts(_) => &[Permission::AlertRead, Permission::AlertReadWrite],
             Question::AlertFiles(_) | Question::File(_) | Question::FileStats(_) | Question::LookUp(_) => {
                 &[Permission::FileRead]
             }
@@ -144,6 +181,19 @@ impl Question {
         };
         let file_shown = |file: u64| format!("{} {}", sha1(file), counted(file).map_or(0, |on| on.len()));
         let unknown = (404, Vec::new());
+        // Those that the caller may see of some alerts.
+        let listed = |fits: &dyn Fn(u64, &Alert) -> bool| -> Vec<u64> {
+            let fitting = tenant.alerts.iter().filter(|(id, alert)| fits(**id, alert)).map(|(id, _)| *id);
+            fitting.filter(|id| alert(*id).is_some()).collect()
+        };
+        let shown_alerts = |ids: Vec<u64>| ids.into_iter().map(alert_shown).collect::<Vec<_>>();
+        // What alerts name is known also from a hidden one, unless hidden ones count for nothing.
+        let related = |fits: &dyn Fn(u64, &Alert) -> bool| {
+            let seen = listed(fits);
+            let told = tenant.alerts.iter().any(|(id, alert)| fits(*id, alert));
+            let is_known = !seen.is_empty() || told && !(narrow && visible.is_some());
+            if is_known { (200, shown_alerts(seen)) } else { (404, Vec::new()) }
+        };
         match self {
             Question::Machines => {
                 let seen = tenant.machines.keys().filter(|machine| tenant.sees(&visible, **machine));
@@ -165,6 +215,34 @@ impl Question {
                 let seen = tenant.alerts.keys().copied().filter(|id| alert(*id).is_some());
                 (200, seen.map(alert_shown).collect())
             }
+            Question::LastAlerts(top) => {
+                let mut seen = listed(&|_, _| true);
+                let count = seen.len().to_string();
+                seen.reverse();
+                seen.truncate(usize::try_from(top).unwrap());
+                (200, [vec![count], shown_alerts(seen)].concat())
+            }
+            Question::AlertsByTitle(skip) => {
+                let mut seen = listed(&|_, _| true);
+                let count = seen.len().to_string();
+                seen.drain(..seen.len().min(usize::try_from(skip).unwrap()));
+                (200, [vec![count], shown_alerts(seen)].concat())
+            }
+            Question::MachineAlerts(id) | Question::MachineAlertsCount(id) => {
+                if !tenant.machines.contains_key(&id) || !tenant.sees(&visible, id) {
+                    return unknown;
+                }
+                let seen = listed(&|_, alert| alert.machine == Some(id));
+                match self {
+                    Question::MachineAlerts(_) => (200, shown_alerts(seen)),
+                    _ => (200, vec![seen.len().to_string()]),
+                }
+            }
+            Question::FileAlerts(id) => counted(id)
+                .map_or(unknown, |_| (200, shown_alerts(listed(&|_, alert| alert.files.contains(&id))))),
+            Question::UserAlerts(of) => related(&|id, _| user(id) == format!("user-{of}")),
+            Question::AddressAlerts(of) => related(&|id, _| address(id) == format!("198.51.100.{of}")),
+            Question::DomainAlerts(of) => related(&|id, _| domain(id) == format!("d{of}.example")),
             Question::Alert(id) => alert(id).map_or(unknown, |_| (200, vec![alert_shown(id)])),
             Question::AlertFiles(id) => alert(id)
                 .map_or(unknown, |alert| (200, alert.files.iter().map(|file| file_shown(*file)).collect())),
@@ -210,6 +288,9 @@ impl Question {
             };
             return (status, body.lines().map(line).collect());
         }
+        if let Question::MachineAlertsCount(_) = self {
+            return (status, vec![body.to_owned()]);
+        }
         let body: Value = serde_json::from_str(body).unwrap();
         let text = |entity: &Value, member: &str| entity[member].as_str().unwrap_or("-").to_owned();
         let shown = |entity: &Value| match self {
@@ -223,10 +304,11 @@ impl Question {
             }
             _ => format!("{} {}", text(entity, "id"), text(entity, "rbacGroupName")),
         };
-        let listed = match body.get("value") {
+        let count = body.get("@odata.count").map(ToString::to_string);
+        let listed: Vec<String> = match body.get("value") {
             Some(list) => list.as_array().unwrap().iter().map(shown).collect(),
             None => vec![shown(&body)],
         };
-        (status, listed)
+        (status, count.into_iter().chain(listed).collect())
     }
 }

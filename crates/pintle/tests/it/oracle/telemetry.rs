@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use serde_json::Value;
 use uuid::Uuid;
 
-use super::model::{Alert, Machine, alert_id, machine_id, sha1};
+use super::model::{Alert, Machine, address, alert_id, domain, machine_id, sha1, user};
 
 /// Telemetry in the envelope of the streaming API.
 pub(super) struct Telemetry {
@@ -59,6 +59,17 @@ impl Telemetry {
                 "AlertId": alert_id(id), "EntityType": "Machine", "EvidenceRole": "Impacted", "DeviceId": device,
             });
             self.line("AlertEvidence", machine);
+        }
+        for (kind, column, named) in [
+            ("User", "AccountName", user(id)),
+            ("Ip", "RemoteIP", address(id)),
+            ("Url", "RemoteUrl", format!("https://{}/x", domain(id))),
+        ] {
+            let evidence = serde_json::json!({
+                "AlertId": alert_id(id), "EntityType": kind, "EvidenceRole": "Related", "DeviceId": device,
+                column: named,
+            });
+            self.line("AlertEvidence", evidence);
         }
         for file in &alert.files {
             let evidence = serde_json::json!({

@@ -1,0 +1,414 @@
+//! Lists of alerts: all of a tenant, and those that have to do with a machine, a file, a domain, an
+//! address or a user. Which rows they have is settled from the columns of the index where these tell;
+//! an alert is read only where they do not, and when its turn comes to be written.
+
+use std::cell::RefCell;
+use std::collections::HashMap;
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::vec::IntoIter;
+
+use bytes::Bytes;
+use pintle_model::{AlertId, FileHash, Hashes, MemberId, TenantId, shapes};
+
+use super::alerts::AlertSight;
+use crate::alert_index::{self, AlertIndex, Row};
+use crate::entity::Entity;
+use crate::evidence::{self, Named};
+use crate::filter::{Columns, Subject};
+use crate::known::Known;
+use crate::listing::{About, Ranked, Rows, Value, settle};
+use crate::render::{self, AlertGroup};
+use crate::retention::Cutoffs;
+use crate::store::{Store, read_lock};
+use crate::{Error, Listing, Page, Scope};
+
+/// Says of an alert whether it belongs to a list.
+type Belongs<'q> = &'q dyn Fn(&Entity) -> bool;
+
+impl Store {
+    /// Alerts, ascending by id, as `{…},{…}`, `evidence` empty. Returns how many were written.
+    pub fn alerts(&self, scope: &Scope, page: Page, out: &mut Vec<u8>) -> Result<usize, Error> {
+        let mut list = self.list_alerts(scope, &Listing::of(page))?;
+        let mut written = 0;
+        while let Some(piece) = list.next_piece()? {
+            out.extend_from_slice(&piece);
+            written = list.written;
+        }
+        Ok(written)
+    }
+
+    /// The alerts within retention that the caller may see.
+    pub fn list_alerts(&self, scope: &Scope, listing: &Listing<'_>) -> Result<AlertList, Error> {
+        let asked = self.ask_of_alerts(scope)?;
+        let candidates = match listing.filter.and_then(|filter| filter.only(shapes::alert::ID)) {
+            Some(ids) => read_lock(&asked.index).naming(ids.into_iter().map(alert_index::Named::Id)),
+            None => read_lock(&asked.index).order().to_vec(),
+        };
+        asked.list(&candidates, None, listing)
+    }
+
+    /// The alerts on a machine, which is named as in [`Store::machine`]. `None`: no such machine, or not
+    /// for this caller.
+    pub fn machine_alerts(
+        &self,
+        scope: &Scope,
+        id_or_name: &str,
+        listing: &Listing<'_>,
+    ) -> Result<Option<AlertList>, Error> {
+        let window = self.machine_window(scope.tenant());
+        let directory = self.directory(scope)?;
+        let id = read_lock(&directory).find(scope, window, id_or_name).map(|machine| machine.id.clone());
+        let Some(id) = id else { return Ok(None) };
+        let asked = self.ask_of_alerts(scope)?;
+        let json = serde_json::Value::from(id.as_str()).to_string();
+        let candidates = read_lock(&asked.index).on_machine(&json);
+        let is_on_it =
+            |alert: &Entity| alert.facts.text(shapes::alert::MACHINE_ID).is_some_and(|on| on == id.as_str());
+        asked.list(&candidates, Some((&is_on_it, Sure::OfPlain)), listing).map(Some)
+    }
+
+    /// The alerts whose evidence names a file, by this hash or by others that stand for the same file
+    /// (`lookup` states the rule). `None`: unknown hash.
+    pub fn file_alerts(
+        &self,
+        scope: &Scope,
+        hash: &FileHash,
+        listing: &Listing<'_>,
+    ) -> Result<Option<AlertList>, Error> {
+        let seen = self.ask_of_files(scope)?.seen(hash)?;
+        let sets: Vec<Hashes> = seen.iter().flat_map(|seen| seen.resolved.hash_sets()).collect();
+        let named: Vec<FileHash> = sets.iter().flat_map(Hashes::iter).chain([*hash]).collect();
+        let belongs = |alert: &Entity| {
+            let files = Named::by(alert).files;
+            files.iter().any(|file| file.get(hash.kind()) == Some(*hash) || sets.contains(file))
+        };
+        let named = named.iter().map(alert_index::Named::File).collect();
+        self.alerts_naming(scope, named, &belongs, seen.is_some(), listing)
+    }
+
+    /// The alerts whose evidence names a domain. `None`: nobody has ever told of it.
+    pub fn domain_alerts(
+        &self,
+        scope: &Scope,
+        domain: &Domain,
+        listing: &Listing<'_>,
+    ) -> Result<Option<AlertList>, Error> {
+        let belongs = |alert: &Entity| Named::by(alert).domains.contains(&domain.0);
+        let is_known = self.knows_domain(scope, domain)?;
+        self.alerts_naming(scope, vec![alert_index::Named::Domain(&domain.0)], &belongs, is_known, listing)
+    }
+
+    /// The same of an IP address.
+    pub fn address_alerts(
+        &self,
+        scope: &Scope,
+        address: IpAddr,
+        listing: &Listing<'_>,
+    ) -> Result<Option<AlertList>, Error> {
+        let text = address.to_string();
+        let belongs = |alert: &Entity| Named::by(alert).addresses.contains(&text);
+        let is_known = self.knows_address(scope, address)?;
+        self.alerts_naming(scope, vec![alert_index::Named::Address(&text)], &belongs, is_known, listing)
+    }
+
+    /// The same of a user, by account name, whatever its case.
+    pub fn user_alerts(
+        &self,
+        scope: &Scope,
+        account: &str,
+        listing: &Listing<'_>,
+    ) -> Result<Option<AlertList>, Error> {
+        let Some(name) = evidence::account(account) else { return Ok(None) };
+        let belongs = |alert: &Entity| Named::by(alert).users.contains(&name);
+        let is_known = self.knows_user(scope, &name)?;
+        self.alerts_naming(scope, vec![alert_index::Named::User(&name)], &belongs, is_known, listing)
+    }
+
+    /// Whether a domain was ever told of: by an alert, also by one that the caller may not see.
+    fn knows_domain(&self, scope: &Scope, domain: &Domain) -> Result<bool, Error> {
+        let belongs = |alert: &Entity| Named::by(alert).domains.contains(&domain.0);
+        self.is_named_by_an_alert(scope, alert_index::Named::Domain(&domain.0), &belongs)
+    }
+
+    /// The same of an address.
+    fn knows_address(&self, scope: &Scope, address: IpAddr) -> Result<bool, Error> {
+        let text = address.to_string();
+        let belongs = |alert: &Entity| Named::by(alert).addresses.contains(&text);
+        self.is_named_by_an_alert(scope, alert_index::Named::Address(&text), &belongs)
+    }
+
+    /// The same of an account name in lower case.
+    fn knows_user(&self, scope: &Scope, name: &str) -> Result<bool, Error> {
+        let belongs = |alert: &Entity| Named::by(alert).users.contains(name);
+        self.is_named_by_an_alert(scope, alert_index::Named::User(name), &belongs)
+    }
+
+    /// Whether an alert names something. If the scope hides what is only on hidden machines, an alert
+    /// that the caller may see; else any.
+    fn is_named_by_an_alert(
+        &self,
+        scope: &Scope,
+        named: alert_index::Named<'_>,
+        belongs: Belongs<'_>,
+    ) -> Result<bool, Error> {
+        let whole = Scope::whole(scope.tenant());
+        let asked = self.ask_of_alerts(if scope.hides_files() { scope } else { &whole })?;
+        let candidates = read_lock(&asked.index).naming([named].into_iter());
+        let first = Listing::of(Page { skip: 0, top: 1 });
+        Ok(asked.list(&candidates, Some((belongs, Sure::Never)), &first)?.left() > 0)
+    }
+
+    /// Alerts that name one of several things, as far as they belong to the list. `None`: there are none,
+    /// and it is not known otherwise.
+    fn alerts_naming(
+        &self,
+        scope: &Scope,
+        named: Vec<alert_index::Named<'_>>,
+        belongs: Belongs<'_>,
+        is_known: bool,
+        listing: &Listing<'_>,
+    ) -> Result<Option<AlertList>, Error> {
+        let asked = self.ask_of_alerts(scope)?;
+        let candidates = read_lock(&asked.index).naming(named.into_iter());
+        if !is_known {
+            // Evidence may name what no machine has seen.
+            let first = Listing::of(Page { skip: 0, top: 1 });
+            if asked.clone().list(&candidates, Some((belongs, Sure::Never)), &first)?.left() == 0 {
+                return Ok(None);
+            }
+        }
+        asked.list(&candidates, Some((belongs, Sure::Never)), listing).map(Some)
+    }
+
+    fn ask_of_alerts(&self, scope: &Scope) -> Result<AlertQuestion, Error> {
+        let (known, sight) = (self.known(), self.sight_of_alerts(scope)?);
+        let index = known.alert_indexes.current(&known.base, scope.tenant())?;
+        Ok(AlertQuestion { known, index, sight, of: scope.tenant(), cutoffs: self.cutoffs(scope) })
+    }
+}
+
+/// A host name, in lower case and without a dot at its end.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Domain(String);
+
+impl Domain {
+    /// Reads a bare host name; `None`: it can be none, or it is an address.
+    pub fn parse(text: &str) -> Option<Domain> {
+        let is_bare = !text.contains(['/', '@', ':', '?', '#', '\\', '[', ']']);
+        evidence::host(text).filter(|_| is_bare).map(Domain)
+    }
+}
+
+/// When the columns alone tell that an alert belongs to a list.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Sure {
+    /// Whenever they are the whole truth.
+    OfPlain,
+    /// They cannot tell.
+    Never,
+}
+
+/// One question about alerts, all of it about what is known now.
+#[derive(Clone)]
+struct AlertQuestion {
+    known: Arc<Known>,
+    index: Arc<AlertIndex>,
+    sight: AlertSight,
+    of: TenantId,
+    cutoffs: Cutoffs,
+}
+
+impl AlertQuestion {
+    /// The list of those candidates, ascending by id, that belong to it.
+    fn list(
+        self,
+        candidates: &[u32],
+        belongs: Option<(Belongs<'_>, Sure)>,
+        listing: &Listing<'_>,
+    ) -> Result<AlertList, Error> {
+        let settled = {
+            let rows = AlertRows { asked: &self, belongs, machines: RefCell::default() };
+            settle(&rows, candidates, listing)?
+        };
+        Ok(AlertList {
+            asked: self,
+            numbers: settled.numbers.into_iter(),
+            about: settled.about,
+            with_evidence: false,
+            written: 0,
+        })
+    }
+
+    /// An alert as it is now, and the group that it shows; `None`: it is gone, expired or hidden.
+    fn shown(&self, id: &AlertId) -> Result<Option<(Entity, AlertGroup<'_>)>, Error> {
+        let alert = self.known.base.alert(self.of, id)?.filter(|alert| self.cutoffs.keeps_alert(alert));
+        Ok(alert.and_then(|alert| {
+            let group = self.sight.group(&alert)?;
+            Some((alert, group))
+        }))
+    }
+}
+
+/// The rows of a list of alerts while it is settled.
+struct AlertRows<'q> {
+    asked: &'q AlertQuestion,
+    belongs: Option<(Belongs<'q>, Sure)>,
+    /// Whether the caller may see a machine, by the number of the text that names it.
+    machines: RefCell<HashMap<u32, bool>>,
+}
+
+/// What the columns say of a candidate.
+enum Said {
+    /// It is in the list.
+    Passed(Vec<Value>),
+    /// It must be looked at; whether the filter takes it, if that is known.
+    Look(AlertId, Option<bool>),
+}
+
+impl AlertRows<'_> {
+    /// `None`: it is not in the list.
+    fn said(&self, row: &Row<'_>, id: &AlertId, listing: &Listing<'_>) -> Option<Said> {
+        if row.is_odd() {
+            return Some(Said::Look(id.clone(), None));
+        }
+        if !self.asked.cutoffs.keeps_updated(row.last_update()) || !self.sees(row) {
+            return None;
+        }
+        let taken = match listing.filter {
+            None => Some(true),
+            Some(filter) => filter.decides(row),
+        };
+        if taken == Some(false) {
+            return None;
+        }
+        let belongs = self.belongs.is_none_or(|(_, sure)| sure == Sure::OfPlain);
+        let value = |member: MemberId| Value::of_column(&shapes::alert::SHAPE, member, row.column(member));
+        let values: Option<Vec<Value>> = listing.order.iter().map(|by| value(by.member)).collect();
+        Some(match (taken, values) {
+            (Some(true), Some(values)) if belongs => Said::Passed(values),
+            _ => Said::Look(id.clone(), taken),
+        })
+    }
+
+    fn sees(&self, row: &Row<'_>) -> bool {
+        if self.asked.sight.sees_all() {
+            return true;
+        }
+        let Some(number) = row.machine_number() else { return false };
+        *self
+            .machines
+            .borrow_mut()
+            .entry(number)
+            .or_insert_with(|| self.asked.sight.sees_machine(row.machine()))
+    }
+
+    /// Reads an alert; `None`: it is not in the list.
+    fn look_at(
+        &self,
+        id: &AlertId,
+        taken: Option<bool>,
+        listing: &Listing<'_>,
+    ) -> Result<Option<Vec<Value>>, Error> {
+        let Some((alert, group)) = self.asked.shown(id)? else { return Ok(None) };
+        if self.belongs.is_some_and(|(belongs, _)| !belongs(&alert)) {
+            return Ok(None);
+        }
+        if taken == Some(true) && listing.order.is_empty() {
+            return Ok(Some(Vec::new()));
+        }
+        let reads_evidence = |filter: &crate::Filter| filter.reads(shapes::alert::EVIDENCE);
+        let evidence = listing.filter.is_some_and(reads_evidence);
+        let members = render::render_alert(self.asked.of, id.as_str(), &alert, group, evidence);
+        let object = format!("{{{members}}}");
+        if taken != Some(true) && listing.filter.is_some_and(|filter| !filter.matches(&object)) {
+            return Ok(None);
+        }
+        let shown = Subject::object(&shapes::alert::SHAPE, &object);
+        let value = |member| Value::of_json(&shapes::alert::SHAPE, member, shown.member(member));
+        Ok(Some(listing.order.iter().map(|by| value(by.member)).collect()))
+    }
+}
+
+impl Rows for AlertRows<'_> {
+    fn look(
+        &self,
+        candidates: &[u32],
+        first: usize,
+        listing: &Listing<'_>,
+        found: &mut Vec<Ranked>,
+    ) -> Result<(), Error> {
+        let mut all = Vec::with_capacity(candidates.len());
+        {
+            let rows = read_lock(&self.asked.index);
+            for (number, place) in candidates.iter().zip(first..) {
+                if let (Some(row), Some(id)) = (rows.row(*number), rows.id(*number)) {
+                    all.extend(self.said(&row, id, listing).map(|said| (place, said)));
+                }
+            }
+        }
+        for (place, said) in all {
+            let values = match said {
+                Said::Passed(values) => Some(values),
+                Said::Look(id, taken) => self.look_at(&id, taken, listing)?,
+            };
+            found.extend(values.map(|values| Ranked { values, place }));
+        }
+        Ok(())
+    }
+
+    fn id(&self, number: u32) -> Option<String> {
+        read_lock(&self.asked.index).id(number).map(ToString::to_string)
+    }
+}
+
+/// Alerts to be written. Which ones and in what order was settled when they were asked for; each is
+/// written as it is when its turn comes, and left out if it is gone by then. Nothing is held while a
+/// client is waited for, and between two pieces there is nothing in memory but the alerts' numbers.
+pub struct AlertList {
+    asked: AlertQuestion,
+    numbers: IntoIter<u32>,
+    about: About,
+    with_evidence: bool,
+    written: usize,
+}
+
+/// A piece ends once it is so long.
+const ENOUGH_BYTES: usize = 64 * 1024;
+
+impl AlertList {
+    /// The same with all evidence instead of none.
+    pub fn with_evidence(self, with_evidence: bool) -> AlertList {
+        AlertList { with_evidence, ..self }
+    }
+
+    /// How many are still to be written.
+    pub fn left(&self) -> usize {
+        self.numbers.len()
+    }
+
+    /// What is known of the list as a whole.
+    pub fn about(&self) -> &About {
+        &self.about
+    }
+
+    /// The next piece, of about 64 KB, as `{…},{…}`; all of them joined are the list. `None`: there are no
+    /// more. It reads the base, so it may block.
+    pub fn next_piece(&mut self) -> Result<Option<Bytes>, Error> {
+        let mut piece = String::new();
+        while piece.len() < ENOUGH_BYTES
+            && let Some(number) = self.numbers.next()
+        {
+            let id = read_lock(&self.asked.index).id(number).cloned();
+            let Some(id) = id else { continue };
+            let Some((alert, group)) = self.asked.shown(&id)? else { continue };
+            let evidence = self.with_evidence;
+            let members = render::render_alert(self.asked.of, id.as_str(), &alert, group, evidence);
+            piece.push_str(if self.written == 0 { "{" } else { ",{" });
+            piece.push_str(&members);
+            piece.push('}');
+            self.written += 1;
+        }
+        Ok((!piece.is_empty()).then(|| piece.into()))
+    }
+}
