@@ -210,13 +210,15 @@ impl Base {
         Ok((directories, lost))
     }
 
-    /// Applies what was observed in one batch, to the directory first. The caller is the only one who
+    /// Applies what was observed in one batch, to the directory first; what it changes changed at this time
+    /// or later. The caller is the only one who
     /// writes. A reader in between may see a part of the batch, which is not acknowledged yet.
     pub(crate) fn apply(
         &self,
         batch: &ArchivedBatch,
         observed: Observed,
         place: Place,
+        not_before: Time,
         directories: &Directories,
     ) -> Result<Receipt, Error> {
         let tenant = batch.tenant;
@@ -226,7 +228,8 @@ impl Base {
         for (hashes, _) in &observed.files {
             receipt.new_files += u64::from(!view.has_file(tenant, hashes)?);
         }
-        let mut clock = ChangeClock { last: self.last_change(tenant), received: batch.received };
+        let received = batch.received.max(not_before);
+        let mut clock = ChangeClock { last: self.last_change(tenant), received };
         let (alerts, new_alerts) = changed_alerts(&view, batch, observed.alerts, &mut clock)?;
 
         let machines = observed.machines.iter().map(|(_, change)| change.span);
@@ -391,8 +394,8 @@ impl Base {
     }
 }
 
-/// Gives every change of a tenant's things a moment: when its batch was taken in, or just after the change
-/// before it, if that is later. So moments ascend in the order of the archive, which is the order in which
+/// Gives every change of a tenant's things a moment: when its batch was taken in, or just after a list was
+/// last asked for that did not show it, or just after the change before it, whichever is latest. So moments ascend in the order of the archive, which is the order in which
 /// changes become visible: who has seen all up to one has missed nothing before it.
 struct ChangeClock {
     last: Time,

@@ -50,7 +50,7 @@ impl Filter {
     }
 
     /// Whether a member decides.
-    pub(crate) fn reads(&self, member: MemberId) -> bool {
+    pub fn reads(&self, member: MemberId) -> bool {
         self.condition.reads(member)
     }
 }

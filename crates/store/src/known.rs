@@ -2,11 +2,11 @@
 //! made anew takes the old one's place at once.
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::sync::mpsc::sync_channel;
+use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 
-use pintle_model::{AlertId, TenantId};
+use pintle_model::{AlertId, TenantId, Time};
 
 use crate::alert_index::AlertIndexes;
 use crate::archive::{self, ArchivedBatch, Place, Until};
@@ -16,6 +16,7 @@ use crate::device_group::GroupsByTenant;
 use crate::directory::{Directories, SharedDirectory};
 use crate::edit::Edited;
 use crate::observe::Observed;
+use crate::store::hold;
 use crate::{Error, Memory, Receipt, Replayed};
 
 /// See the module.
@@ -25,6 +26,9 @@ pub(crate) struct Known {
     pub(crate) alert_indexes: AlertIndexes,
     /// Why the machines could not all be read, if so.
     lost_machines: Option<Error>,
+    /// When lists of alerts were last asked for. Held while a batch with alerts is applied: what a list did
+    /// not show yet is to have changed after it was asked for.
+    listed: Mutex<Time>,
 }
 
 impl Known {
@@ -39,7 +43,13 @@ impl Known {
         let base = Base::open(folder, limits, marks)?;
         let (directories, lost_machines) = base.directories(groups)?;
         let directories = Directories::new(directories);
-        Ok(Known { base, directories, alert_indexes: AlertIndexes::default(), lost_machines })
+        Ok(Known {
+            base,
+            directories,
+            alert_indexes: AlertIndexes::default(),
+            lost_machines,
+            listed: Mutex::new(Time::MIN),
+        })
     }
 
     /// A tenant's machines. Fails if some are lost: none is answered for then.
@@ -79,9 +89,18 @@ impl Known {
             Edited::Machine(_) => None,
         });
         let alerts: Vec<AlertId> = observed.alerts.keys().chain(edited).cloned().collect();
-        let receipt = self.base.apply(batch, observed, place, &self.directories)?;
+        let listed = (!alerts.is_empty()).then(|| hold(&self.listed));
+        let after = listed.as_deref().map_or(Time::MIN, |listed| listed.just_after());
+        let receipt = self.base.apply(batch, observed, place, after, &self.directories)?;
         self.alert_indexes.note(batch.tenant, alerts.iter());
         Ok(receipt)
+    }
+
+    /// Notes that a list of alerts is asked for now. What comes afterwards changes afterwards, as times go,
+    /// so that who asks for what changed since misses nothing.
+    pub(crate) fn note_listed(&self, now: Time) {
+        let mut listed = hold(&self.listed);
+        *listed = now.max(*listed);
     }
 
     /// Writes what is only in memory to the base.

@@ -60,6 +60,7 @@ pub use read::look_up::{FileLookup, FoundFile, MachineIds};
 pub use read::stats::FileStats;
 pub use regroup::{Preview, Regrouped};
 pub use remake::Remade;
+pub use render::Extras;
 pub use retention::{ClockWatch, Expired, Jump};
 pub use scope::Scope;
 pub use store::{Replayed, Store};

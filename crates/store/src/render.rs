@@ -177,13 +177,22 @@ pub(crate) enum AlertGroup<'g> {
     Is(Option<&'g GroupLabel>),
 }
 
-/// Renders an alert. `evidence` is `[]` unless asked for, as in the API's lists.
+/// What an alert shows only to who asks for it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Extras {
+    /// Its evidence instead of `[]`, as in the API's lists.
+    pub evidence: bool,
+    /// `sequence`, which the API's alert has not.
+    pub sequence: bool,
+}
+
+/// Renders an alert.
 pub(crate) fn render_alert(
     of: TenantId,
     id: &str,
     entity: &Entity,
     group: AlertGroup<'_>,
-    with_evidence: bool,
+    extras: Extras,
 ) -> String {
     use shapes::alert as a;
     let mut text = String::with_capacity(2048);
@@ -192,7 +201,7 @@ pub(crate) fn render_alert(
         let from_span = |time: fn(&Span) -> Time| Some(time_or_null(entity.span.as_ref().map(time)));
         match member {
             a::ID => Some(quoted(id)),
-            a::EVIDENCE if with_evidence => Some(evidence_list(entity).into()),
+            a::EVIDENCE if extras.evidence => Some(evidence_list(entity).into()),
             a::EVIDENCE => Some("[]".into()),
             a::RBAC_GROUP_NAME => match group {
                 AlertGroup::AsTold => None,
@@ -211,6 +220,9 @@ pub(crate) fn render_alert(
             _ => None,
         }
     });
+    if extras.sequence {
+        text.push_str(&format!(",\"sequence\":{}", entity.sequence()));
+    }
     text
 }
 

@@ -136,6 +136,8 @@ impl Store {
         let whole = applied.max(archive::durable(&archived));
         let until = Until::End { whole };
         if caught_up.bytes_total > 0 {
+            // What nobody saw before everything stopped is to be seen by who asks for what changed since.
+            known.note_listed((options.clock)());
             // Machines that are not known would be taken for new ones.
             known.admit()?;
         }
@@ -280,6 +282,7 @@ impl Store {
         let is_kept_up = upkeep.take().is_some();
         let device_groups = hold(&self.device_groups);
         let known = Arc::new(self.close_if_failed(change(committed.after, &device_groups))?);
+        known.note_listed(self.now());
         if is_kept_up {
             *upkeep = Some(self.close_if_failed(Upkeep::start(&known))?);
         }

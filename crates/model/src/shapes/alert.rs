@@ -1,6 +1,7 @@
 //! The API's alert.
 
 use crate::shape::shape;
+use crate::{Kind, Member, MemberId, Shape};
 
 shape! {
     /// The API's alert.
@@ -38,3 +39,19 @@ shape! {
         DOMAINS "domains" List,
     }
 }
+
+/// `sequence`: ours, no part of the API's alert. The number of its last change, greater than that of any
+/// change before it; shown to who asks for it.
+pub const SEQUENCE: MemberId = MemberId(MEMBERS as u8);
+
+/// The API's alert with what may be asked for besides.
+pub static ASKABLE: Shape = Shape { members: &WITH_SEQUENCE };
+
+const MEMBERS: usize = SHAPE.members.len();
+
+static WITH_SEQUENCE: [Member; MEMBERS + 1] = {
+    let mut members = [Member { name: "sequence", kind: Kind::Int }; MEMBERS + 1];
+    let (known, _) = members.split_at_mut(MEMBERS);
+    known.copy_from_slice(SHAPE.members);
+    members
+};

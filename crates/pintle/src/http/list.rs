@@ -6,7 +6,8 @@ use std::sync::atomic::AtomicBool;
 
 use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
-use pintle_store::{About, Filter, Listing, OrderBy, Page, Place};
+use pintle_model::shapes::alert::SEQUENCE;
+use pintle_store::{About, Extras, Filter, Listing, OrderBy, Page, Place};
 
 use crate::http::caller::Caller;
 use crate::http::cursor::Cursor;
@@ -15,7 +16,7 @@ use crate::http::odata::{self, Fields};
 use crate::http::origin::Origin;
 use crate::http::page::{MAX_TOP, Options, unsupported};
 use crate::http::representation::Representation;
-use crate::http::resource::Resource;
+use crate::http::resource::{Alerts, Resource};
 use crate::instance::Instance;
 
 /// The options of a list as they are sent.
@@ -53,7 +54,7 @@ pub struct Asked {
     after: Option<Place>,
     cursor: Cursor,
     /// `$expand=evidence`.
-    pub evidence: bool,
+    evidence: bool,
 }
 
 impl ListOptions {
@@ -133,6 +134,13 @@ impl Asked {
             count: self.options.count == Some(true),
             stop: Some(stop),
         }
+    }
+
+    /// What alerts show of what they show only to who asks for it.
+    pub fn extras(&self, wanted: &Representation<Alerts>) -> Extras {
+        let filters = self.filter.as_ref().is_some_and(|filter| filter.reads(SEQUENCE));
+        let orders = self.order.iter().any(|by| by.member == SEQUENCE);
+        Extras { evidence: self.evidence, sequence: filters || orders || wanted.selects("sequence") }
     }
 
     /// Whether every row has to be looked at, which takes longer than to find a page.

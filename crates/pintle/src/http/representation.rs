@@ -39,6 +39,8 @@ pub struct Representation<R> {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 struct Select {
     projection: Projection,
+    /// The names of the members, but for `*`.
+    names: Vec<&'static str>,
     /// `(a,b)` behind the set's name in `@odata.context`, in the order and spelling of the request; empty
     /// without `$select`.
     context: String,
@@ -55,6 +57,11 @@ impl<R: Resource> Representation<R> {
     /// Whether a collection is written as lines of JSON: all of it then, with no pages.
     pub fn is_lines(&self) -> bool {
         self.rows == Rows::Lines
+    }
+
+    /// Whether `$select` names a member.
+    pub fn selects(&self, name: &str) -> bool {
+        self.select.names.contains(&name)
     }
 
     /// How its entities are written.
@@ -145,8 +152,9 @@ fn select(query: &str, of: Option<(&'static Shape, &'static str)>) -> Result<Sel
     }
     shown.sort_unstable();
     let names = shown.into_iter().filter_map(|place| shape.members.get(place)).map(|member| member.name);
-    let projection = if all { Projection::ALL } else { Projection::of(names) };
-    Ok(Select { projection, context: format!("({})", asked.join(",")) })
+    let names: Vec<&'static str> = names.collect();
+    let projection = if all { Projection::ALL } else { Projection::of(names.iter().copied()) };
+    Ok(Select { projection, names, context: format!("({})", asked.join(",")) })
 }
 
 fn no_member(name: &str, entity: &str) -> String {
@@ -187,7 +195,7 @@ mod tests {
     use crate::http::resource::{InOrgFileStats, Machines};
 
     fn selected<R: Resource>(query: &str) -> Option<(String, Projection)> {
-        let Select { projection, context } = select(query, R::SELECTABLE).ok()?;
+        let Select { projection, context, .. } = select(query, R::SELECTABLE).ok()?;
         Some((context, projection))
     }
 

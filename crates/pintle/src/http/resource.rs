@@ -26,7 +26,7 @@ macro_rules! resources {
 
 resources! {
     /// Alerts.
-    Alerts "Alerts" Some((&shapes::alert::SHAPE, "microsoft.windowsDefenderATP.api.Alert"));
+    Alerts "Alerts" Some((&shapes::alert::ASKABLE, "microsoft.windowsDefenderATP.api.Alert"));
     /// Machines.
     Machines "Machines" Some((&shapes::machine::SHAPE, "microsoft.windowsDefenderATP.api.Machine"));
     /// Files.

@@ -22,6 +22,7 @@ mod map;
 mod oracle;
 mod origin;
 mod outside;
+mod poller;
 mod recordings;
 mod refused;
 mod retention;

@@ -10,10 +10,10 @@ use super::marks::{Marks, Named};
 use crate::entity::Entity;
 use crate::evidence;
 use crate::filter::{self, Column, Columns, Subject, folded};
-use crate::render::{self, AlertGroup};
+use crate::render::{self, AlertGroup, Extras};
 
 /// Members that are numbers and times.
-const NUMBERS: [MemberId; 7] = [
+const NUMBERS: [MemberId; 8] = [
     a::INCIDENT_ID,
     a::INVESTIGATION_ID,
     a::ALERT_CREATION_TIME,
@@ -21,7 +21,10 @@ const NUMBERS: [MemberId; 7] = [
     a::LAST_EVENT_TIME,
     a::LAST_UPDATE_TIME,
     a::RESOLVED_TIME,
+    a::SEQUENCE,
 ];
+/// Nothing but what columns are made of.
+const SEQUENCE: Extras = Extras { evidence: false, sequence: true };
 const LAST_UPDATE: usize = 5;
 /// Members of which many alerts have the same text; each text is kept once.
 const TEXTS: [MemberId; 6] =
@@ -155,10 +158,10 @@ impl Rows {
     }
 
     fn packed(&mut self, id: AlertId, alert: &Entity) -> Packed {
-        let json = render::render_alert(self.of, id.as_str(), alert, AlertGroup::AsTold, false);
+        let json = render::render_alert(self.of, id.as_str(), alert, AlertGroup::AsTold, SEQUENCE);
         let json = format!("{{{json}}}");
-        let shown = Subject::object(&a::SHAPE, &json);
-        let mut row = Packed { id, numbers: [0; 7], there: 0, is_odd: false, texts: [0; 6] };
+        let shown = Subject::object(&a::ASKABLE, &json);
+        let mut row = Packed { id, numbers: [0; NUMBERS.len()], there: 0, is_odd: false, texts: [0; 6] };
         for ((bit, slot), member) in row.numbers.iter_mut().enumerate().zip(NUMBERS) {
             let value = shown.member(member);
             match number(member, value) {
@@ -222,7 +225,7 @@ impl Rows {
 
 /// The value of a member that is a number or a time; `None`: it has none, or one that is neither.
 fn number(member: MemberId, json: &str) -> Option<i64> {
-    match shapes::alert::SHAPE.members.get(usize::from(member.0))?.kind {
+    match shapes::alert::ASKABLE.members.get(usize::from(member.0))?.kind {
         Kind::Time => Some(Time::parse(&filter::text(json)?)?.ticks()),
         _ => json.parse().ok(),
     }
@@ -270,7 +273,7 @@ impl Columns for Row<'_> {
             return Column::Unknown;
         }
         if let Some(place) = NUMBERS.iter().position(|other| *other == member) {
-            let is_time = a::SHAPE.members.get(usize::from(member.0)).is_some_and(|m| m.kind == Kind::Time);
+            let is_time = a::ASKABLE.members.get(usize::from(member.0)).is_some_and(|m| m.kind == Kind::Time);
             return match self.number(place) {
                 None => Column::Null,
                 Some(number) if is_time => Column::Time(Time::from_ticks(number)),

@@ -75,6 +75,12 @@ impl Entity {
         }
     }
 
+    /// The number of an alert's last change, in ticks since 1970 about when it was made: each is greater
+    /// than all before it. 0 for one that did not change since numbers are given.
+    pub(crate) fn sequence(&self) -> i64 {
+        self.facts.at(CHANGED).map_or(0, Time::ticks)
+    }
+
     /// When an alert was updated last: as telemetry says, or by its newest event, or here.
     pub(crate) fn last_update(&self) -> Option<Time> {
         let told = self.facts.time(shapes::alert::LAST_UPDATE_TIME).or(self.span.map(|span| span.last));

@@ -18,7 +18,7 @@ use crate::evidence::{self, Named};
 use crate::filter::{Columns, Subject};
 use crate::known::Known;
 use crate::listing::{About, Ranked, Rows, Value, settle};
-use crate::render::{self, AlertGroup};
+use crate::render::{self, AlertGroup, Extras};
 use crate::retention::Cutoffs;
 use crate::store::{Store, read_lock};
 use crate::{Error, Listing, Page, Scope};
@@ -183,6 +183,7 @@ impl Store {
 
     fn ask_of_alerts(&self, scope: &Scope) -> Result<AlertQuestion, Error> {
         let (known, sight) = (self.known(), self.sight_of_alerts(scope)?);
+        known.note_listed(self.now());
         let index = known.alert_indexes.current(&known.base, scope.tenant())?;
         Ok(AlertQuestion { known, index, sight, of: scope.tenant(), cutoffs: self.cutoffs(scope) })
     }
@@ -235,7 +236,7 @@ impl AlertQuestion {
             asked: self,
             numbers: settled.numbers.into_iter(),
             about: settled.about,
-            with_evidence: false,
+            extras: Extras::default(),
             written: 0,
         })
     }
@@ -283,7 +284,7 @@ impl AlertRows<'_> {
             return None;
         }
         let belongs = self.belongs.is_none_or(|(_, sure)| sure == Sure::OfPlain);
-        let value = |member: MemberId| Value::of_column(&shapes::alert::SHAPE, member, row.column(member));
+        let value = |member: MemberId| Value::of_column(&shapes::alert::ASKABLE, member, row.column(member));
         let values: Option<Vec<Value>> = listing.order.iter().map(|by| value(by.member)).collect();
         Some(match (taken, values) {
             (Some(true), Some(values)) if belongs => Said::Passed(values),
@@ -318,14 +319,14 @@ impl AlertRows<'_> {
             return Ok(Some(Vec::new()));
         }
         let reads_evidence = |filter: &crate::Filter| filter.reads(shapes::alert::EVIDENCE);
-        let evidence = listing.filter.is_some_and(reads_evidence);
-        let members = render::render_alert(self.asked.of, id.as_str(), &alert, group, evidence);
+        let extras = Extras { evidence: listing.filter.is_some_and(reads_evidence), sequence: true };
+        let members = render::render_alert(self.asked.of, id.as_str(), &alert, group, extras);
         let object = format!("{{{members}}}");
         if taken != Some(true) && listing.filter.is_some_and(|filter| !filter.matches(&object)) {
             return Ok(None);
         }
-        let shown = Subject::object(&shapes::alert::SHAPE, &object);
-        let value = |member| Value::of_json(&shapes::alert::SHAPE, member, shown.member(member));
+        let shown = Subject::object(&shapes::alert::ASKABLE, &object);
+        let value = |member| Value::of_json(&shapes::alert::ASKABLE, member, shown.member(member));
         Ok(Some(listing.order.iter().map(|by| value(by.member)).collect()))
     }
 }
@@ -369,7 +370,7 @@ pub struct AlertList {
     asked: AlertQuestion,
     numbers: IntoIter<u32>,
     about: About,
-    with_evidence: bool,
+    extras: Extras,
     written: usize,
 }
 
@@ -377,9 +378,9 @@ pub struct AlertList {
 const ENOUGH_BYTES: usize = 64 * 1024;
 
 impl AlertList {
-    /// The same with all evidence instead of none.
-    pub fn with_evidence(self, with_evidence: bool) -> AlertList {
-        AlertList { with_evidence, ..self }
+    /// The same with what is shown only if it is asked for.
+    pub fn with(self, extras: Extras) -> AlertList {
+        AlertList { extras, ..self }
     }
 
     /// How many are still to be written.
@@ -402,8 +403,7 @@ impl AlertList {
             let id = read_lock(&self.asked.index).id(number).cloned();
             let Some(id) = id else { continue };
             let Some((alert, group)) = self.asked.shown(&id)? else { continue };
-            let evidence = self.with_evidence;
-            let members = render::render_alert(self.asked.of, id.as_str(), &alert, group, evidence);
+            let members = render::render_alert(self.asked.of, id.as_str(), &alert, group, self.extras);
             piece.push_str(if self.written == 0 { "{" } else { ",{" });
             piece.push_str(&members);
             piece.push('}');

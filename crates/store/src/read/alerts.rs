@@ -7,6 +7,7 @@ use std::sync::Arc;
 use pintle_model::{AlertId, Hashes, MachineId, shapes};
 
 use super::Seen;
+use crate::Extras;
 use crate::directory::{Grouping, SharedDirectory};
 use crate::entity::Entity;
 use crate::evidence::Named;
@@ -17,10 +18,21 @@ use crate::{Error, Page, Scope, filter, render};
 impl Store {
     /// An alert by id with its evidence: the members of one `alert` object.
     pub fn alert(&self, scope: &Scope, id: &AlertId) -> Result<Option<String>, Error> {
+        self.alert_with(scope, id, false)
+    }
+
+    /// The same, with its `sequence` if that is asked for.
+    pub fn alert_with(&self, scope: &Scope, id: &AlertId, sequence: bool) -> Result<Option<String>, Error> {
         let (sight, alert) = (self.sight_of_alerts(scope)?, self.kept_alert(scope, id)?);
         let render = |alert: &Entity| {
             let group = sight.group(alert)?;
-            Some(render::render_alert(scope.tenant(), id.as_str(), alert, group, true))
+            Some(render::render_alert(
+                scope.tenant(),
+                id.as_str(),
+                alert,
+                group,
+                Extras { evidence: true, sequence },
+            ))
         };
         Ok(alert.as_ref().and_then(render))
     }

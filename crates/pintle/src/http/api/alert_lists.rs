@@ -8,7 +8,7 @@ use std::sync::atomic::AtomicBool;
 use axum::extract::State;
 use axum::response::Response;
 use pintle_model::FileHash;
-use pintle_store::{AlertList, Domain, Listing, Page};
+use pintle_store::{AlertList, Domain, Extras, Listing, Page};
 
 use super::stoppable;
 use crate::http::caller::Caller;
@@ -34,7 +34,7 @@ pub async fn list(
     stoppable(move |stop| {
         let alerts = instance.store.list_alerts(&caller.scope, &asked.page(&wanted, stop))?;
         let next = asked.next_link(wanted.origin(), alerts.about());
-        dressed(alerts.with_evidence(asked.evidence), &wanted, next)
+        dressed(alerts.with(asked.extras(&wanted)), &wanted, next)
     })
     .await
 }
@@ -52,7 +52,8 @@ pub async fn of_machine(
     stoppable(move |stop| {
         let alerts = instance.store.machine_alerts(&caller.scope, &id, &asked.related(stop))?;
         let alerts = alerts.ok_or_else(|| Failure::not_found("Machine", &id))?;
-        dressed(alerts.with_evidence(true), &wanted, None)
+        let extras = Extras { evidence: true, ..asked.extras(&wanted) };
+        dressed(alerts.with(extras), &wanted, None)
     })
     .await
 }
@@ -166,7 +167,7 @@ async fn related(
     find: impl FnOnce(&Instance, &Listing<'_>) -> Result<Option<AlertList>, pintle_store::Error> + Send + 'static,
 ) -> Result<Response, Failure> {
     stoppable(move |stop: &AtomicBool| match find(&instance, &asked.related(stop))? {
-        Some(alerts) => dressed(alerts.with_evidence(asked.evidence), &wanted, None),
+        Some(alerts) => dressed(alerts.with(asked.extras(&wanted)), &wanted, None),
         None => unknown.answer(named.kind, &named.id, || {
             Collection::counting(&wanted, asked.count_of_none()).finish(None)
         }),

@@ -30,7 +30,7 @@ pub async fn get(
 ) -> Result<Response, Failure> {
     let alert = alert_id(&id)?;
     lookup(instance, move |instance| {
-        let members = instance.store.alert(&caller.scope, &alert)?;
+        let members = instance.store.alert_with(&caller.scope, &alert, wanted.selects("sequence"))?;
         let members = members.ok_or_else(|| Failure::not_found("Alert", &id))?;
         Ok(entity(&wanted, &members))
     })

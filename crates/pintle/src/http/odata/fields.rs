@@ -90,7 +90,7 @@ pub static ALERT: Fields = {
     use alert as a;
     Fields {
         entity: "microsoft.windowsDefenderATP.api.Alert",
-        shape: &a::SHAPE,
+        shape: &a::ASKABLE,
         fields: &[
             (a::ID, Field::Plain),
             (a::INCIDENT_ID, Field::Plain),
@@ -104,6 +104,7 @@ pub static ALERT: Fields = {
             (a::LAST_EVENT_TIME, Field::Plain),
             (a::LAST_UPDATE_TIME, Field::Plain),
             (a::EVIDENCE, Field::Objects(&EVIDENCE)),
+            (a::SEQUENCE, Field::Plain),
         ],
     }
 };
