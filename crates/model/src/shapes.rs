@@ -5,3 +5,4 @@ pub mod evidence;
 pub mod file;
 pub mod ip_address;
 pub mod machine;
+pub mod user;

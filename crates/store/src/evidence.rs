@@ -45,7 +45,7 @@ fn pieces(alert: &Entity) -> impl Iterator<Item = Value> {
 
 /// The host name in a URL, also one without a scheme, in lower case. Sensors write what they saw, so what
 /// could be no host name is none.
-fn host(url: &str) -> Option<String> {
+pub(crate) fn host(url: &str) -> Option<String> {
     /// Bytes of a name in DNS.
     const LONGEST: usize = 253;
     let host = authority_host(url)?.trim_end_matches('.').to_lowercase();
@@ -55,7 +55,7 @@ fn host(url: &str) -> Option<String> {
 }
 
 /// What stands between the scheme and the path, without user and port.
-fn authority_host(url: &str) -> Option<&str> {
+pub(crate) fn authority_host(url: &str) -> Option<&str> {
     let rest = url.split_once("://").map_or(url, |(_, rest)| rest).trim();
     let authority = rest.split(['/', '?', '#', '\\']).next()?;
     let authority = authority.rsplit_once('@').map_or(authority, |(_, host)| host);

@@ -1,6 +1,8 @@
 //! The questions. Each takes a [`Scope`] and blocks only for reads of the base.
 
+pub(crate) mod observables;
 pub(crate) mod stats;
+mod users;
 
 use std::collections::hash_map::Entry;
 use std::collections::{BTreeSet, BinaryHeap, HashMap};

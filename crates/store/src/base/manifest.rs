@@ -6,6 +6,10 @@
 //! when that one does not read any more. The copy is replaced first: a crash in between leaves a copy
 //! that is ahead, whose runs are all there, and opening makes the two alike again before it takes away
 //! what neither names.
+//!
+//! Version 2 adds from where on in the archive the runs hold domains, IP addresses and users. A manifest
+//! of version 1 is read as one that has them from what it holds on, and replaced by one of version 2 at
+//! the next change.
 
 use std::collections::BTreeMap;
 use std::fs::{self, OpenOptions};
@@ -24,7 +28,7 @@ use crate::{Error, Totals};
 
 const MAGIC: &[u8; 8] = b"PINTLEMF";
 /// The base's format. A change that an older binary would misread raises it.
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
 const HEADER_BYTES: usize = 20;
 
 /// What the base consists of.
@@ -40,6 +44,33 @@ pub(crate) struct Manifest {
     pub(crate) marks: Marks,
     /// What is counted of each tenant.
     pub(crate) tenants: BTreeMap<TenantId, Counts>,
+    /// From where on in the archive the runs hold domains, IP addresses and users too.
+    pub(crate) observed_from: Position,
+}
+
+/// The manifest of version 1.
+#[derive(Serialize, Deserialize)]
+struct Version1 {
+    applied: Position,
+    next_run: u64,
+    runs: Vec<u64>,
+    marks: Marks,
+    tenants: BTreeMap<TenantId, Counts>,
+}
+
+impl From<Version1> for Manifest {
+    fn from(old: Version1) -> Manifest {
+        let Version1 { applied, next_run, runs, marks, tenants } = old;
+        Manifest { applied, next_run, runs, marks, tenants, observed_from: applied }
+    }
+}
+
+/// Reads what follows the head, as a version writes it.
+fn read_version(version: u32, plain: &[u8]) -> Result<Manifest, Error> {
+    match version {
+        0 | 1 => decode::<Version1>(plain).map(Manifest::from),
+        _ => decode(plain),
+    }
 }
 
 /// What is counted of a tenant.
@@ -53,7 +84,25 @@ pub(crate) struct Counts {
 impl Manifest {
     /// Of a base that holds nothing.
     pub(crate) fn empty(marks: Marks) -> Manifest {
-        Manifest { applied: Position::START, next_run: 1, runs: Vec::new(), marks, tenants: BTreeMap::new() }
+        Manifest {
+            applied: Position::START,
+            next_run: 1,
+            runs: Vec::new(),
+            marks,
+            tenants: BTreeMap::new(),
+            observed_from: Position::START,
+        }
+    }
+
+    /// What the runs do not hold though the archive does, and what makes them hold it; `None`: nothing.
+    pub(crate) fn notice(&self) -> Option<String> {
+        let Position { segment, offset } = self.observed_from;
+        (self.observed_from > Position::START).then(|| {
+            format!(
+                "domains, IP addresses and users are known from byte {offset} of segment {segment} of the archive on: \
+`pintle rebuild` makes those of earlier telemetry known"
+            )
+        })
     }
 
     /// Reads the manifest of a base. `None`: there is none.
@@ -87,19 +136,24 @@ impl Manifest {
 
     /// Replaces the manifest of a base; durable afterwards.
     pub(crate) fn write(&self, folder: &Path) -> Result<(), Error> {
-        let plain = encode(self)?;
-        let mut bytes = Vec::with_capacity(HEADER_BYTES + plain.len());
-        bytes.extend_from_slice(MAGIC);
-        bytes.extend_from_slice(&VERSION.to_le_bytes());
-        bytes.extend_from_slice(&u32::try_from(plain.len()).unwrap_or(u32::MAX).to_le_bytes());
-        bytes.extend_from_slice(&checksum(&bytes, &plain).to_le_bytes());
-        bytes.extend_from_slice(&plain);
+        let bytes = framed(VERSION, &encode(self)?);
         for name in [copy(folder), path(folder)] {
             replace(&name, &folder.join("MANIFEST.new"), &bytes)?;
             sync_folder(folder)?;
         }
         Ok(())
     }
+}
+
+/// A manifest of a version as a file has it.
+fn framed(version: u32, plain: &[u8]) -> Vec<u8> {
+    let mut bytes = Vec::with_capacity(HEADER_BYTES + plain.len());
+    bytes.extend_from_slice(MAGIC);
+    bytes.extend_from_slice(&version.to_le_bytes());
+    bytes.extend_from_slice(&u32::try_from(plain.len()).unwrap_or(u32::MAX).to_le_bytes());
+    bytes.extend_from_slice(&checksum(&bytes, plain).to_le_bytes());
+    bytes.extend_from_slice(plain);
+    bytes
 }
 
 fn replace(name: &Path, new: &Path, bytes: &[u8]) -> Result<(), Error> {
@@ -136,7 +190,7 @@ fn read_file(name: &Path) -> Result<Option<Manifest>, Error> {
     if found > VERSION {
         return Err(Error::Newer { what: format!("the base {}", name.display()), found, known: VERSION });
     }
-    decode(plain).map(Some).map_err(|_| damaged(name, "it does not read"))
+    read_version(found, plain).map(Some).map_err(|_| damaged(name, "it does not read"))
 }
 
 /// Over what the head says after the magic, and what follows the head.
@@ -231,10 +285,37 @@ mod tests {
         manifest.write(folder.path()).unwrap();
         let name = path(folder.path());
         let mut bytes = fs::read(&name).unwrap();
-        bytes[8] = 2;
+        bytes[8] = 3;
         let crc = checksum(&bytes, &bytes[HEADER_BYTES..]).to_le_bytes();
         bytes[HEADER_BYTES - 4..HEADER_BYTES].copy_from_slice(&crc);
         fs::write(&name, &bytes).unwrap();
-        assert!(matches!(Manifest::read(folder.path()), Err(Error::Newer { found: 2, .. })));
+        assert!(matches!(Manifest::read(folder.path()), Err(Error::Newer { found: 3, .. })));
+    }
+
+    #[test]
+    fn one_of_version_1_is_read_and_the_next_change_makes_it_one_of_this_version() {
+        let folder = tempfile::tempdir().unwrap();
+        let applied = Position { segment: 3, offset: 77 };
+        let old = |applied| {
+            let Manifest { next_run, runs, marks, tenants, .. } = of(Marks::new());
+            Version1 { applied, next_run, runs, marks, tenants }
+        };
+        let write = |old: &Version1| {
+            for name in [path(folder.path()), copy(folder.path())] {
+                fs::write(name, framed(1, &encode(old).unwrap())).unwrap();
+            }
+        };
+        let told = old(applied);
+        write(&told);
+        let read = || Manifest::read(folder.path()).unwrap().unwrap();
+        assert!(Manifest::check(folder.path()).is_empty());
+        assert_eq!((read().observed_from, read().runs, read().marks), (applied, told.runs, told.marks));
+        assert!(read().notice().unwrap().contains("byte 77 of segment 3"));
+        let later = Manifest { applied: Position { segment: 4, offset: 12 }, ..read() };
+        later.write(folder.path()).unwrap();
+        assert_eq!((read(), read().observed_from), (later, applied));
+        assert_eq!(fs::read(path(folder.path())).unwrap()[8], 2);
+        write(&old(Position::START));
+        assert_eq!((read().observed_from, read().notice()), (Position::START, None));
     }
 }
