@@ -3,6 +3,7 @@
 
 pub mod accept;
 pub mod api;
+pub mod arguments;
 pub mod caller;
 pub mod compress;
 pub mod connection;

@@ -6,9 +6,13 @@
 
 pub mod admin;
 pub mod alerts;
+pub mod domains;
 pub mod files;
 pub mod ingest;
+pub mod ips;
 pub mod machines;
+mod observed;
+pub mod users;
 
 use std::sync::Arc;
 

@@ -116,6 +116,16 @@ impl Failure {
         Failure::new(StatusCode::BAD_REQUEST, "InvalidHashValue", format!("Hash value {text} is invalid"))
     }
 
+    /// 400: not a host name.
+    pub fn invalid_domain(text: &str) -> Failure {
+        Failure::new(StatusCode::BAD_REQUEST, "InvalidDomainName", format!("Domain name {text} is invalid"))
+    }
+
+    /// 400: not an address of either version.
+    pub fn invalid_ip(text: &str) -> Failure {
+        Failure::new(StatusCode::BAD_REQUEST, "InvalidIpAddress", format!("IP address {text} is invalid"))
+    }
+
     /// 400: a query option that cannot be obeyed. The prefix is the one seen live; the code is the
     /// documented one, where a live answer had an empty text.
     pub fn query(detail: &str) -> Failure {

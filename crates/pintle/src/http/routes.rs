@@ -15,7 +15,7 @@ use tower::util::MapRequest;
 use crate::admin::{OPERATIONS, Operation, Reach};
 use crate::auth::permission::Permission::{self, *};
 use crate::auth::role::RolePermission::{self, ViewData};
-use crate::http::api::{admin, alerts, files, ingest, machines};
+use crate::http::api::{admin, alerts, domains, files, ingest, ips, machines, users};
 use crate::http::caller::{Access, admit};
 use crate::http::origin::is_encrypted;
 use crate::http::{discovery, path, sign_in, token};
@@ -60,12 +60,24 @@ pub fn routes() -> Vec<Route> {
         reads("/api/alerts/{id}/domains",                 get(alerts::domains),     Some("alerts.domains"), &[UrlRead],             Some(ViewData)),
         reads("/api/alerts/{id}/ips",                     get(alerts::ips),         Some("alerts.ips"),     &[IpRead],              Some(ViewData)),
         reads("/api/alerts/{id}/machine",                 get(alerts::machine),     Some("alerts.machine"), MACHINES,               Some(ViewData)),
+        reads("/api/alerts/{id}/user",                    get(users::of_alert),     Some("alerts.user"),    &[UserRead],            Some(ViewData)),
+        reads("/api/domains/{id}/machines",           get(domains::machines),   Some("domains.machines"), MACHINES,             Some(ViewData)),
+        reads("/api/domains/{id}/stats",              get(domains::stats),      Some("domains.stats"),  &[UrlRead],             Some(ViewData)),
         reads("/api/files/{id}",                          get(files::get),          Some("files.get"),      FILES,                  Some(ViewData)),
         reads("/api/files/{id}/machines",                 get(files::machines),     Some("files.machines"), MACHINES,               Some(ViewData)),
         reads("/api/files/{id}/stats",                    get(files::stats),        Some("files.stats"),    FILES,                  Some(ViewData)),
+        reads("/api/ips/{id}/machines",                   get(ips::machines),       Some("ips.machines"),   MACHINES,               Some(ViewData)),
+        reads("/api/ips/{id}/stats",                      get(ips::stats),          Some("ips.stats"),      &[IpRead],              Some(ViewData)),
         reads("/api/machines",                            get(machines::list),      Some("machines.list"),  MACHINES,               Some(ViewData)),
+        // The old pages have no user call this one.
+        reads("/api/machines/find()",                     get(ips::find),           Some("machines.find"),  MACHINES,               None),
+        reads("/api/machines/findbyip()",                 get(ips::find_by_ip),     Some("machines.findbyip"), MACHINES,            Some(ViewData)),
         reads("/api/machines/findbytag",                  get(machines::find_by_tag), Some("machines.findbytag"), MACHINES,           Some(ViewData)),
         reads("/api/machines/{id}",                       get(machines::get),       Some("machines.get"),   MACHINES,               Some(ViewData)),
+        reads("/api/machines/{id}/logonusers",            get(users::of_machine),   Some("machines.logonusers"), &[UserRead],       Some(ViewData)),
+        // Nor this one.
+        reads("/api/users/{id}",                          get(users::get),          Some("users.get"),      &[UserRead],            None),
+        reads("/api/users/{id}/machines",                 get(users::machines),     Some("users.machines"), MACHINES,               Some(ViewData)),
         takes("/api/ingest",                              post(ingest::ingest),     None,                   &[EventWrite],          None),
 
         form(Method::GET,  "/{tenant}/oauth2/token", get(token::v1)),
@@ -164,7 +176,11 @@ pub fn router_of(routes: Vec<Route>, instance: Arc<Instance>) -> Router {
     // Paths are brought into the table's form before they are looked up in it.
     let canonical = MapRequest::new(router, move |mut request: Request| {
         let uri = std::mem::take(request.uri_mut());
-        *request.uri_mut() = path::canonical(uri, &templates);
+        let (uri, arguments) = path::canonical(uri, &templates);
+        *request.uri_mut() = uri;
+        if let Some(arguments) = arguments {
+            request.extensions_mut().insert(arguments);
+        }
         request
     });
     Router::new().fallback_service(canonical)

@@ -196,12 +196,23 @@ fn shows(route: &Route) -> Shows {
         // Its scenario shows it: it takes a tag, not an id.
         "/api/machines/findbytag" => Shows::Neither,
         "/api/files/{id}/machines" => Shows::List(SHA1),
+        "/api/domains/{id}/machines" => Shows::List("updates.bad.example"),
+        "/api/ips/{id}/machines" => Shows::List("203.0.113.7"),
+        "/api/users/{id}/machines" => Shows::List("alex"),
+        // Their scenarios show it: they take arguments.
+        "/api/machines/findbyip()" | "/api/machines/find()" => Shows::Neither,
+        "/api/machines/{id}/logonusers" => Shows::One([HIDDEN, UNKNOWN, VISIBLE]),
+        // The machines that it names are among those that the caller sees: `who_sees_some_machines` in the
+        // store's tests of observables.
+        "/api/users/{id}" => Shows::Neither,
+        "/api/domains/{id}/stats" | "/api/ips/{id}/stats" => Shows::Neither,
         "/api/machines/{id}" => Shows::One([HIDDEN, UNKNOWN, VISIBLE]),
         "/api/alerts/{id}"
         | "/api/alerts/{id}/files"
         | "/api/alerts/{id}/domains"
         | "/api/alerts/{id}/ips"
-        | "/api/alerts/{id}/machine" => Shows::One([ALERT_HIDDEN, ALERT_UNKNOWN, ALERT_VISIBLE]),
+        | "/api/alerts/{id}/machine"
+        | "/api/alerts/{id}/user" => Shows::One([ALERT_HIDDEN, ALERT_UNKNOWN, ALERT_VISIBLE]),
         "/api/files/{id}" | "/api/files/{id}/stats" | "/api/ingest" => Shows::Neither,
         path if path.starts_with("/api/admin/") => Shows::Neither,
         other => panic!("say here how {other} keeps hidden machines and alerts to itself"),
@@ -211,7 +222,9 @@ fn shows(route: &Route) -> Shows {
 #[tokio::test]
 async fn what_is_hidden_is_neither_returned_nor_counted_and_by_id_is_as_unknown() {
     let world = World::new(Config::default());
-    world.ingest_given("fleet.jsonl").await;
+    for given in ["fleet.jsonl", "observed.jsonl", "related.jsonl"] {
+        world.ingest_given(given).await;
+    }
     let (control, tenant) = (&world.instance().control, world.tenant());
     control.create_user_group(tenant, "server team", "").unwrap();
     let servers = DeviceGroupChange {
