@@ -6,7 +6,8 @@ use pintle::auth::permission::Permission;
 use serde_json::Value;
 
 use super::model::{
-    ALERTS, Caller, FILES, MACHINES, Machine, PLATFORMS, TAGS, Tenant, alert_id, machine_id, sha1,
+    ALERTS, Caller, FILES, MACHINES, Machine, OBSERVED, PLATFORMS, TAGS, Tenant, address, alert_id, domain,
+    machine_id, person, sha1,
 };
 use super::random::Random;
 
@@ -25,6 +26,12 @@ pub(super) enum Question {
     FileStats(u64),
     Tagged(&'static str),
     OfPlatform(&'static str),
+    DomainMachines(u64),
+    IpMachines(u64),
+    UserMachines(u64),
+    DomainStats(u64),
+    IpStats(u64),
+    LogonUsers(u64),
 }
 
 /// What comes back: a status, and with 200 the ids of what is listed with its counts.
@@ -35,7 +42,8 @@ impl Question {
         // One more than there are, so that some are unknown.
         let (machine, alert, file) =
             (random.below(MACHINES + 1), random.below(ALERTS + 1), random.below(FILES + 1));
-        match random.below(14) {
+        let nth = random.below(OBSERVED + 1);
+        match random.below(20) {
             0 => Question::Machines,
             1 => Question::Machine(machine),
             2 => Question::MachineByName(machine),
@@ -47,6 +55,12 @@ impl Question {
             9 => Question::FileStats(file),
             10 => Question::Tagged(random.one(&TAGS)),
             11 => Question::OfPlatform(random.one(&PLATFORMS)),
+            12 => Question::DomainMachines(nth),
+            13 => Question::IpMachines(nth),
+            14 => Question::UserMachines(nth),
+            15 => Question::DomainStats(nth),
+            16 => Question::IpStats(nth),
+            17 => Question::LogonUsers(machine),
             _ => Question::FileMachines(file),
         }
     }
@@ -69,6 +83,12 @@ impl Question {
             Question::FileStats(id) => format!("/api/files/{}/stats", sha1(id)),
             Question::File(id) => format!("/api/files/{}", sha1(id)),
             Question::FileMachines(id) => format!("/api/files/{}/machines", sha1(id)),
+            Question::DomainMachines(nth) => format!("/api/domains/{}/machines", domain(nth)),
+            Question::IpMachines(nth) => format!("/api/ips/{}/machines", address(nth)),
+            Question::UserMachines(nth) => format!("/api/users/{}/machines", person(nth)),
+            Question::DomainStats(nth) => format!("/api/domains/{}/stats", domain(nth)),
+            Question::IpStats(nth) => format!("/api/ips/{}/stats", address(nth)),
+            Question::LogonUsers(id) => format!("/api/machines/{}/logonusers", machine_id(id)),
         }
     }
 
@@ -79,10 +99,16 @@ impl Question {
             | Question::MachineByName(_)
             | Question::FileMachines(_)
             | Question::AlertMachine(_)
+            | Question::DomainMachines(_)
+            | Question::IpMachines(_)
+            | Question::UserMachines(_)
             | Question::Tagged(_)
             | Question::OfPlatform(_) => &[Permission::MachineRead, Permission::MachineReadWrite],
             Question::Alerts | Question::Alert(_) => &[Permission::AlertRead, Permission::AlertReadWrite],
             Question::AlertFiles(_) | Question::File(_) | Question::FileStats(_) => &[Permission::FileRead],
+            Question::DomainStats(_) => &[Permission::UrlRead],
+            Question::IpStats(_) => &[Permission::IpRead],
+            Question::LogonUsers(_) => &[Permission::UserRead],
         }
     }
 
@@ -116,8 +142,7 @@ impl Question {
             seen.then_some(alert)
         };
         // The machines that count of a file, and whether it is known at all.
-        let counted = |file: u64| -> Option<BTreeSet<u64>> {
-            let on = tenant.sightings.get(&file);
+        let counted_of = |on: Option<&BTreeSet<u64>>| -> Option<BTreeSet<u64>> {
             if narrow && visible.is_some() {
                 let seen: BTreeSet<u64> = on
                     .into_iter()
@@ -129,6 +154,8 @@ impl Question {
             }
             on.cloned()
         };
+        let counted = |file: u64| counted_of(tenant.sightings.get(&file));
+        let observed = |nth: u64| counted_of(tenant.observed.get(&nth));
         let file_shown = |file: u64| format!("{} {}", sha1(file), counted(file).map_or(0, |on| on.len()));
         let unknown = (404, Vec::new());
         match self {
@@ -162,10 +189,35 @@ impl Question {
                 let machine = alert(id).and_then(|alert| alert.machine);
                 machine.map_or(unknown, |machine| (200, vec![shown(machine)]))
             }
-            Question::FileMachines(id) => counted(id).map_or(unknown, |on| {
-                let seen = on.into_iter().filter(|machine| tenant.sees(&visible, *machine));
-                (200, seen.map(shown).collect())
-            }),
+            Question::FileMachines(_)
+            | Question::DomainMachines(_)
+            | Question::IpMachines(_)
+            | Question::UserMachines(_) => {
+                let on = match self {
+                    Question::FileMachines(file) => counted(file),
+                    Question::DomainMachines(nth)
+                    | Question::IpMachines(nth)
+                    | Question::UserMachines(nth) => observed(nth),
+                    _ => unreachable!(),
+                };
+                on.map_or(unknown, |on| {
+                    let seen = on.into_iter().filter(|machine| tenant.sees(&visible, *machine));
+                    (200, seen.map(shown).collect())
+                })
+            }
+            Question::DomainStats(nth) => {
+                observed(nth).map_or(unknown, |on| (200, vec![format!("{} {}", domain(nth), on.len())]))
+            }
+            Question::IpStats(nth) => {
+                observed(nth).map_or(unknown, |on| (200, vec![format!("{} {}", address(nth), on.len())]))
+            }
+            Question::LogonUsers(id) => {
+                if !tenant.machines.contains_key(&id) || !tenant.sees(&visible, id) {
+                    return unknown;
+                }
+                let there = tenant.observed.iter().filter(|(_, on)| on.contains(&id));
+                (200, there.map(|(nth, _)| format!("corp\\{} -", person(*nth))).collect())
+            }
         }
     }
 
@@ -184,6 +236,11 @@ impl Question {
                 // The number has to be the text's.
                 assert_eq!(text(entity, "orgPrevalence"), entity["organizationPrevalence"].to_string());
                 format!("{} {}", text(entity, "sha1"), entity["organizationPrevalence"])
+            }
+            Question::DomainStats(_) | Question::IpStats(_) => {
+                assert_eq!(text(entity, "orgPrevalence"), entity["organizationPrevalence"].to_string());
+                let named = if matches!(self, Question::IpStats(_)) { "ipAddress" } else { "host" };
+                format!("{} {}", text(entity, named), entity["organizationPrevalence"])
             }
             _ => format!("{} {}", text(entity, "id"), text(entity, "rbacGroupName")),
         };
