@@ -42,12 +42,12 @@ impl Observables {
         let key = key::observable(marks, &thing);
         if let Some(number) = self.by_key.get(key.as_slice()) {
             if let Some((_, entity)) = self.things.get_mut(at(*number)) {
-                entity.merge(change, most::LOGON_TYPES);
+                self.bytes += merged(entity, change);
             }
             return *number;
         }
         let number = u32::try_from(self.things.len()).unwrap_or(super::NONE);
-        self.bytes += THING_BYTES + 2 * key.len();
+        self.bytes += THING_BYTES + 2 * key.len() + text_bytes(&change);
         self.by_key.insert(key.into(), number);
         self.things.push((thing, change));
         number
@@ -66,7 +66,7 @@ impl Observables {
             self.bytes += LOGON_BYTES;
             Entity::default()
         });
-        logon.merge(change, most::LOGON_TYPES);
+        self.bytes += merged(logon, change);
     }
 
     /// Takes in when a machine had an address.
@@ -75,7 +75,7 @@ impl Observables {
             self.bytes += ADDRESS_BYTES;
             Presence::default()
         });
-        // Spans that are many are not counted: there are few addresses.
+        // Each of its spans takes at least a record, of which a delta has a bounded number.
         known.merge(presence);
     }
 
@@ -146,4 +146,18 @@ impl Observables {
             _ => Vec::new(),
         }
     }
+}
+
+/// About how many bytes the texts of an entity take.
+fn text_bytes(entity: &Entity) -> usize {
+    let (parts, facts) = (entity.parts.keys(), entity.facts.iter());
+    parts.map(|name| name.len() + 48).sum::<usize>()
+        + facts.map(|(_, fact)| fact.json.len() + 48).sum::<usize>()
+}
+
+/// Merges what is said; returns how many bytes more it takes then.
+fn merged(known: &mut Entity, change: Entity) -> usize {
+    let before = text_bytes(known);
+    known.merge(change, most::LOGON_TYPES);
+    text_bytes(known).saturating_sub(before)
 }
