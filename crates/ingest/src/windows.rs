@@ -1,10 +1,11 @@
 //! A Windows event, whoever shipped it, and the row it becomes. What an event's data means is a
-//! [`Mapping`]: Sysmon's are in `sysmon`, Security logons are here, and everything else becomes a
-//! row that at least says when the machine was last heard of.
+//! [`Mapping`]: Sysmon's are in `sysmon`; logons and connections of the Security log and the names that
+//! Windows looks up are here, and everything else becomes a row that at least says when the machine was
+//! last heard of.
 
 use std::borrow::Cow;
 
-use pintle_model::tables::{device_events, device_logon_events};
+use pintle_model::tables::{device_events, device_logon_events, device_network_events};
 use pintle_model::{Cell, ColumnId, Hashes, Record, Row, Table, Time};
 
 use crate::format::{Decoded, Problem};
@@ -92,6 +93,8 @@ pub enum Target {
     RegistryValue(ColumnId, ColumnId),
     /// A logon type's number, as its name.
     LogonType(ColumnId),
+    /// A transport protocol's number, as its name.
+    Protocol(ColumnId),
 }
 
 impl WindowsEvent<'_> {
@@ -138,9 +141,17 @@ impl WindowsEvent<'_> {
         if sysmon::wrote(self) {
             return sysmon::mapping(self, event_id);
         }
-        match (&*self.channel, event_id) {
-            ("Security", 4624) => &LOGON_SUCCESS,
-            ("Security", 4625) => &LOGON_FAILED,
+        // Some shippers write the log's name in lower case.
+        let is_from = |log: &str| self.channel.eq_ignore_ascii_case(log);
+        match event_id {
+            4624 if is_from("Security") => &LOGON_SUCCESS,
+            4625 if is_from("Security") => &LOGON_FAILED,
+            5156 if is_from("Security") => match self.get("Direction").as_deref() {
+                Some("%%14592" | "Inbound") => &CONNECTION_ACCEPTED,
+                _ => &CONNECTION_MADE,
+            },
+            // A query begins (3006) and ends (3008).
+            3006 | 3008 if is_from("Microsoft-Windows-DNS-Client/Operational") => &NAME_LOOKED_UP,
             _ => &OTHER,
         }
     }
@@ -186,6 +197,11 @@ impl Target {
             Target::LogonType(column) => match logon_type(&text) {
                 Some(name) => row.set_text(column, Some(name)),
                 None => return false,
+            },
+            Target::Protocol(column) => match text.trim() {
+                "6" => row.set_text(column, Some("Tcp")),
+                "17" => row.set_text(column, Some("Udp")),
+                _ => return false,
             },
         }
         true
@@ -305,6 +321,42 @@ static LOGON_FAILED: Mapping = Mapping {
     rest: Some(device_logon_events::ADDITIONAL_FIELDS),
 };
 
+/// A connection that the firewall let through. Its source is who began it, whichever end this machine is.
+macro_rules! connection {
+    ($constant:ident, $action:literal, here: $ip:literal $port:literal, there: $remote_ip:literal $remote_port:literal) => {
+        static $constant: Mapping = Mapping {
+            table: &device_network_events::TABLE,
+            action: $action,
+            fields: &[&[
+                ($remote_ip, Target::Text(device_network_events::REMOTE_IP)),
+                ($remote_port, Target::Long(device_network_events::REMOTE_PORT)),
+                ($ip, Target::Text(device_network_events::LOCAL_IP)),
+                ($port, Target::Long(device_network_events::LOCAL_PORT)),
+                ("Protocol", Target::Protocol(device_network_events::PROTOCOL)),
+                ("ProcessID", Target::Long(device_network_events::INITIATING_PROCESS_ID)),
+                (
+                    "Application",
+                    Target::Path(
+                        device_network_events::INITIATING_PROCESS_FILE_NAME,
+                        device_network_events::INITIATING_PROCESS_FOLDER_PATH,
+                    ),
+                ),
+            ]],
+            rest: Some(device_network_events::ADDITIONAL_FIELDS),
+        };
+    };
+}
+
+connection!(CONNECTION_MADE, "ConnectionSuccess", here: "SourceAddress" "SourcePort", there: "DestAddress" "DestPort");
+connection!(CONNECTION_ACCEPTED, "InboundConnectionAccepted", here: "DestAddress" "DestPort", there: "SourceAddress" "SourcePort");
+
+static NAME_LOOKED_UP: Mapping = Mapping {
+    table: &device_events::TABLE,
+    action: "DnsQueryResponse",
+    fields: &[&[("QueryName", Target::Text(device_events::REMOTE_URL))]],
+    rest: Some(device_events::ADDITIONAL_FIELDS),
+};
+
 static OTHER: Mapping = Mapping {
     table: &device_events::TABLE,
     action: "WindowsEvent",
@@ -319,7 +371,12 @@ mod tests {
     #[test]
     fn the_first_four_columns_of_every_event_table_stand_where_a_row_is_begun() {
         let event = WindowsEvent::default();
-        for mapping in (0..=40).map(|id| sysmon::mapping(&event, id)).chain([&LOGON_SUCCESS, &OTHER]) {
+        for mapping in (0..=40).map(|id| sysmon::mapping(&event, id)).chain([
+            &LOGON_SUCCESS,
+            &CONNECTION_MADE,
+            &NAME_LOOKED_UP,
+            &OTHER,
+        ]) {
             let names: Vec<_> = mapping.table.columns.iter().take(4).map(|column| column.name).collect();
             assert_eq!(
                 names,

@@ -7,3 +7,4 @@ pub mod file;
 pub mod ip;
 pub mod ip_address;
 pub mod machine;
+pub mod user;

@@ -3,6 +3,7 @@
 
 pub mod accept;
 pub mod api;
+pub mod arguments;
 mod body;
 pub mod caller;
 mod change;

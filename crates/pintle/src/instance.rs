@@ -132,6 +132,9 @@ impl Instance {
                 "the archive ended in batches that were never acknowledged; they were set aside"
             );
         }
+        for notice in store.notices() {
+            tracing::info!(notice, "some of the archive is not answered for");
+        }
         let public_url = config.server.public_url.as_ref().map(|url| url.as_str());
         let issuer = Issuer::open(folder, public_url, config.issuer.token_lifetime, clock())?;
         let accepted = config.issuer.accepted_audiences.iter().map(Audience::as_str);

@@ -16,6 +16,7 @@ pub(crate) mod key;
 mod link;
 pub(crate) mod manifest;
 mod merge;
+mod observables;
 mod postings;
 mod run;
 mod upkeep;
@@ -50,6 +51,7 @@ pub(crate) use check::check;
 pub(crate) use expire::{Stays, machines_there};
 pub(crate) use link::{file_names, link};
 pub(crate) use merge::Entry;
+pub(crate) use observables::Seen;
 pub(crate) use upkeep::Duty;
 use view::FoundFile;
 
@@ -157,6 +159,11 @@ impl Base {
     /// How much of the archive is in the runs: where a crash would begin again.
     pub(crate) fn folded(&self) -> Position {
         hold(&self.manifest).applied
+    }
+
+    /// What it does not hold though the archive does.
+    pub(crate) fn notice(&self) -> Option<String> {
+        hold(&self.manifest).notice()
     }
 
     /// Goes on behind this position of the archive: what was before it is applied, or was taken out.
@@ -285,6 +292,8 @@ impl Base {
                 }
             }
         }
+
+        self.note_observables(&view, tenant, observed.observables, &ordinals);
 
         let mut delta = write();
         let held = delta.tenants.entry(tenant).or_default();

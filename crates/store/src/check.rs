@@ -24,6 +24,9 @@ pub struct Checked {
     /// The file in which the archive ends in batches that were being written when everything
     /// stopped, and where they begin. They were never acknowledged, so this is no damage.
     pub torn: Option<(PathBuf, u64)>,
+    /// What is not answered for though it is in the archive, and what would change that.
+    #[serde(default)]
+    pub notices: Vec<String>,
 }
 
 /// Something that does not read.
@@ -111,6 +114,7 @@ fn walk(folder: &Path, end: Option<Position>, progress: &mut dyn FnMut(Progress)
     checked.files += read.files + walked.segments;
     checked.batches = walked.batches;
     checked.torn = walked.torn;
+    checked.notices = read.notice.into_iter().collect();
     checked.damages.extend(damages);
     Ok(checked)
 }

@@ -1,6 +1,9 @@
 //! What was observed lately, in memory: it can be read as soon as it is here, repeats are folded
 //! together, and it becomes a run of the base when there is enough of it.
 
+mod observables;
+mod sightings;
+
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use pintle_model::{AlertId, Hashes, MachineId, TenantId, Time};
@@ -14,6 +17,8 @@ use crate::base::value::{self, Arrival, encode};
 use crate::entity::{Entity, most};
 use crate::pair::Pair;
 use crate::{Error, Reject};
+pub(crate) use observables::Observables;
+use sightings::{PAIR_BYTES, Sightings};
 
 /// What one delta holds, of all tenants.
 pub(crate) struct Delta {
@@ -42,7 +47,7 @@ impl Delta {
 
     /// About how many bytes of memory it takes.
     pub(crate) fn bytes(&self) -> usize {
-        self.tenants.values().map(|tenant| tenant.bytes).sum()
+        self.tenants.values().map(|tenant| tenant.bytes + tenant.observables.bytes).sum()
     }
 }
 
@@ -53,8 +58,8 @@ pub(crate) struct TenantDelta {
     by_hashes: HashMap<Hashes, u32>,
     /// The last file that holds a hash of this mark; the others hang on it.
     by_mark: HashMap<Mark, u32>,
-    pairs: Vec<HeldPair>,
-    pair_places: HashMap<(u32, u32), u32>,
+    sightings: Sightings,
+    pub(crate) observables: Observables,
     /// Ordinals of machines that changed; the directory has what they are.
     pub(crate) machines: BTreeSet<u32>,
     pub(crate) alerts: BTreeMap<AlertId, Entity>,
@@ -69,23 +74,15 @@ pub(crate) struct TenantDelta {
 type MachineOf<'f> = &'f dyn Fn(u32) -> Result<Option<(MachineId, Vec<u8>)>, Error>;
 
 const NONE: u32 = u32::MAX;
-/// About what a file, with its entity and its places in three maps, and a pair take.
+/// About what a file takes, with its entity and its places in three maps.
 const FILE_BYTES: usize = 900;
-const PAIR_BYTES: usize = 96;
 
 struct HeldFile {
     hashes: Hashes,
     entity: Entity,
-    last_pair: u32,
     /// The file before that holds a hash of the same mark, for each of its hashes.
     before: [u32; 3],
     marks: [Mark; 3],
-}
-
-struct HeldPair {
-    machine: u32,
-    before: u32,
-    pair: Pair,
 }
 
 impl TenantDelta {
@@ -110,22 +107,15 @@ impl TenantDelta {
         }
         self.by_hashes.insert(hashes, number);
         self.bytes += FILE_BYTES + change.parts.keys().map(|name| name.len()).sum::<usize>();
-        self.files.push(HeldFile { hashes, entity: change, last_pair: NONE, before, marks: marked });
+        self.files.push(HeldFile { hashes, entity: change, before, marks: marked });
         number
     }
 
     /// Takes in a sighting.
     pub(crate) fn note_pair(&mut self, file: u32, machine: u32, seen: &Pair) {
-        let next = u32::try_from(self.pairs.len()).unwrap_or(NONE);
-        let place = *self.pair_places.entry((file, machine)).or_insert(next);
-        if let Some(known) = self.pairs.get_mut(at(place)) {
-            known.pair.merge(seen);
-            return;
+        if self.sightings.note(file, machine, seen) {
+            self.bytes += PAIR_BYTES;
         }
-        let Some(file) = self.files.get_mut(at(file)) else { return };
-        self.pairs.push(HeldPair { machine, before: file.last_pair, pair: *seen });
-        file.last_pair = next;
-        self.bytes += PAIR_BYTES;
     }
 
     /// Takes in what is said of an alert.
@@ -172,24 +162,12 @@ impl TenantDelta {
 
     /// Where the file was seen, ascending by ordinal.
     pub(crate) fn pairs(&self, file: u32) -> Vec<(u32, Pair)> {
-        let mut next = self.files.get(at(file)).map_or(NONE, |file| file.last_pair);
-        let mut pairs = Vec::new();
-        while let Some(held) = self.pairs.get(at(next)) {
-            pairs.push((held.machine, held.pair));
-            next = held.before;
-        }
-        pairs.sort_unstable_by_key(|(machine, _)| *machine);
-        pairs
+        self.sightings.of(file)
     }
 
     /// The machines on which the file was seen, by ordinal, in no order.
     pub(crate) fn machines_of(&self, file: u32) -> impl Iterator<Item = u32> {
-        let mut next = self.files.get(at(file)).map_or(NONE, |file| file.last_pair);
-        std::iter::from_fn(move || {
-            let held = self.pairs.get(at(next))?;
-            next = held.before;
-            Some(held.machine)
-        })
+        self.sightings.machines(file)
     }
 
     /// The entries of a table, as a run has them: ascending by key. `machine` gives a machine's
@@ -244,6 +222,9 @@ impl TenantDelta {
                 for frame in &self.frames {
                     entries.push(frame.entry(of)?);
                 }
+            }
+            Table::Observables | Table::Logons | Table::Addresses => {
+                entries = self.observables.entries(marks, of, table);
             }
         }
         entries.sort_unstable();

@@ -1,4 +1,4 @@
-//! What is known of a machine, a file or an alert: one mergeable value for all three.
+//! What is known of a machine, a file, an alert or a user: one mergeable value for all.
 
 pub(crate) mod edited;
 mod stored;
@@ -15,13 +15,15 @@ pub(crate) mod most {
     pub(crate) const ADAPTERS: usize = 64;
     /// Names and paths of a file.
     pub(crate) const PATHS: usize = 64;
+    /// Kinds of logon of a user.
+    pub(crate) const LOGON_TYPES: usize = 16;
     /// Pieces of evidence of an alert.
     pub(crate) const EVIDENCE: usize = 1000;
     /// Parts that people gave: tags of a machine, comments on an alert.
     pub(crate) const EDITS: usize = 1000;
 }
 
-/// A machine, a file or an alert.
+/// A machine, a file, an alert, a user, or a user on a machine.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Entity {
     /// First and last event, of plausible time.
@@ -29,7 +31,7 @@ pub(crate) struct Entity {
     /// Its members.
     pub(crate) facts: Facts,
     /// What it has several of, by a name that tells them apart: a machine's adapters, a file's
-    /// paths, an alert's evidence; and what people gave it ([`edited`]).
+    /// paths, an alert's evidence, a user's kinds of logon; and what people gave it ([`edited`]).
     pub(crate) parts: BTreeMap<Box<str>, Fact>,
 }
 

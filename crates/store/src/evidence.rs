@@ -7,6 +7,7 @@ use pintle_model::{Hashes, shapes};
 use serde_json::Value;
 
 use crate::entity::Entity;
+use crate::observable;
 
 /// What an alert names.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -47,7 +48,7 @@ impl Named {
         let url = text("url");
         self.domains.extend(url.and_then(host));
         let address = text("ipAddress").or_else(|| url.and_then(authority_host));
-        let address = address.and_then(|address| address.trim().parse::<IpAddr>().ok());
+        let address = address.and_then(observable::address);
         self.addresses.extend(address.map(|address| address.to_string()));
         self.users.extend(text("accountName").and_then(account));
     }
@@ -71,7 +72,7 @@ pub(crate) fn host(url: &str) -> Option<String> {
 }
 
 /// What stands between the scheme and the path, without user and port.
-fn authority_host(url: &str) -> Option<&str> {
+pub(crate) fn authority_host(url: &str) -> Option<&str> {
     let rest = url.split_once("://").map_or(url, |(_, rest)| rest).trim();
     let authority = rest.split(['/', '?', '#', '\\']).next()?;
     let authority = authority.rsplit_once('@').map_or(authority, |(_, host)| host);

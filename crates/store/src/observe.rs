@@ -1,9 +1,10 @@
-//! What a batch of records says of machines, files and alerts. Pure: the same records give the
+//! What a batch of records says of machines, files, alerts and what else they name. Pure: the same records give the
 //! same observations, whatever is known already.
 
 mod alerts;
 mod columns;
 mod devices;
+mod observables;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
@@ -18,6 +19,8 @@ use crate::base::frames;
 use crate::entity::{Entity, most};
 use crate::pair::Pair;
 use columns::{FileColumns, TableColumns};
+use observables::Noter;
+pub(crate) use observables::Observables;
 
 /// Text longer than this is cut: names, paths and the like.
 const MAX_TEXT_BYTES: usize = 1024;
@@ -39,6 +42,8 @@ pub(crate) struct Observed {
     pub(crate) alerts: BTreeMap<AlertId, Entity>,
     /// The hours since 1970 of events that a number names.
     pub(crate) named_hours: BTreeSet<i64>,
+    /// Domains, IP addresses, users.
+    pub(crate) observables: Observables,
     /// Events more than a day ahead or before 1990.
     pub(crate) implausible_times: u64,
 }
@@ -53,6 +58,7 @@ impl Observed {
             machine_numbers: HashMap::default(),
             file_numbers: HashMap::default(),
             described: Vec::new(),
+            observables: Noter::default(),
         };
         for record in &batch.records {
             match record {
@@ -60,7 +66,7 @@ impl Observed {
                 Record::Alert(alert) => observer.alert(alert),
             }
         }
-        observer.observed
+        Observed { observables: observer.observables.finish(), ..observer.observed }
     }
 }
 
@@ -76,6 +82,7 @@ struct Observer<'b> {
     /// By file, the rows that described it last: as the program, as the target. The next one most
     /// often says the same.
     described: Vec<[Option<&'b Row>; 2]>,
+    observables: Noter<'b>,
 }
 
 impl<'b> Observer<'b> {
@@ -116,6 +123,7 @@ impl<'b> Observer<'b> {
             self.file_columns(row, initiating, machine, false, at);
         }
         alerts::note(&mut self.observed.alerts, row, at);
+        self.observables.row(row, machine, at);
     }
 
     /// The file that some columns of a row describe, and its sighting.
@@ -162,6 +170,7 @@ impl<'b> Observer<'b> {
             entity.facts.note_text(shapes::machine::RBAC_GROUP_NAME, told, group.as_deref().map(cut));
         }
 
+        self.observables.alert(alert, machine, at);
         let mut seen = Entity { facts: facts.clone(), ..Entity::default() };
         seen.facts.distrust(|time| time.is_plausible(received));
         seen.facts.bound(MAX_ALERT_MEMBER_BYTES);

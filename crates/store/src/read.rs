@@ -3,7 +3,9 @@
 pub(crate) mod alert_list;
 mod alerts;
 pub(crate) mod look_up;
+pub(crate) mod observables;
 pub(crate) mod stats;
+mod users;
 
 use std::collections::BinaryHeap;
 use std::sync::Arc;

@@ -1,6 +1,8 @@
 //! Entities as the API writes them: the inside of a JSON object, every declared member in wire
 //! order, `null` where no source said anything.
 
+pub(crate) mod user;
+
 use std::borrow::Cow;
 use std::ops::Range;
 use std::time::Duration;

@@ -16,7 +16,7 @@ use crate::base::{Stays, machines_there};
 use crate::entity::Entity;
 use crate::pair::Pair;
 use crate::store::{Store, hold};
-use crate::{Error, Retention, Totals};
+use crate::{Error, Retention, Span, Totals};
 
 /// The oldest times that count, of one tenant at one moment.
 #[derive(Clone, Copy, Debug, Default)]
@@ -63,7 +63,17 @@ impl Cutoffs {
 
     /// A file on a machine counts by the newest event there; without one, always.
     pub(crate) fn keeps_pair(&self, pair: &Pair) -> bool {
-        self.sightings.is_none_or(|oldest| pair.any_role.is_none_or(|span| span.last >= oldest))
+        self.keeps_span(pair.any_role)
+    }
+
+    /// The same of anything that is seen on a machine.
+    pub(crate) fn keeps_span(&self, seen: Option<Span>) -> bool {
+        self.sightings.is_none_or(|oldest| seen.is_none_or(|span| span.last >= oldest))
+    }
+
+    /// Since when sightings count; `None`: since ever.
+    pub(crate) fn sightings(&self) -> Option<Time> {
+        self.sightings
     }
 }
 
@@ -74,7 +84,7 @@ pub struct Expired {
     pub alerts: u64,
     /// Machines. The sightings on them went too.
     pub machines: u64,
-    /// Pairs of a file and a machine.
+    /// Pairs of a file, a domain, an IP address or a user and a machine.
     pub sightings: u64,
     /// Files of which no sighting is left.
     pub files: u64,

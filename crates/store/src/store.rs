@@ -315,6 +315,12 @@ impl Store {
         self.damages.iter().cloned().chain(self.known().troubles()).collect()
     }
 
+    /// What is not answered for though it is in the archive, and what would change that. Nothing of it is
+    /// wrong.
+    pub fn notices(&self) -> Vec<String> {
+        self.known().base.notice().into_iter().collect()
+    }
+
     /// Whether something that was acknowledged is missing.
     pub(crate) fn lacks_some(&self) -> bool {
         !self.damages.is_empty()

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use pintle_model::shapes::{alert as a, evidence as e};
 use pintle_model::{Alert, Evidence, Facts, MemberId, Record, Time};
-use pintle_store::{AlertList, Domain, Listing, Options, Retention, Scope, Store};
+use pintle_store::{AlertList, Listing, Options, Retention, Scope, Store};
 use serde_json::Value;
 use support::{
     MD5_A, SHA1_A, SHA1_B, SHA256_A, SHA256_B, TENANT, append, file_seen, hash, in_group, open,
@@ -48,7 +48,7 @@ fn of_file(store: &Store, scope: &Scope, text: &str) -> Option<Vec<String>> {
 }
 
 fn of_domain(store: &Store, scope: &Scope, text: &str) -> Option<Vec<String>> {
-    ids(store.domain_alerts(scope, &Domain::parse(text).unwrap(), &Listing::ALL).unwrap())
+    ids(store.domain_alerts(scope, &text.parse().unwrap(), &Listing::ALL).unwrap())
 }
 
 fn of_address(store: &Store, scope: &Scope, text: &str) -> Option<Vec<String>> {

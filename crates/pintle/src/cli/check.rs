@@ -63,6 +63,9 @@ pub async fn run(args: Args) -> Result<ExitCode, Failure> {
                 Printable(&file)
             );
         }
+        for notice in &checked.notices {
+            eprintln!("{notice}");
+        }
         let (files, bytes) = (count(checked.files), count(checked.bytes));
         match checked.damages.len() {
             0 => super::print(&format!(

@@ -7,10 +7,14 @@
 pub mod admin;
 pub mod alert_lists;
 pub mod alerts;
+pub mod domains;
 pub mod files;
 pub mod hash_list;
 pub mod ingest;
+pub mod ips;
 pub mod machines;
+mod observed;
+pub mod users;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};

@@ -11,6 +11,7 @@ mod parse;
 #[cfg(test)]
 mod tests;
 
+use pintle_model::Time;
 use pintle_store::{Filter, OrderBy};
 
 use crate::http::error::Failure;
@@ -18,6 +19,16 @@ pub use fields::{ALERT, Fields, MACHINE};
 
 /// The most bytes a filter may have, decoded: about what the head of a request holds.
 const MAX_FILTER: usize = 64 * 1024;
+
+/// The time that a text is, as a filter may have one.
+pub fn time(text: &str) -> Option<Time> {
+    let mut words = lexer::Lexer::new(text);
+    let (word, end) = (words.next().ok()?, words.next().ok()?);
+    match (word.token, end.token) {
+        (lexer::Token::Time(time), lexer::Token::End) => Some(time),
+        _ => None,
+    }
+}
 
 /// The filter that a text stands for, on entities with these fields.
 pub fn filter(text: &str, fields: &'static Fields) -> Result<Filter, Failure> {

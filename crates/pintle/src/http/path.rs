@@ -1,6 +1,7 @@
 //! How a path is read: `/api` and `/api/v1.0` are one tree, segments compare without case, a slash
 //! at the end does no harm. Shipped clients disagree on all three. What stands for a `{key}` keeps
-//! its case.
+//! its case. A template's segment `name()` is a function: a path has its arguments between the brackets,
+//! and they are taken out of it.
 
 use std::sync::Arc;
 
@@ -9,34 +10,37 @@ use axum::http::Uri;
 use axum::http::request::Parts;
 use axum::http::uri::PathAndQuery;
 
+use crate::http::arguments::Arguments;
 use crate::http::error::Failure;
 use crate::instance::Instance;
 
-/// The URI with its path in the form in which one of the templates has it; unchanged if none
-/// matches.
-pub(crate) fn canonical(uri: Uri, templates: &[&str]) -> Uri {
+/// The URI with its path in the form in which one of the templates has it, and the arguments of a
+/// function in it; unchanged if none matches.
+pub(crate) fn canonical(uri: Uri, templates: &[&str]) -> (Uri, Option<Arguments>) {
     let path = match uri.path().strip_suffix('/') {
         Some(path) if !path.is_empty() => path,
         _ => uri.path(),
     };
-    let Some(canonical) = canonical_path(path, templates) else { return uri };
+    let Some(Fitted { path: canonical, arguments }) = canonical_path(path, templates) else {
+        return (uri, None);
+    };
     if canonical == uri.path() {
-        return uri;
+        return (uri, arguments);
     }
     let with_query = match uri.query() {
         Some(query) => format!("{canonical}?{query}"),
         None => canonical,
     };
     let mut parts = uri.clone().into_parts();
-    let Ok(path_and_query) = PathAndQuery::try_from(with_query) else { return uri };
+    let Ok(path_and_query) = PathAndQuery::try_from(with_query) else { return (uri, None) };
     parts.path_and_query = Some(path_and_query);
-    Uri::from_parts(parts).unwrap_or(uri)
+    (Uri::from_parts(parts).unwrap_or(uri), arguments)
 }
 
 /// The template that a path has the shape of, and what stands for its keys, decoded.
 pub(crate) fn template_of<'t>(path: &str, templates: &[&'t str]) -> Option<(&'t str, Vec<String>)> {
     let path = path.strip_suffix('/').filter(|path| !path.is_empty()).unwrap_or(path);
-    let canonical = canonical_path(path, templates)?;
+    let canonical = canonical_path(path, templates)?.path;
     let segments: Vec<&str> = canonical.split('/').collect();
     let template = templates.iter().find(|template| fitted(&segments, template).is_some())?;
     let keys = template.split('/').zip(&segments).filter(|(name, _)| name.starts_with('{'));
@@ -44,7 +48,13 @@ pub(crate) fn template_of<'t>(path: &str, templates: &[&'t str]) -> Option<(&'t 
     Some((template, keys.map(|(_, segment)| decoded(segment)).collect()))
 }
 
-fn canonical_path(path: &str, templates: &[&str]) -> Option<String> {
+/// A path in the spelling of a template.
+struct Fitted {
+    path: String,
+    arguments: Option<Arguments>,
+}
+
+fn canonical_path(path: &str, templates: &[&str]) -> Option<Fitted> {
     let mut segments: Vec<&str> = path.split('/').collect();
     let is =
         |at: usize, name: &str| segments.get(at).is_some_and(|segment| segment.eq_ignore_ascii_case(name));
@@ -55,11 +65,11 @@ fn canonical_path(path: &str, templates: &[&str]) -> Option<String> {
 }
 
 /// The path in the template's spelling, if it has the template's shape.
-fn fitted(segments: &[&str], template: &str) -> Option<String> {
+fn fitted(segments: &[&str], template: &str) -> Option<Fitted> {
     if template.split('/').count() != segments.len() {
         return None;
     }
-    let mut fitted = String::with_capacity(128);
+    let mut fitted = Fitted { path: String::with_capacity(128), arguments: None };
     for (name, segment) in template.split('/').zip(segments).skip(1) {
         let is_key = name.starts_with('{') && !segment.is_empty();
         // Some encode the `$` of `$count`.
@@ -68,13 +78,27 @@ fn fitted(segments: &[&str], template: &str) -> Option<String> {
                 .strip_prefix("%24")
                 .zip(name.strip_prefix('$'))
                 .is_some_and(|(segment, name)| name.eq_ignore_ascii_case(segment));
-        if !is_key && !is_name {
+        if let Some(function) = name.strip_suffix("()") {
+            fitted.arguments = Some(called(segment, function)?);
+        } else if !is_key && !is_name {
             return None;
         }
-        fitted.push('/');
-        fitted.push_str(if is_key { segment } else { name });
+        fitted.path.push('/');
+        fitted.path.push_str(if is_key { segment } else { name });
     }
     Some(fitted)
+}
+
+/// The arguments with which a segment calls a function, decoded; `None` if it does not.
+fn called(segment: &str, function: &str) -> Option<Arguments> {
+    // Most paths are told apart by the beginning.
+    let begins = segment.get(..function.len())?;
+    if !begins.eq_ignore_ascii_case(function) {
+        return None;
+    }
+    let decoded = percent_encoding::percent_decode_str(segment).decode_utf8().ok()?;
+    let arguments = decoded.get(function.len()..)?.trim().strip_prefix('(')?.strip_suffix(')')?;
+    Some(Arguments(arguments.to_owned()))
 }
 
 /// The one key in a path, decoded.
@@ -99,6 +123,7 @@ mod tests {
     const TEMPLATES: &[&str] = &[
         "/api/machines/{id}/alerts/$count",
         "/api/machines",
+        "/api/machines/findbyip()",
         "/api/machines/{id}",
         "/api/files/{id}/machines",
         "/{tenant}/oauth2/v2.0/token",
@@ -115,7 +140,7 @@ mod tests {
             ("/api/v1.0/machines/v1.0", "/api/machines/v1.0"),
             ("/Contoso.example/OAuth2/V2.0/Token", "/Contoso.example/oauth2/v2.0/token"),
         ] {
-            assert_eq!(canonical(path.parse().unwrap(), TEMPLATES).to_string(), expected, "{path}");
+            assert_eq!(canonical(path.parse().unwrap(), TEMPLATES).0.to_string(), expected, "{path}");
         }
     }
 
@@ -131,7 +156,31 @@ mod tests {
             "/api/files//machines",
             "/api/v2.0/machines",
         ] {
-            assert_eq!(canonical(path.parse().unwrap(), TEMPLATES).to_string(), path, "{path}");
+            assert_eq!(canonical(path.parse().unwrap(), TEMPLATES).0.to_string(), path, "{path}");
         }
+    }
+
+    #[test]
+    fn the_arguments_of_a_function_are_taken_out_of_the_path() {
+        for (path, arguments) in [
+            ("/api/machines/findbyip(ip='10.0.0.1',timestamp=T)", "ip='10.0.0.1',timestamp=T"),
+            ("/API/v1.0/Machines/FindByIp(ip=%2710.0.0.1%27,%20timestamp=T)/", "ip='10.0.0.1', timestamp=T"),
+            ("/api/machines/findbyip%28ip='::1'%29", "ip='::1'"),
+            ("/api/machines/findbyip%20(a=(b))", "a=(b)"),
+            ("/api/machines/findbyip()", ""),
+        ] {
+            let (uri, found) = canonical(format!("{path}?$top=1").parse().unwrap(), TEMPLATES);
+            assert_eq!(uri.to_string(), "/api/machines/findbyip()?$top=1", "{path}");
+            assert_eq!(found, Some(Arguments(arguments.to_owned())), "{path}");
+        }
+        for path in ["findbyip", "findbyip(", "findbyip(a)b", "xfindbyip(a)", "findbyip%ff(a)", "findby%FF"] {
+            let path = format!("/api/machines/{path}");
+            let (uri, found) = canonical(path.parse().unwrap(), TEMPLATES);
+            assert_eq!((uri.to_string(), found), (path, None), "a machine of this name");
+        }
+        assert_eq!(
+            template_of("/api/Machines/FINDBYIP(a=1)", TEMPLATES),
+            Some(("/api/machines/findbyip()", vec![]))
+        );
     }
 }

@@ -35,6 +35,12 @@ resources! {
     Domains "Domains" Some((&shapes::domain::SHAPE, "microsoft.windowsDefenderATP.api.Domain"));
     /// IP addresses.
     Ips "Ips" Some((&shapes::ip::SHAPE, "microsoft.windowsDefenderATP.api.Ip"));
+    /// Users.
+    Users "Users" Some((&shapes::user::SHAPE, "microsoft.windowsDefenderATP.api.User"));
+    /// How common a domain is.
+    InOrgDomainStats "microsoft.windowsDefenderATP.api.InOrgDomainStats" None;
+    /// How common an IP address is.
+    InOrgIPStats "microsoft.windowsDefenderATP.api.InOrgIPStats" None;
     /// How common a file is.
     InOrgFileStats "microsoft.windowsDefenderATP.api.InOrgFileStats" None;
 }

@@ -17,7 +17,7 @@ use crate::auth::permission::Permission::{self, *};
 use crate::auth::role::RolePermission::{self, AlertsInvestigation, ManageSecuritySettings, ViewData};
 use crate::http::api::alerts::{change as alert_change, create as alert_create};
 use crate::http::api::machines::change as machine_change;
-use crate::http::api::{admin, alert_lists, alerts, files, hash_list, ingest, machines};
+use crate::http::api::{admin, alert_lists, alerts, domains, files, hash_list, ingest, ips, machines, users};
 use crate::http::caller::{Access, admit};
 use crate::http::origin::is_encrypted;
 use crate::http::{discovery, path, sign_in, token};
@@ -65,14 +65,26 @@ pub fn routes() -> Vec<Route> {
         reads("/api/alerts/{id}/machine",                 get(alerts::machine),     Some("alerts.machine"), MACHINES,               Some(ViewData)),
         asks("/api/files/lookup",                         post(hash_list::look_up), Some("files.lookup"),   FILES,                  Some(ViewData)),
         reads("/api/domains/{id}/alerts",                 get(alert_lists::of_domain), Some("domains.alerts"), ALERTS,             Some(ViewData)),
+        reads("/api/alerts/{id}/user",                    get(users::of_alert),     Some("alerts.user"),    &[UserRead],            Some(ViewData)),
+        reads("/api/domains/{id}/machines",           get(domains::machines),   Some("domains.machines"), MACHINES,             Some(ViewData)),
+        reads("/api/domains/{id}/stats",              get(domains::stats),      Some("domains.stats"),  &[UrlRead],             Some(ViewData)),
         reads("/api/files/{id}",                          get(files::get),          Some("files.get"),      FILES,                  Some(ViewData)),
         reads("/api/files/{id}/alerts",                   get(alert_lists::of_file), Some("files.alerts"), ALERTS,                 Some(ViewData)),
         reads("/api/files/{id}/machines",                 get(files::machines),     Some("files.machines"), MACHINES,               Some(ViewData)),
         reads("/api/files/{id}/stats",                    get(files::stats),        Some("files.stats"),    FILES,                  Some(ViewData)),
         reads("/api/ips/{id}/alerts",                     get(alert_lists::of_address), Some("ips.alerts"), ALERTS,                Some(ViewData)),
+        reads("/api/ips/{id}/machines",                   get(ips::machines),       Some("ips.machines"),   MACHINES,               Some(ViewData)),
+        reads("/api/ips/{id}/stats",                      get(ips::stats),          Some("ips.stats"),      &[IpRead],              Some(ViewData)),
         reads("/api/machines",                            get(machines::list),      Some("machines.list"),  MACHINES,               Some(ViewData)),
+        // The old pages have no user call this one.
+        reads("/api/machines/find()",                     get(ips::find),           Some("machines.find"),  MACHINES,               None),
+        reads("/api/machines/findbyip()",                 get(ips::find_by_ip),     Some("machines.findbyip"), MACHINES,            Some(ViewData)),
         reads("/api/machines/findbytag",                  get(machines::find_by_tag), Some("machines.findbytag"), MACHINES,           Some(ViewData)),
         reads("/api/machines/{id}",                       get(machines::get),       Some("machines.get"),   MACHINES,               Some(ViewData)),
+        reads("/api/machines/{id}/logonusers",            get(users::of_machine),   Some("machines.logonusers"), &[UserRead],       Some(ViewData)),
+        // Nor this one.
+        reads("/api/users/{id}",                          get(users::get),          Some("users.get"),      &[UserRead],            None),
+        reads("/api/users/{id}/machines",                 get(users::machines),     Some("users.machines"), MACHINES,               Some(ViewData)),
         reads("/api/machines/{id}/alerts",                get(alert_lists::of_machine), Some("machines.alerts"), ALERTS,           Some(ViewData)),
         reads("/api/machines/{id}/alerts/$count",         get(alert_lists::count_of_machine), Some("machines.alerts.count"), ALERTS, Some(ViewData)),
         reads("/api/users/{id}/alerts",                   get(alert_lists::of_user), Some("users.alerts"), ALERTS,                 Some(ViewData)),
@@ -239,7 +251,11 @@ pub fn router_of(routes: Vec<Route>, instance: Arc<Instance>) -> Router {
     // Paths are brought into the table's form before they are looked up in it.
     let canonical = MapRequest::new(router, move |mut request: Request| {
         let uri = std::mem::take(request.uri_mut());
-        *request.uri_mut() = path::canonical(uri, &templates);
+        let (uri, arguments) = path::canonical(uri, &templates);
+        *request.uri_mut() = uri;
+        if let Some(arguments) = arguments {
+            request.extensions_mut().insert(arguments);
+        }
         request
     });
     Router::new().fallback_service(canonical)

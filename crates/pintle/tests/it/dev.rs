@@ -149,6 +149,26 @@ fn both_questions_are_answered_over_http_and_https_under_the_names_clients_know(
     );
     assert!(found["metadata"].is_array(), "{found}");
 
+    // An alert leads to its user and their machines, and what they connected to is known.
+    let token = dev.token(None);
+    let get = |path: &str| {
+        let (status, answer) = dev.get(None, &token, path);
+        assert_eq!(status, 200, "{path}: {answer}");
+        answer
+    };
+    let user = get(&format!("/api/alerts/{}/user", dev.text("alert_id")));
+    assert!(user["logOnMachinesCount"].as_u64().unwrap() > 0, "{user}");
+    let machines = get(&format!("/api/users/{}/machines", user["accountName"].as_str().unwrap()));
+    let machine = machines["value"][0]["id"].as_str().unwrap();
+    let users = get(&format!("/api/machines/{machine}/logonusers"));
+    assert!(users["value"].as_array().unwrap().iter().any(|other| other["id"] == user["id"]), "{users}");
+    let known = (1..255).filter(|nth| {
+        let of_domain = dev.get(None, &token, &format!("/api/domains/host{nth}.example.net/machines")).0;
+        assert_eq!(of_domain, dev.get(None, &token, &format!("/api/ips/203.0.113.{nth}/machines")).0);
+        of_domain == 200
+    });
+    assert!(known.take(1).count() == 1, "nobody connected to anything");
+
     // The command line goes through the running process.
     let folder = Path::new(dev.text("data")).to_owned();
     let alerts = run_on(&folder, &["alerts", "--json"]).json();

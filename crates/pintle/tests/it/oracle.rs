@@ -20,7 +20,7 @@ use pintle::auth::user::NewUser;
 use pintle::config::Config;
 use pintle_model::TenantId;
 
-use self::model::{ALERTS, Alert, App, Caller, FILES, GROUPS, MACHINES, Tenant, User, user_group};
+use self::model::{ALERTS, Alert, App, Caller, FILES, GROUPS, MACHINES, OBSERVED, Tenant, User, user_group};
 use self::question::Question;
 use self::random::{Random, machine};
 use self::telemetry::Telemetry;
@@ -33,12 +33,15 @@ const CASES_A_WORLD: usize = 2_500;
 /// Cases between two changes.
 const CASES_A_CHANGE: usize = 50;
 
-const ASKABLE: [Permission; 6] = [
+const ASKABLE: [Permission; 9] = [
     Permission::MachineRead,
     Permission::MachineReadWrite,
     Permission::AlertRead,
     Permission::AlertReadWrite,
     Permission::FileRead,
+    Permission::UserRead,
+    Permission::UrlRead,
+    Permission::IpRead,
     Permission::EventWrite,
 ];
 
@@ -96,6 +99,7 @@ impl Play {
             name: name.to_owned(),
             machines: BTreeMap::new(),
             sightings: BTreeMap::new(),
+            observed: BTreeMap::new(),
             alerts: BTreeMap::new(),
             groups: Vec::new(),
             default_seen_by: BTreeSet::new(),
@@ -117,6 +121,12 @@ impl Play {
             for machine in random.some(&machines, if file == 0 { 90 } else { 15 }) {
                 self.telemetry.sighting(file, machine);
                 tenant.sightings.entry(file).or_default().insert(machine);
+            }
+        }
+        for nth in 0..OBSERVED {
+            for machine in random.some(&machines, if nth == 0 { 80 } else { 20 }) {
+                self.telemetry.observed(nth, machine);
+                tenant.observed.entry(nth).or_default().insert(machine);
             }
         }
         let files: Vec<u64> = (0..FILES).collect();

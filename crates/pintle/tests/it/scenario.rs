@@ -121,7 +121,7 @@ async fn every_scenario_plays_as_written() {
 #[test]
 fn every_route_has_scenarios_in_a_folder_shaped_like_its_url() {
     for route in routes() {
-        let shape = route.path.trim_start_matches('/').replace(['{', '}'], "");
+        let shape = route.path.trim_start_matches('/').replace(['{', '}', '(', ')'], "");
         let folder = folder().join(shape);
         let count = fs::read_dir(&folder)
             .map(|entries| entries.flatten().filter(|entry| entry.path().is_file()).count());

@@ -213,6 +213,15 @@ fn shows(route: &Route) -> Shows {
         "/api/machines/findbytag" | "/api/alerts/CreateAlertByReference" | "/api/files/lookup" => {
             Shows::Neither
         }
+        "/api/domains/{id}/machines" => Shows::List("updates.bad.example"),
+        "/api/ips/{id}/machines" => Shows::List("203.0.113.7"),
+        "/api/users/{id}/machines" => Shows::List("alex"),
+        // They take arguments.
+        "/api/machines/findbyip()" | "/api/machines/find()" => Shows::Neither,
+        // The machines that it names are among those that the caller sees: `who_sees_some_machines` in the
+        // store's tests of observables.
+        "/api/users/{id}" => Shows::Neither,
+        "/api/domains/{id}/stats" | "/api/ips/{id}/stats" => Shows::Neither,
         "/api/files/{id}/machines" | "/api/files/{id}/alerts" => Shows::List(SHA1),
         // Both alerts name these.
         "/api/domains/{id}/alerts" => Shows::List("shared.example"),
@@ -220,6 +229,7 @@ fn shows(route: &Route) -> Shows {
         "/api/users/{id}/alerts" => Shows::List("alice.example"),
         "/api/machines/{id}"
         | "/api/machines/{id}/alerts"
+        | "/api/machines/{id}/logonusers"
         | "/api/machines/{id}/alerts/$count"
         | "/api/machines/{id}/tags"
         | "/api/machines/{id}/setDeviceValue"
@@ -229,7 +239,8 @@ fn shows(route: &Route) -> Shows {
         | "/api/alerts/{id}/files"
         | "/api/alerts/{id}/domains"
         | "/api/alerts/{id}/ips"
-        | "/api/alerts/{id}/machine" => Shows::One([ALERT_HIDDEN, ALERT_UNKNOWN, ALERT_VISIBLE]),
+        | "/api/alerts/{id}/machine"
+        | "/api/alerts/{id}/user" => Shows::One([ALERT_HIDDEN, ALERT_UNKNOWN, ALERT_VISIBLE]),
         "/api/files/{id}" | "/api/files/{id}/stats" | "/api/ingest" => Shows::Neither,
         path if path.starts_with("/api/admin/") => Shows::Neither,
         other => panic!("say here how {other} keeps hidden machines and alerts to itself"),
@@ -239,8 +250,9 @@ fn shows(route: &Route) -> Shows {
 #[tokio::test]
 async fn what_is_hidden_is_neither_returned_nor_counted_and_by_id_is_as_unknown() {
     let world = World::new(Config::default());
-    world.ingest_given("fleet.jsonl").await;
-    world.ingest_given("related.jsonl").await;
+    for given in ["fleet.jsonl", "observed.jsonl", "alert-users.jsonl", "related.jsonl"] {
+        world.ingest_given(given).await;
+    }
     let (control, tenant) = (&world.instance().control, world.tenant());
     control.create_user_group(tenant, "server team", "").unwrap();
     let servers = DeviceGroupChange {

@@ -15,6 +15,8 @@ pub(crate) struct Read {
     pub(crate) applied: Option<Position>,
     /// Files read.
     pub(crate) files: u64,
+    /// What it does not hold though the archive does.
+    pub(crate) notice: Option<String>,
 }
 
 /// Checks a base, which may be in use: runs are never changed, and one that is merged away meanwhile
@@ -27,7 +29,7 @@ pub(crate) fn check(
     progress: &mut dyn FnMut(u64),
 ) -> Result<Read, Error> {
     let name = manifest::path(folder);
-    let mut read = Read { applied: None, files: 0 };
+    let mut read = Read { applied: None, files: 0, notice: None };
     let mut checked = BTreeSet::new();
     loop {
         let manifest = match Manifest::read(folder) {
@@ -53,6 +55,7 @@ pub(crate) fn check(
             Manifest::check(folder).into_iter().for_each(|(file, error)| damaged(file, error));
         }
         read.applied = Some(manifest.applied);
+        read.notice = manifest.notice();
         let Some(number) = manifest.runs.into_iter().find(|number| checked.insert(*number)) else {
             return Ok(read);
         };

@@ -107,7 +107,25 @@ fn decide(table: Table, key: &[u8], value: &[u8], stays: &Stays, gone: &mut Expi
             gone.alerts += u64::from(!is_there);
             Ok(if is_there { Fate::Stays } else { Fate::Goes })
         }
-        Table::Files => {
+        Table::Logons => {
+            let of_machine = key::read_logon(key).is_none_or(|(ordinal, _)| stays.has_machine(ordinal));
+            // Its sighting is counted where the user's are.
+            let is_there = of_machine && stays.cutoffs.keeps_span(Entity::from_bytes(value)?.span);
+            Ok(if is_there { Fate::Stays } else { Fate::Goes })
+        }
+        Table::Addresses => {
+            if !key::read_address(key).is_none_or(|(_, ordinal)| stays.has_machine(ordinal)) {
+                return Ok(Fate::Goes);
+            }
+            let mut presence = value::presence(value)?;
+            let some_went = stays.cutoffs.sightings().is_some_and(|oldest| presence.forget_before(oldest));
+            Ok(match some_went {
+                false => Fate::Stays,
+                true if presence.is_empty() => Fate::Goes,
+                true => Fate::Becomes(presence.to_bytes()),
+            })
+        }
+        Table::Files | Table::Observables => {
             let (entity, postings) = value::split_file(value)?;
             let mut pairs = value::pairs(postings)?;
             let before = pairs.len();
@@ -118,7 +136,7 @@ fn decide(table: Table, key: &[u8], value: &[u8], stays: &Stays, gone: &mut Expi
             }
             // A file that was seen and now never was is unknown. Links to it stay, and lead nowhere.
             if pairs.is_empty() {
-                gone.files += 1;
+                gone.files += u64::from(table == Table::Files);
                 return Ok(Fate::Goes);
             }
             Ok(Fate::Becomes(value::file(&Entity::from_bytes(entity)?, &pairs)))

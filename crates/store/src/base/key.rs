@@ -7,10 +7,13 @@
 //! hashes, also ones that all begin the same.
 
 use std::hash::{BuildHasher, Hasher, RandomState};
+use std::net::{IpAddr, Ipv6Addr};
 
 use pintle_model::{FileHash, HashKind, Hashes, MachineId, Md5, Sha1, Sha256, TenantId, Time};
 use serde::{Deserialize, Serialize};
 use siphasher::sip::SipHasher13;
+
+use crate::observable::{Observable, User};
 
 /// The kinds of thing that the base holds. The order is that of the keys of a tenant.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -29,13 +32,19 @@ pub(crate) enum Table {
     Batches,
     /// By id: the time of arrival.
     BatchIds,
+    /// By mark and text: a domain, an IP address or a user; entity and postings.
+    Observables,
+    /// By machine's ordinal and user: the entity; the kinds of logon are the parts.
+    Logons,
+    /// By IP address and machine's ordinal: when the machine had the address.
+    Addresses,
     /// By hour and place in the archive: which batches hold events of that hour.
     Frames,
 }
 
 impl Table {
     /// All of them.
-    pub(crate) const ALL: [Table; 8] = [
+    pub(crate) const ALL: [Table; 11] = [
         Table::Machines,
         Table::Files,
         Table::Links,
@@ -43,6 +52,9 @@ impl Table {
         Table::Rejects,
         Table::Batches,
         Table::BatchIds,
+        Table::Observables,
+        Table::Logons,
+        Table::Addresses,
         Table::Frames,
     ];
 
@@ -56,16 +68,19 @@ impl Table {
             Table::Batches => b'6',
             Table::BatchIds => b'7',
             Table::Frames => b'f',
+            Table::Observables => b'8',
+            Table::Logons => b'9',
+            Table::Addresses => b'A',
         }
     }
 }
 
 /// Bytes of tenant and table.
 const HEAD: usize = 17;
-/// Tenant, table and the mark of a hash.
+/// Tenant, table and a mark, or the eight bytes of a machine's ordinal.
 const MARKED: usize = HEAD + 8;
 
-/// Eight bytes by which a hash is looked for. What is found is compared whole.
+/// Eight bytes by which a hash or a name is looked for. What is found is compared whole.
 pub(crate) type Mark = [u8; 8];
 
 /// Makes marks, by a secret of the base.
@@ -83,6 +98,16 @@ impl Marks {
     pub(crate) fn of(&self, hash: &FileHash) -> Mark {
         let mut hasher = SipHasher13::new_with_key(&self.0);
         hasher.write(hash.bytes());
+        hasher.finish().to_le_bytes()
+    }
+
+    /// The mark of a name of this kind; never that of a hash, whatever the name is.
+    fn of_name(&self, kind: u8, name: &[u8]) -> Mark {
+        let mut hasher = SipHasher13::new_with_key(&self.0);
+        // Longer than any hash.
+        hasher.write(b"a name that telemetry gives, of the kind:");
+        hasher.write(&[kind]);
+        hasher.write(name);
         hasher.finish().to_le_bytes()
     }
 }
@@ -141,8 +166,8 @@ pub(crate) fn split(key: &[u8]) -> Option<(TenantId, Table, &[u8])> {
 
 /// The part of a key that everyone who looks for it knows: what filters remember.
 pub(crate) fn probe(key: &[u8]) -> &[u8] {
-    let by_hash = matches!(key.get(HEAD - 1), Some(b'2' | b'3'));
-    key.get(..MARKED).filter(|_| by_hash).unwrap_or(key)
+    let by_mark = matches!(key.get(HEAD - 1), Some(b'2' | b'3' | b'8' | b'9' | b'A'));
+    key.get(..MARKED).filter(|_| by_mark).unwrap_or(key)
 }
 
 /// Prefix of the files that lead with the hash of this mark.
@@ -239,6 +264,104 @@ fn kind_byte(kind: HashKind) -> u8 {
     }
 }
 
+/// What tells kinds of observables apart in their keys.
+const DOMAIN: u8 = b'd';
+const IP: u8 = b'i';
+const USER: u8 = b'u';
+/// Between a user's name and domain, neither of which has it.
+const BETWEEN: u8 = 0;
+
+/// What follows the table in an observable's key: the mark of its name, then its kind and all of it. All
+/// users of a name stand together.
+pub(crate) fn observable(marks: &Marks, of: &Observable) -> Vec<u8> {
+    match of {
+        Observable::Domain(domain) => named(marks, DOMAIN, domain.as_str().as_bytes()),
+        Observable::Ip(address) => named(marks, IP, &address_bytes(*address)),
+        Observable::User(user) => {
+            let mut key = users_named(marks, user.name());
+            key.extend_from_slice(user.domain().as_bytes());
+            key
+        }
+    }
+}
+
+/// Prefix of the same of all users of this name.
+pub(crate) fn users_named(marks: &Marks, name: &str) -> Vec<u8> {
+    let mut key = named(marks, USER, name.as_bytes());
+    key.push(BETWEEN);
+    key
+}
+
+fn named(marks: &Marks, kind: u8, name: &[u8]) -> Vec<u8> {
+    let mut key = Vec::with_capacity(name.len() + 16);
+    key.extend_from_slice(&marks.of_name(kind, name));
+    key.push(kind);
+    key.extend_from_slice(name);
+    key
+}
+
+/// Reads the user back from a whole key of [`Table::Observables`].
+pub(crate) fn read_user(key: &[u8]) -> Option<User> {
+    match key.get(MARKED..)?.split_first()? {
+        (&USER, text) => user_of(text),
+        _ => None,
+    }
+}
+
+fn user_of(text: &[u8]) -> Option<User> {
+    let (name, domain) = std::str::from_utf8(text).ok()?.split_once(char::from(BETWEEN))?;
+    User::named(name, domain)
+}
+
+/// Sixteen bytes for an address of either version.
+fn address_bytes(address: IpAddr) -> [u8; 16] {
+    match address {
+        IpAddr::V4(address) => address.to_ipv6_mapped().octets(),
+        IpAddr::V6(address) => address.octets(),
+    }
+}
+
+/// Prefix of the users of a machine.
+pub(crate) fn logons_on(tenant: TenantId, ordinal: u32) -> Vec<u8> {
+    of(tenant, Table::Logons, &u64::from(ordinal).to_be_bytes())
+}
+
+/// Key of a user on a machine.
+pub(crate) fn logon(tenant: TenantId, ordinal: u32, user: &User) -> Vec<u8> {
+    let mut key = logons_on(tenant, ordinal);
+    key.extend_from_slice(user.name().as_bytes());
+    key.push(BETWEEN);
+    key.extend_from_slice(user.domain().as_bytes());
+    key
+}
+
+/// Reads the machine's ordinal and the user back.
+pub(crate) fn read_logon(key: &[u8]) -> Option<(u32, User)> {
+    let (ordinal, text) = key.get(HEAD..)?.split_first_chunk()?;
+    Some((u32::try_from(u64::from_be_bytes(*ordinal)).ok()?, user_of(text)?))
+}
+
+/// Prefix of the machines that had an address.
+pub(crate) fn machines_at(marks: &Marks, tenant: TenantId, address: IpAddr) -> Vec<u8> {
+    let bytes = address_bytes(address);
+    let mut key = of(tenant, Table::Addresses, &marks.of_name(IP, &bytes));
+    key.extend_from_slice(&bytes);
+    key
+}
+
+/// Key of an address of a machine.
+pub(crate) fn address(marks: &Marks, tenant: TenantId, address: IpAddr, ordinal: u32) -> Vec<u8> {
+    let mut key = machines_at(marks, tenant, address);
+    key.extend_from_slice(&ordinal.to_be_bytes());
+    key
+}
+
+/// Reads the address and the machine's ordinal back.
+pub(crate) fn read_address(key: &[u8]) -> Option<(IpAddr, u32)> {
+    let (address, ordinal) = key.get(MARKED..)?.split_first_chunk::<16>()?;
+    Some((Ipv6Addr::from(*address).to_canonical(), u32::from_be_bytes(ordinal.try_into().ok()?)))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -275,5 +398,35 @@ mod tests {
         let keys = times.map(|time| batch(TENANT, time, &[7; 32]));
         assert!(keys.is_sorted());
         assert_eq!(keys.map(|key| read_batch(&key)), times.map(|time| Some((time, [7; 32]))));
+    }
+
+    #[test]
+    fn what_telemetry_names_is_found_by_the_mark_of_its_name_and_reads_back() {
+        let marks = Marks([7; 16]);
+        let user = User::named("alex", "corp").unwrap();
+        let domain = Observable::Domain("evil.example".parse().unwrap());
+        let ip = Observable::ip("192.0.2.7").unwrap();
+        let rests = [&Observable::User(user.clone()), &domain, &ip].map(|one| observable(&marks, one));
+        let keys = rests.clone().map(|rest| of(TENANT, Table::Observables, &rest));
+        assert_eq!(keys.clone().map(|key| read_user(&key)), [Some(user.clone()), None, None]);
+        for (key, rest) in keys.iter().zip(&rests) {
+            assert_eq!((probe(key), split(key).unwrap().1), (&key[..MARKED], Table::Observables));
+            assert_eq!(mark(key).unwrap(), rest[..8]);
+        }
+        let longer = Observable::User(User::named("alexa", "corp").unwrap());
+        let elsewhere = Observable::User(User::named("alex", "").unwrap());
+        let named = users_named(&marks, "alex");
+        assert!(rests[0].starts_with(&named) && observable(&marks, &elsewhere).starts_with(&named));
+        assert!(!observable(&marks, &longer).starts_with(&named));
+
+        let key = logon(TENANT, 7, &user);
+        assert_eq!(read_logon(&key), Some((7, user)));
+        assert_eq!((probe(&key), key.starts_with(&logons_on(TENANT, 7))), (&*logons_on(TENANT, 7), true));
+        for text in ["192.0.2.7", "2001:db8::1"] {
+            let told: IpAddr = text.parse().unwrap();
+            let key = address(&marks, TENANT, told, 9);
+            assert_eq!(read_address(&key), Some((told, 9)));
+            assert!(key.starts_with(&machines_at(&marks, TENANT, told)) && probe(&key).len() == MARKED);
+        }
     }
 }

@@ -7,7 +7,9 @@
 //! that is ahead, whose runs are all there, and opening makes the two alike again before it takes away
 //! what neither names.
 //!
-//! Version 1 lacks what tenants' telemetry covers. It is read, and kept as it is until that is known.
+//! Version 2 adds what the tenants' telemetry covers, when anything of theirs last changed, and from where
+//! on in the archive the runs hold domains, IP addresses and users. One of version 1 is read as one that has
+//! the last from what it holds on, and kept as it is until the first is known.
 
 use std::collections::BTreeMap;
 use std::fs::{self, OpenOptions};
@@ -44,6 +46,8 @@ pub(crate) struct Manifest {
     pub(crate) marks: Marks,
     /// What is counted of each tenant.
     pub(crate) tenants: BTreeMap<TenantId, Counts>,
+    /// From where on in the archive the runs hold domains, IP addresses and users too.
+    pub(crate) observed_from: Position,
     /// It was read from version 1, and nobody has looked yet what the tenants' telemetry covers.
     #[serde(skip)]
     pub(crate) lacks_coverage: bool,
@@ -84,13 +88,13 @@ impl From<ManifestV1> for Manifest {
         let ManifestV1 { applied, next_run, runs, marks, tenants } = old;
         let counts = |(totals, next_ordinal)| Counts { totals, next_ordinal, ..Counts::default() };
         let tenants = tenants.into_iter().map(|(tenant, old)| (tenant, counts(old))).collect();
-        Manifest { applied, next_run, runs, marks, tenants, lacks_coverage: true }
+        Manifest { applied, next_run, runs, marks, tenants, observed_from: applied, lacks_coverage: true }
     }
 }
 
 impl From<&Manifest> for ManifestV1 {
     fn from(manifest: &Manifest) -> ManifestV1 {
-        let Manifest { applied, next_run, runs, marks, tenants, lacks_coverage: _ } = manifest;
+        let Manifest { applied, next_run, runs, marks, tenants, .. } = manifest;
         let counts = |counts: &Counts| (counts.totals, counts.next_ordinal);
         let tenants = tenants.iter().map(|(tenant, of)| (*tenant, counts(of))).collect();
         ManifestV1 { applied: *applied, next_run: *next_run, runs: runs.clone(), marks: *marks, tenants }
@@ -101,7 +105,27 @@ impl Manifest {
     /// Of a base that holds nothing.
     pub(crate) fn empty(marks: Marks) -> Manifest {
         let (applied, tenants) = (Position::START, BTreeMap::new());
-        Manifest { applied, next_run: 1, runs: Vec::new(), marks, tenants, lacks_coverage: false }
+        let observed_from = Position::START;
+        Manifest {
+            applied,
+            next_run: 1,
+            runs: Vec::new(),
+            marks,
+            tenants,
+            observed_from,
+            lacks_coverage: false,
+        }
+    }
+
+    /// What the runs do not hold though the archive does, and what makes them hold it; `None`: nothing.
+    pub(crate) fn notice(&self) -> Option<String> {
+        let Position { segment, offset } = self.observed_from;
+        (self.observed_from > Position::START).then(|| {
+            format!(
+                "domains, IP addresses and users are known from byte {offset} of segment {segment} of the archive on: \
+`pintle rebuild` makes those of earlier telemetry known"
+            )
+        })
     }
 
     /// Reads the manifest of a base. `None`: there is none.
@@ -139,18 +163,24 @@ impl Manifest {
             true => (1, encode(&ManifestV1::from(self))?),
             false => (VERSION, encode(self)?),
         };
-        let mut bytes = Vec::with_capacity(HEADER_BYTES + plain.len());
-        bytes.extend_from_slice(MAGIC);
-        bytes.extend_from_slice(&version.to_le_bytes());
-        bytes.extend_from_slice(&u32::try_from(plain.len()).unwrap_or(u32::MAX).to_le_bytes());
-        bytes.extend_from_slice(&checksum(&bytes, &plain).to_le_bytes());
-        bytes.extend_from_slice(&plain);
+        let bytes = framed(version, &plain);
         for name in [copy(folder), path(folder)] {
             replace(&name, &folder.join("MANIFEST.new"), &bytes)?;
             sync_folder(folder)?;
         }
         Ok(())
     }
+}
+
+/// A manifest of a version as a file has it.
+fn framed(version: u32, plain: &[u8]) -> Vec<u8> {
+    let mut bytes = Vec::with_capacity(HEADER_BYTES + plain.len());
+    bytes.extend_from_slice(MAGIC);
+    bytes.extend_from_slice(&version.to_le_bytes());
+    bytes.extend_from_slice(&u32::try_from(plain.len()).unwrap_or(u32::MAX).to_le_bytes());
+    bytes.extend_from_slice(&checksum(&bytes, plain).to_le_bytes());
+    bytes.extend_from_slice(plain);
+    bytes
 }
 
 fn replace(name: &Path, new: &Path, bytes: &[u8]) -> Result<(), Error> {
@@ -294,17 +324,27 @@ mod tests {
     }
 
     #[test]
-    fn one_of_version_1_reads_and_stays_so_until_more_is_known() {
+    fn one_of_version_1_is_read_and_the_next_change_makes_it_one_of_this_version() {
         let folder = tempfile::tempdir().unwrap();
-        let old = Manifest { lacks_coverage: true, ..of(Marks::new()) };
-        old.write(folder.path()).unwrap();
-        assert_eq!(fs::read(path(folder.path())).unwrap()[8], 1);
-        assert_eq!(Manifest::read(folder.path()).unwrap().as_ref(), Some(&old));
-        let mut known = Manifest { lacks_coverage: false, ..old };
-        for counts in known.tenants.values_mut() {
-            counts.coverage.note_source("a source");
-        }
-        known.write(folder.path()).unwrap();
-        assert_eq!(Manifest::read(folder.path()).unwrap(), Some(known));
+        let applied = Position { segment: 3, offset: 77 };
+        let old = |applied| ManifestV1::from(&Manifest { applied, ..of(Marks::new()) });
+        let write = |old: &ManifestV1| {
+            for name in [path(folder.path()), copy(folder.path())] {
+                fs::write(name, framed(1, &encode(old).unwrap())).unwrap();
+            }
+        };
+        let told = old(applied);
+        write(&told);
+        let read = || Manifest::read(folder.path()).unwrap().unwrap();
+        assert!(Manifest::check(folder.path()).is_empty());
+        assert_eq!((read().observed_from, read().runs, read().marks), (applied, told.runs, told.marks));
+        assert!(read().notice().unwrap().contains("byte 77 of segment 3"));
+        let later =
+            Manifest { applied: Position { segment: 4, offset: 12 }, lacks_coverage: false, ..read() };
+        later.write(folder.path()).unwrap();
+        assert_eq!((read(), read().observed_from), (later, applied));
+        assert_eq!(fs::read(path(folder.path())).unwrap()[8], 2);
+        write(&old(Position::START));
+        assert_eq!((read().observed_from, read().notice()), (Position::START, None));
     }
 }

@@ -11,6 +11,7 @@ use super::postings::{self, Postings};
 use crate::Error;
 use crate::entity::{Entity, most};
 use crate::pair::{self, Pair};
+use crate::presence::Presence;
 
 /// What is noted of a batch beside its records.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -20,7 +21,7 @@ pub(crate) struct Arrival {
     pub(crate) rejects: u64,
 }
 
-/// A file as it is kept: the entity, then the postings.
+/// A file or an observable as it is kept: the entity, then the postings.
 pub(crate) fn file(entity: &Entity, pairs: &[(u32, Pair)]) -> Vec<u8> {
     let entity = entity.to_bytes();
     let mut value = Vec::with_capacity(entity.len() + pairs.len() * 12 + 16);
@@ -30,7 +31,7 @@ pub(crate) fn file(entity: &Entity, pairs: &[(u32, Pair)]) -> Vec<u8> {
     value
 }
 
-/// The two halves of a file.
+/// The two halves of the same.
 pub(crate) fn split_file(mut value: &[u8]) -> Result<(&[u8], Postings<'_>), Error> {
     let halves = take_slice(&mut value).and_then(|entity| Some((entity, Postings::read(value)?)));
     halves.ok_or_else(|| unreadable("a file"))
@@ -45,18 +46,27 @@ pub(crate) fn pairs(postings: Postings<'_>) -> Result<Vec<(u32, Pair)>, Error> {
 pub(crate) fn merge(table: Table, values: &[Vec<u8>]) -> Result<Vec<u8>, Error> {
     match (table, values) {
         (_, [only]) => Ok(only.clone()),
-        (Table::Files, _) => {
+        (Table::Files | Table::Observables, _) => {
+            let most_parts = if table == Table::Files { most::PATHS } else { most::LOGON_TYPES };
             let mut entity = Entity::default();
             let mut lists = Vec::with_capacity(values.len());
             for value in values {
                 let (part, postings) = split_file(value)?;
-                entity.merge(Entity::from_bytes(part)?, most::PATHS);
+                entity.merge(Entity::from_bytes(part)?, most_parts);
                 lists.push(pairs(postings)?);
             }
             Ok(file(&entity, &pair::merge(lists)))
         }
         (Table::Machines, _) => Ok(entity(values.iter().map(Vec::as_slice), most::ADAPTERS)?.to_bytes()),
         (Table::Alerts, _) => Ok(entity(values.iter().map(Vec::as_slice), most::EVIDENCE)?.to_bytes()),
+        (Table::Logons, _) => Ok(entity(values.iter().map(Vec::as_slice), most::LOGON_TYPES)?.to_bytes()),
+        (Table::Addresses, _) => {
+            let mut merged = Presence::default();
+            for value in values {
+                merged.merge(&presence(value)?);
+            }
+            Ok(merged.to_bytes())
+        }
         (Table::BatchIds, _) => {
             let times = values.iter().map(|value| decode::<Time>(value)).collect::<Result<Vec<_>, _>>()?;
             encode(&times.into_iter().min().unwrap_or(Time::MIN))
@@ -66,6 +76,11 @@ pub(crate) fn merge(table: Table, values: &[Vec<u8>]) -> Result<Vec<u8>, Error> 
             Ok(values.first().cloned().unwrap_or_default())
         }
     }
+}
+
+/// When a machine had an address.
+pub(crate) fn presence(value: &[u8]) -> Result<Presence, Error> {
+    Presence::from_bytes(value).ok_or_else(|| unreadable("an address of a machine"))
 }
 
 /// An entity from all that is kept of it.

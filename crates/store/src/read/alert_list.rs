@@ -21,7 +21,7 @@ use crate::listing::{About, Ranked, Rows, Value, settle};
 use crate::render::{self, AlertGroup, Extras};
 use crate::retention::Cutoffs;
 use crate::store::{Store, read_lock};
-use crate::{Error, Listing, Page, Scope};
+use crate::{Domain, Error, Listing, Observable, Page, Scope};
 
 /// Says of an alert whether it belongs to a list.
 type Belongs<'q> = &'q dyn Fn(&Entity) -> bool;
@@ -94,9 +94,15 @@ impl Store {
         domain: &Domain,
         listing: &Listing<'_>,
     ) -> Result<Option<AlertList>, Error> {
-        let belongs = |alert: &Entity| Named::by(alert).domains.contains(&domain.0);
+        let belongs = |alert: &Entity| Named::by(alert).domains.contains(domain.as_str());
         let is_known = self.knows_domain(scope, domain)?;
-        self.alerts_naming(scope, vec![alert_index::Named::Domain(&domain.0)], &belongs, is_known, listing)
+        self.alerts_naming(
+            scope,
+            vec![alert_index::Named::Domain(domain.as_str())],
+            &belongs,
+            is_known,
+            listing,
+        )
     }
 
     /// The same of an IP address.
@@ -106,6 +112,7 @@ impl Store {
         address: IpAddr,
         listing: &Listing<'_>,
     ) -> Result<Option<AlertList>, Error> {
+        let address = address.to_canonical();
         let text = address.to_string();
         let belongs = |alert: &Entity| Named::by(alert).addresses.contains(&text);
         let is_known = self.knows_address(scope, address)?;
@@ -125,14 +132,21 @@ impl Store {
         self.alerts_naming(scope, vec![alert_index::Named::User(&name)], &belongs, is_known, listing)
     }
 
-    /// Whether a domain was ever told of: by an alert, also by one that the caller may not see.
+    /// Whether a domain was ever told of: by telemetry, or by an alert, also by one that the caller may not
+    /// see.
     fn knows_domain(&self, scope: &Scope, domain: &Domain) -> Result<bool, Error> {
-        let belongs = |alert: &Entity| Named::by(alert).domains.contains(&domain.0);
-        self.is_named_by_an_alert(scope, alert_index::Named::Domain(&domain.0), &belongs)
+        if self.was_observed(scope, &Observable::Domain(domain.clone()))? {
+            return Ok(true);
+        }
+        let belongs = |alert: &Entity| Named::by(alert).domains.contains(domain.as_str());
+        self.is_named_by_an_alert(scope, alert_index::Named::Domain(domain.as_str()), &belongs)
     }
 
     /// The same of an address.
     fn knows_address(&self, scope: &Scope, address: IpAddr) -> Result<bool, Error> {
+        if self.was_observed(scope, &Observable::Ip(address))? {
+            return Ok(true);
+        }
         let text = address.to_string();
         let belongs = |alert: &Entity| Named::by(alert).addresses.contains(&text);
         self.is_named_by_an_alert(scope, alert_index::Named::Address(&text), &belongs)
@@ -140,6 +154,11 @@ impl Store {
 
     /// The same of an account name in lower case.
     fn knows_user(&self, scope: &Scope, name: &str) -> Result<bool, Error> {
+        if let Ok(name) = name.parse()
+            && self.knows_user_of(scope, &name)?
+        {
+            return Ok(true);
+        }
         let belongs = |alert: &Entity| Named::by(alert).users.contains(name);
         self.is_named_by_an_alert(scope, alert_index::Named::User(name), &belongs)
     }
@@ -186,18 +205,6 @@ impl Store {
         known.note_listed(self.now());
         let index = known.alert_indexes.current(&known.base, scope.tenant())?;
         Ok(AlertQuestion { known, index, sight, of: scope.tenant(), cutoffs: self.cutoffs(scope) })
-    }
-}
-
-/// A host name, in lower case and without a dot at its end.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Domain(String);
-
-impl Domain {
-    /// Reads a bare host name; `None`: it can be none, or it is an address.
-    pub fn parse(text: &str) -> Option<Domain> {
-        let is_bare = !text.contains(['/', '@', ':', '?', '#', '\\', '[', ']']);
-        evidence::host(text).filter(|_| is_bare).map(Domain)
     }
 }
 

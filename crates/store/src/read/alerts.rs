@@ -37,7 +37,7 @@ impl Store {
         Ok(alert.as_ref().and_then(render))
     }
 
-    fn visible_alert(&self, scope: &Scope, id: &AlertId) -> Result<Option<Entity>, Error> {
+    pub(super) fn visible_alert(&self, scope: &Scope, id: &AlertId) -> Result<Option<Entity>, Error> {
         let sight = self.sight_of_alerts(scope)?;
         Ok(self.kept_alert(scope, id)?.filter(|alert| sight.group(alert).is_some()))
     }
@@ -193,17 +193,17 @@ fn evidence_file(named: &Hashes, seen: Option<&Seen>) -> Result<String, Error> {
 }
 
 /// A list of JSON objects being written.
-struct List<'o> {
+pub(super) struct List<'o> {
     out: &'o mut Vec<u8>,
-    written: usize,
+    pub(super) written: usize,
 }
 
 impl<'o> List<'o> {
-    fn new(out: &'o mut Vec<u8>) -> List<'o> {
+    pub(super) fn new(out: &'o mut Vec<u8>) -> List<'o> {
         List { out, written: 0 }
     }
 
-    fn push(&mut self, members: &str) {
+    pub(super) fn push(&mut self, members: &str) {
         self.out.extend_from_slice(if self.written == 0 { b"{" } else { b",{" });
         self.out.extend_from_slice(members.as_bytes());
         self.out.push(b'}');

@@ -105,7 +105,7 @@ pub async fn of_domain(
     Key(id): Key,
     options: ListOptions,
 ) -> Result<Response, Failure> {
-    let domain = Domain::parse(&id).ok_or_else(|| Failure::invalid_domain(&id))?;
+    let domain: Domain = id.parse().map_err(|_| Failure::invalid_domain(&id))?;
     let asked = options.of(&odata::ALERT, Expands::Evidence, &caller, &instance)?;
     let named = Named { kind: "Domain", id };
     related(instance, (wanted, unknown), asked, named, move |instance, listing| {

@@ -12,6 +12,8 @@ use uuid::Uuid;
 pub(super) const MACHINES: u64 = 14;
 pub(super) const FILES: u64 = 8;
 pub(super) const ALERTS: u64 = 7;
+/// Of each: domains, IP addresses, users.
+pub(super) const OBSERVED: u64 = 6;
 pub(super) const GROUPS: u64 = 4;
 pub(super) const NAMES: [&str; 4] = ["srv", "ws", "lab", "db"];
 pub(super) const DOMAINS: [&str; 3] = ["corp.example", "paris.corp.example", "lab.example"];
@@ -76,6 +78,8 @@ pub(super) struct Tenant {
     pub(super) name: String,
     pub(super) machines: BTreeMap<u64, Machine>,
     pub(super) sightings: BTreeMap<u64, BTreeSet<u64>>,
+    /// Where a domain, an IP address and a user of one number were seen.
+    pub(super) observed: BTreeMap<u64, BTreeSet<u64>>,
     pub(super) alerts: BTreeMap<u64, Alert>,
     /// By rank.
     pub(super) groups: Vec<Group>,
@@ -93,6 +97,18 @@ pub(super) fn machine_id(machine: u64) -> String {
 
 pub(super) fn sha1(file: u64) -> String {
     format!("{:040x}", 0xf11e_0000 + file)
+}
+
+pub(super) fn seen_domain(nth: u64) -> String {
+    format!("host-{nth}.example")
+}
+
+pub(super) fn seen_address(nth: u64) -> String {
+    format!("203.0.113.{nth}")
+}
+
+pub(super) fn person(nth: u64) -> String {
+    format!("person-{nth}")
 }
 
 pub(super) fn alert_id(alert: u64) -> String {

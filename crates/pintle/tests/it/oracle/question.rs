@@ -6,8 +6,8 @@ use pintle::auth::permission::Permission;
 use serde_json::Value;
 
 use super::model::{
-    ALERTS, Alert, Caller, FILES, MACHINES, Machine, PLATFORMS, TAGS, Tenant, address, alert_id, domain,
-    machine_id, sha1, user,
+    ALERTS, Alert, Caller, FILES, MACHINES, Machine, OBSERVED, PLATFORMS, TAGS, Tenant, address, alert_id,
+    domain, machine_id, person, seen_address, seen_domain, sha1, user,
 };
 use super::random::Random;
 
@@ -38,6 +38,12 @@ pub(super) enum Question {
     UserAlerts(u64),
     AddressAlerts(u64),
     DomainAlerts(u64),
+    DomainMachines(u64),
+    IpMachines(u64),
+    UserMachines(u64),
+    DomainStats(u64),
+    IpStats(u64),
+    LogonUsers(u64),
 }
 
 /// What comes back: a status, and with 200 the ids of what is listed with its counts.
@@ -48,7 +54,8 @@ impl Question {
         // One more than there are, so that some are unknown.
         let (machine, alert, file) =
             (random.below(MACHINES + 1), random.below(ALERTS + 1), random.below(FILES + 1));
-        match random.below(23) {
+        let nth = random.below(OBSERVED + 1);
+        match random.below(29) {
             0 => Question::Machines,
             1 => Question::Machine(machine),
             2 => Question::MachineByName(machine),
@@ -69,6 +76,12 @@ impl Question {
             19 => Question::AddressAlerts(alert % 5),
             20 => Question::DomainAlerts(alert % 6),
             21 => Question::LookUp(random.chance(50)),
+            22 => Question::DomainMachines(nth),
+            23 => Question::IpMachines(nth),
+            24 => Question::UserMachines(nth),
+            25 => Question::DomainStats(nth),
+            26 => Question::IpStats(nth),
+            27 => Question::LogonUsers(machine),
             _ => Question::FileMachines(file),
         }
     }
@@ -101,6 +114,12 @@ impl Question {
             Question::DomainAlerts(id) => format!("/api/domains/D{id}.example/alerts"),
             Question::FileMachines(id) => format!("/api/files/{}/machines", sha1(id)),
             Question::LookUp(_) => "/api/files/lookup".to_owned(),
+            Question::DomainMachines(nth) => format!("/api/domains/{}/machines", seen_domain(nth)),
+            Question::IpMachines(nth) => format!("/api/ips/{}/machines", seen_address(nth)),
+            Question::UserMachines(nth) => format!("/api/users/{}/machines", person(nth)),
+            Question::DomainStats(nth) => format!("/api/domains/{}/stats", seen_domain(nth)),
+            Question::IpStats(nth) => format!("/api/ips/{}/stats", seen_address(nth)),
+            Question::LogonUsers(id) => format!("/api/machines/{}/logonusers", machine_id(id)),
         }
     }
 
@@ -118,6 +137,9 @@ impl Question {
             | Question::MachineByName(_)
             | Question::FileMachines(_)
             | Question::AlertMachine(_)
+            | Question::DomainMachines(_)
+            | Question::IpMachines(_)
+            | Question::UserMachines(_)
             | Question::Tagged(_)
             | Question::OfPlatform(_) => &[Permission::MachineRead, Permission::MachineReadWrite],
             Question::Alerts
@@ -133,6 +155,9 @@ impl Question {
             Question::AlertFiles(_) | Question::File(_) | Question::FileStats(_) | Question::LookUp(_) => {
                 &[Permission::FileRead]
             }
+            Question::DomainStats(_) => &[Permission::UrlRead],
+            Question::IpStats(_) => &[Permission::IpRead],
+            Question::LogonUsers(_) => &[Permission::UserRead],
         }
     }
 
@@ -166,8 +191,7 @@ impl Question {
             seen.then_some(alert)
         };
         // The machines that count of a file, and whether it is known at all.
-        let counted = |file: u64| -> Option<BTreeSet<u64>> {
-            let on = tenant.sightings.get(&file);
+        let counted_of = |on: Option<&BTreeSet<u64>>| -> Option<BTreeSet<u64>> {
             if narrow && visible.is_some() {
                 let seen: BTreeSet<u64> = on
                     .into_iter()
@@ -179,6 +203,8 @@ impl Question {
             }
             on.cloned()
         };
+        let counted = |file: u64| counted_of(tenant.sightings.get(&file));
+        let observed = |nth: u64| counted_of(tenant.observed.get(&nth));
         let file_shown = |file: u64| format!("{} {}", sha1(file), counted(file).map_or(0, |on| on.len()));
         let unknown = (404, Vec::new());
         // Those that the caller may see of some alerts.
@@ -266,10 +292,35 @@ impl Question {
                 let known = (0..=FILES).filter_map(|file| Some((file, counted(file)?)));
                 (200, known.map(line).collect())
             }
-            Question::FileMachines(id) => counted(id).map_or(unknown, |on| {
-                let seen = on.into_iter().filter(|machine| tenant.sees(&visible, *machine));
-                (200, seen.map(shown).collect())
-            }),
+            Question::FileMachines(_)
+            | Question::DomainMachines(_)
+            | Question::IpMachines(_)
+            | Question::UserMachines(_) => {
+                let on = match self {
+                    Question::FileMachines(file) => counted(file),
+                    Question::DomainMachines(nth)
+                    | Question::IpMachines(nth)
+                    | Question::UserMachines(nth) => observed(nth),
+                    _ => unreachable!(),
+                };
+                on.map_or(unknown, |on| {
+                    let seen = on.into_iter().filter(|machine| tenant.sees(&visible, *machine));
+                    (200, seen.map(shown).collect())
+                })
+            }
+            Question::DomainStats(nth) => {
+                observed(nth).map_or(unknown, |on| (200, vec![format!("{} {}", seen_domain(nth), on.len())]))
+            }
+            Question::IpStats(nth) => {
+                observed(nth).map_or(unknown, |on| (200, vec![format!("{} {}", seen_address(nth), on.len())]))
+            }
+            Question::LogonUsers(id) => {
+                if !tenant.machines.contains_key(&id) || !tenant.sees(&visible, id) {
+                    return unknown;
+                }
+                let there = tenant.observed.iter().filter(|(_, on)| on.contains(&id));
+                (200, there.map(|(nth, _)| format!("corp\\{} -", person(*nth))).collect())
+            }
         }
     }
 
@@ -301,6 +352,11 @@ impl Question {
                 // The number has to be the text's.
                 assert_eq!(text(entity, "orgPrevalence"), entity["organizationPrevalence"].to_string());
                 format!("{} {}", text(entity, "sha1"), entity["organizationPrevalence"])
+            }
+            Question::DomainStats(_) | Question::IpStats(_) => {
+                assert_eq!(text(entity, "orgPrevalence"), entity["organizationPrevalence"].to_string());
+                let named = if matches!(self, Question::IpStats(_)) { "ipAddress" } else { "host" };
+                format!("{} {}", text(entity, named), entity["organizationPrevalence"])
             }
             _ => format!("{} {}", text(entity, "id"), text(entity, "rbacGroupName")),
         };

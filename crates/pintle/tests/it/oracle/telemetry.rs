@@ -5,7 +5,9 @@ use std::fmt::Write as _;
 use serde_json::Value;
 use uuid::Uuid;
 
-use super::model::{Alert, Machine, address, alert_id, domain, machine_id, sha1, user};
+use super::model::{
+    Alert, Machine, address, alert_id, domain, machine_id, person, seen_address, seen_domain, sha1, user,
+};
 
 /// Telemetry in the envelope of the streaming API.
 pub(super) struct Telemetry {
@@ -45,6 +47,20 @@ impl Telemetry {
             "SHA1": sha1(file),
         });
         self.line("DeviceFileEvents", seen);
+    }
+
+    /// A domain, an IP address and a user of this number on a machine.
+    pub(super) fn observed(&mut self, nth: u64, id: u64) {
+        let connection = serde_json::json!({
+            "DeviceId": machine_id(id), "ActionType": "ConnectionSuccess", "RemoteIP": seen_address(nth),
+            "RemoteUrl": seen_domain(nth),
+        });
+        self.line("DeviceNetworkEvents", connection);
+        let logon = serde_json::json!({
+            "DeviceId": machine_id(id), "ActionType": "LogonSuccess", "LogonType": "Network",
+            "AccountName": person(nth), "AccountDomain": "CORP",
+        });
+        self.line("DeviceLogonEvents", logon);
     }
 
     pub(super) fn alert(&mut self, id: u64, alert: &Alert) {

@@ -1,0 +1,178 @@
+//! Users: where they log on, who logs on to a machine, whom an alert is about.
+
+use std::cmp::Reverse;
+use std::time::Duration;
+
+use pintle_model::{AlertId, shapes};
+use serde_json::Value;
+
+use super::alerts::List;
+use super::{FileQuestion, ordinals_of};
+use crate::base::Seen;
+use crate::directory::{Directory, MachineList};
+use crate::pair::Pair;
+use crate::render::user::{Prevalence, render_user};
+use crate::store::{Store, read_lock};
+use crate::{Error, FileMachines, Listing, Observable, Page, Scope, Span, User, UserName};
+
+/// The most domains in which users of one name are looked at, those with the smallest names: every
+/// machine may have an `administrator` of its own.
+const MAX_DOMAINS: usize = 100_000;
+/// The most users of one machine, those with the smallest names.
+const MAX_USERS: usize = 10_000;
+
+impl FileQuestion<'_> {
+    /// Calls `each` with all users whom a name means; returns whether there were more than are looked at.
+    fn users(&self, asked: &UserName, each: &mut dyn FnMut(User, Seen)) -> Result<bool, Error> {
+        let mut looked_at = 0;
+        let mut one = |user: User, seen: Seen| {
+            looked_at += 1;
+            let is_meant = asked.domain.as_deref().is_none_or(|domain| domain == user.domain());
+            if is_meant && let Some(seen) = self.counted(seen) {
+                each(user, seen);
+            }
+            Ok(looked_at < MAX_DOMAINS)
+        };
+        self.known.base.users_named(self.scope.tenant(), &asked.name, &mut one)?;
+        Ok(looked_at >= MAX_DOMAINS)
+    }
+
+    /// The same, and if there is none, with what stands before the `@` of a principal name.
+    fn users_meant(&self, asked: &UserName, each: &mut dyn FnMut(User, Seen)) -> Result<bool, Error> {
+        let mut found = false;
+        let cut_short = self.users(asked, &mut |user, seen| {
+            found = true;
+            each(user, seen);
+        })?;
+        match asked.before_at().filter(|_| !found) {
+            Some(name) => self.users(&name, each),
+            None => Ok(cut_short),
+        }
+    }
+
+    /// The members of one `user` object.
+    fn render_user(&self, user: &User, seen: &Seen) -> Result<String, Error> {
+        let tenant = self.scope.tenant();
+        let machines = ordinals_of(&seen.pairs);
+        let known = match &self.grouping {
+            // What hidden machines say of them counts for nothing.
+            Some(_) => &self.known.base.logons_of(tenant, user, machines)?,
+            None => &seen.entity,
+        };
+        let span = seen.pairs.iter().fold(None, |span, (_, pair)| Span::joined(span, pair.any_role));
+        let directory = self.known.directory(tenant)?;
+        let prevalence = prevalence(&read_lock(&directory), self.scope, &seen.pairs);
+        Ok(render_user(user, span, known, Some(&prevalence)))
+    }
+}
+
+/// Where a user is most and least. Logons are not counted, because the same record may come twice: the
+/// longer the time from the first to the last, the more. A machine that the caller may not see is not
+/// named.
+fn prevalence(directory: &Directory, scope: &Scope, pairs: &[(u32, Pair)]) -> Prevalence {
+    let length = |span: Span| Duration::from_micros(span.last.ticks().abs_diff(span.first.ticks()) / 10);
+    let visible = || {
+        pairs.iter().filter_map(|(ordinal, pair)| {
+            let id = &directory.get(*ordinal).filter(|_| directory.is_visible(scope, *ordinal))?.id;
+            Some((pair.any_role.map(|span| (length(span), span.last)), id))
+        })
+    };
+    let most = visible().max_by_key(|(seen, id)| (*seen, Reverse(*id)));
+    let least = visible().min_by_key(|(seen, id)| (*seen, *id));
+    let id = |(_, id): (_, &_)| Clone::clone(id);
+    Prevalence { machines: pairs.len(), most: most.map(id), least: least.map(id) }
+}
+
+impl Store {
+    /// A user by name: the members of one `user` object. Of several domains the one in which the user is
+    /// on the most machines, then the one seen last, then by id. `None`: nobody has heard of them.
+    pub fn user(&self, scope: &Scope, asked: &UserName) -> Result<Option<String>, Error> {
+        let question = self.ask_of_files(scope)?;
+        let last =
+            |seen: &Seen| seen.pairs.iter().filter_map(|(_, pair)| pair.any_role).map(|of| of.last).max();
+        let rank = |user: &User, seen: &Seen| (seen.pairs.len(), last(seen), Reverse(user.id()));
+        let mut found: Option<(User, Seen)> = None;
+        question.users_meant(asked, &mut |user, seen| {
+            if found.as_ref().is_none_or(|(other, of_other)| rank(&user, &seen) > rank(other, of_other)) {
+                found = Some((user, seen));
+            }
+        })?;
+        found.map(|(user, seen)| question.render_user(&user, &seen)).transpose()
+    }
+
+    /// Whether telemetry names a user, as far as that counts for the caller.
+    pub(super) fn knows_user_of(&self, scope: &Scope, asked: &UserName) -> Result<bool, Error> {
+        let mut is_known = false;
+        self.ask_of_files(scope)?.users_meant(asked, &mut |_, _| is_known = true)?;
+        Ok(is_known)
+    }
+
+    /// The machines of all users of a name, ascending by id, to be written piece by piece. `None`: nobody
+    /// has heard of them. Users seen only on machines that the caller may not see are known all the same,
+    /// unless the scope narrows statistics ([`Scope::narrowing_statistics`]).
+    pub fn list_user_machines(
+        &self,
+        scope: &Scope,
+        asked: &UserName,
+        listing: &Listing<'_>,
+    ) -> Result<Option<(MachineList, FileMachines)>, Error> {
+        let question = self.ask_of_files(scope)?;
+        let mut machines: Option<Vec<u32>> = None;
+        let cut_short = question.users_meant(asked, &mut |_, seen| {
+            machines.get_or_insert_default().extend(ordinals_of(&seen.pairs));
+        })?;
+        let Some(mut machines) = machines else { return Ok(None) };
+        machines.sort_unstable();
+        machines.dedup();
+        let (list, found) = self.list_ordinals(&question, machines, listing)?;
+        Ok(Some((list, FileMachines { cut_short, ..found })))
+    }
+
+    /// The users of a machine, by id or by name, as `{…},{…}`, ascending by id. `None`: no such machine,
+    /// or not for this caller.
+    pub fn logon_users(
+        &self,
+        scope: &Scope,
+        id_or_name: &str,
+        page: Page,
+        out: &mut Vec<u8>,
+    ) -> Result<Option<usize>, Error> {
+        let question = self.ask_of_files(scope)?;
+        let window = self.machine_window(scope.tenant());
+        let directory = question.known.directory(scope.tenant())?;
+        let ordinal = {
+            let directory = read_lock(&directory);
+            directory.find(scope, window, id_or_name).and_then(|machine| directory.ordinal(&machine.id))
+        };
+        let Some(ordinal) = ordinal else { return Ok(None) };
+        let mut users = Vec::new();
+        question.known.base.logons_on(scope.tenant(), ordinal, &mut |user, known| {
+            if question.cutoffs.keeps_span(known.span) {
+                users.push((user.id(), user, known));
+            }
+            users.len() < MAX_USERS
+        })?;
+        users.sort_unstable_by(|(one, ..), (other, ..)| one.cmp(other));
+        let mut list = List::new(out);
+        for (_, user, known) in users.iter().skip(page.skip).take(page.top) {
+            list.push(&render_user(user, known.span, known, None));
+        }
+        Ok(Some(list.written))
+    }
+
+    /// The user whom an alert is about: the members of one `user` object. `None`: no such alert, or not
+    /// for this caller; and within, none: the alert names none. A user of whom nothing else is known has
+    /// name and domain.
+    pub fn alert_user(&self, scope: &Scope, id: &AlertId) -> Result<Option<Option<String>>, Error> {
+        let Some(alert) = self.visible_alert(scope, id)? else { return Ok(None) };
+        let named = alert.facts.json(shapes::alert::RELATED_USER);
+        let named: Option<Value> = named.and_then(|json| serde_json::from_str(json).ok());
+        let text = |name: &str| named.as_ref()?.get(name)?.as_str();
+        let user =
+            text("userName").and_then(|name| User::named(name, text("domainName").unwrap_or_default()));
+        let Some(user) = user else { return Ok(Some(None)) };
+        let question = self.ask_of_files(scope)?;
+        let seen = question.observable(&Observable::User(user.clone()))?.unwrap_or_default();
+        question.render_user(&user, &seen).map(|members| Some(Some(members)))
+    }
+}
