@@ -30,11 +30,12 @@ use crate::quota::{Allowance, Bucket, Limits, MINUTE};
 pub struct Access {
     /// The endpoint's id, by which calls are counted; `None`: they are not.
     pub quota: Option<&'static str>,
-    /// An application needs one of these.
+    /// An application needs one of these. None: whoever has a token that counts may, users too.
     pub permissions: &'static [Permission],
     /// Whether it is about who may do what: refusals are in the audit log.
     pub is_administration: bool,
-    /// A user needs this besides one of the permissions' delegated forms; `None`: no user may.
+    /// A user needs this besides one of the permissions' delegated forms; `None`: no user may,
+    /// unless everybody may.
     pub role_permission: Option<RolePermission>,
 }
 

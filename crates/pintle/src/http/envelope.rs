@@ -16,7 +16,7 @@ use pintle_store::{FileMachines, MachineList};
 use crate::http::origin::Origin;
 
 const JSON: &str = "application/json; odata.metadata=minimal; odata.streaming=true; charset=utf-8";
-const ODATA_VERSION: HeaderName = HeaderName::from_static("odata-version");
+pub(crate) const ODATA_VERSION: HeaderName = HeaderName::from_static("odata-version");
 
 /// Ours: why an answer may lack rows: `conflict`, `damage`, or `too many partners`.
 const INCOMPLETE: HeaderName = HeaderName::from_static("pintle-incomplete");

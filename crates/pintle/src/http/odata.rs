@@ -16,7 +16,7 @@ use crate::http::error::Failure;
 pub use fields::{ALERT, Fields, MACHINE};
 
 /// The most bytes a filter may have, decoded: about what the head of a request holds.
-const MAX_FILTER: usize = 64 * 1024;
+pub(crate) const MAX_FILTER: usize = 64 * 1024;
 
 /// The filter that a text stands for, on entities with these fields.
 pub fn filter(text: &str, fields: &'static Fields) -> Result<Filter, Failure> {

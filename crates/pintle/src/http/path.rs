@@ -62,13 +62,21 @@ fn fitted(segments: &[&str], template: &str) -> Option<String> {
     let mut fitted = String::with_capacity(128);
     for (name, segment) in template.split('/').zip(segments).skip(1) {
         let is_key = name.starts_with('{') && !segment.is_empty();
-        if !is_key && !name.eq_ignore_ascii_case(segment) {
+        if !is_key && !is_written(name, segment) {
             return None;
         }
         fitted.push('/');
         fitted.push_str(if is_key { segment } else { name });
     }
     Some(fitted)
+}
+
+/// Whether a segment stands for this name, in any case. `$` may be encoded: some clients do, and to others it
+/// is no character of a path.
+fn is_written(name: &str, segment: &str) -> bool {
+    let after_dollar = name.strip_prefix('$').zip(segment.strip_prefix("%24"));
+    let (name, segment) = after_dollar.unwrap_or((name, segment));
+    name.eq_ignore_ascii_case(segment)
 }
 
 /// The one key in a path, decoded.
@@ -90,8 +98,13 @@ impl FromRequestParts<Arc<Instance>> for Key {
 mod tests {
     use super::*;
 
-    const TEMPLATES: &[&str] =
-        &["/api/machines", "/api/machines/{id}", "/api/files/{id}/machines", "/{tenant}/oauth2/v2.0/token"];
+    const TEMPLATES: &[&str] = &[
+        "/api/machines",
+        "/api/machines/{id}",
+        "/api/files/{id}/machines",
+        "/{tenant}/oauth2/v2.0/token",
+        "/api/$metadata",
+    ];
 
     #[test]
     fn case_base_and_a_slash_at_the_end_do_not_matter_but_the_key_keeps_its_case() {
@@ -100,6 +113,7 @@ mod tests {
             ("/api/v1.0/machines/", "/api/machines"),
             ("/Api/V1.0/FILES/38733789AB/Machines/", "/api/files/38733789AB/machines"),
             ("/api/machines/WS-17.Example.org?$top=1", "/api/machines/WS-17.Example.org?$top=1"),
+            ("/api/v1.0/%24Metadata", "/api/$metadata"),
             ("/api/v1.0/machines/v1.0", "/api/machines/v1.0"),
             ("/Contoso.example/OAuth2/V2.0/Token", "/Contoso.example/oauth2/v2.0/token"),
         ] {

@@ -18,7 +18,7 @@ use crate::auth::role::RolePermission::{self, ViewData};
 use crate::http::api::{admin, alerts, files, ingest, machines};
 use crate::http::caller::{Access, admit};
 use crate::http::origin::is_encrypted;
-use crate::http::{discovery, path, sign_in, token};
+use crate::http::{discovery, path, reference, sign_in, token};
 use crate::instance::Instance;
 
 /// An endpoint.
@@ -50,6 +50,7 @@ pub fn routes() -> Vec<Route> {
     const ALERTS: &[Permission] = &[AlertRead, AlertReadWrite];
     const MACHINES: &[Permission] = &[MachineRead, MachineReadWrite];
     const FILES: &[Permission] = &[FileRead];
+    const ANY_TOKEN: &[Permission] = &[];
     // Permissions are those of applications; `Permission::delegated` gives a user's.
     // Telemetry is not counted: the API has no such endpoint, and a shipper sends when it must.
     //    path                                            handler                   calls are counted by    an application needs    a user's role
@@ -66,6 +67,7 @@ pub fn routes() -> Vec<Route> {
         reads("/api/machines",                            get(machines::list),      Some("machines.list"),  MACHINES,               Some(ViewData)),
         reads("/api/machines/findbytag",                  get(machines::find_by_tag), Some("machines.findbytag"), MACHINES,           Some(ViewData)),
         reads("/api/machines/{id}",                       get(machines::get),       Some("machines.get"),   MACHINES,               Some(ViewData)),
+        reads("/api/$metadata",                           reference::metadata(),    None,                   ANY_TOKEN,              None),
         takes("/api/ingest",                              post(ingest::ingest),     None,                   &[EventWrite],          None),
 
         form(Method::GET,  "/{tenant}/oauth2/token", get(token::v1)),
@@ -85,6 +87,9 @@ pub fn routes() -> Vec<Route> {
         open(Method::GET,  "/{tenant}/discovery/keys",                         get(discovery::keys)),
         open(Method::GET,  "/{tenant}/discovery/v2.0/keys",                    get(discovery::keys)),
         open(Method::GET,  "/common/discovery/instance",                       get(discovery::instance)),
+
+        open(Method::GET,  "/openapi.json",                                    reference::document()),
+        open(Method::GET,  "/docs",                                            reference::page()),
     ];
     // What only the owner of the data folder can do is not here.
     routes.extend(OPERATIONS.iter().filter(|operation| operation.reach != Reach::Owner).map(administers));

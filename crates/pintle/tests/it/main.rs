@@ -17,6 +17,7 @@ mod keep;
 mod keys;
 mod kill;
 mod map;
+mod openapi;
 mod oracle;
 mod origin;
 mod outside;

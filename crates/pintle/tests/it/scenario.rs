@@ -13,6 +13,7 @@ use pintle::http::routes::routes;
 use serde::Deserialize;
 use serde_json::Value;
 
+use crate::openapi::Document;
 use crate::world::{AUDIENCE, Answer, HOST, World};
 
 #[derive(Deserialize)]
@@ -102,6 +103,7 @@ async fn every_scenario_plays_as_written() {
     scenarios(&folder(), &mut found);
     assert!(found.len() > 20, "the scenarios are gone");
     let mut failures = String::new();
+    let document = Document::new();
     for path in found {
         let name = path.strip_prefix(folder()).unwrap().display().to_string();
         let scenario: Scenario = match toml::from_str(&fs::read_to_string(&path).unwrap()) {
@@ -111,7 +113,7 @@ async fn every_scenario_plays_as_written() {
                 continue;
             }
         };
-        if let Err(failure) = play(&scenario).await {
+        if let Err(failure) = play(&scenario, &document).await {
             writeln!(failures, "{name} ({}): {failure}\n", scenario.about).unwrap();
         }
     }
@@ -129,7 +131,7 @@ fn every_route_has_scenarios_in_a_folder_shaped_like_its_url() {
     }
 }
 
-async fn play(scenario: &Scenario) -> Result<(), String> {
+async fn play(scenario: &Scenario, document: &Document) -> Result<(), String> {
     let mut config = Config::default();
     config.api.profile = match scenario.profile.as_deref() {
         None | Some("2021") => Profile::V2021,
@@ -155,7 +157,8 @@ async fn play(scenario: &Scenario) -> Result<(), String> {
         for _ in 0..call.repeat {
             let request = request(call, &world, &mut tokens, &kept)?;
             let answer = world.send(request).await;
-            check(call, &answer).map_err(|problem| {
+            let as_written = check(call, &answer).and_then(|()| document.check(&method(call), &answer));
+            as_written.map_err(|problem| {
                 format!(
                     "call {}, {}: {problem}\n  {} {:?}\n  {}",
                     number + 1,
@@ -173,6 +176,11 @@ async fn play(scenario: &Scenario) -> Result<(), String> {
         }
     }
     Ok(())
+}
+
+/// The method of a call, in upper case.
+fn method(call: &Call) -> String {
+    call.request.split(' ').next().unwrap_or_default().to_uppercase()
 }
 
 /// With what was kept in the place of its names.
