@@ -8,6 +8,7 @@ mod administration;
 mod audit;
 mod command;
 mod commands;
+mod compatibility;
 mod dev;
 mod folder;
 mod forgetting;

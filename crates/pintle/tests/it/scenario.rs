@@ -18,28 +18,31 @@ use crate::world::{AUDIENCE, Answer, HOST, World};
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Scenario {
+pub struct Scenario {
     about: String,
+    /// What it shows of its endpoint that its calls do not tell; `tests/compatibility.toml` has the words.
+    #[serde(default)]
+    pub shows: Vec<String>,
     #[serde(default)]
     given: Vec<String>,
     #[serde(default)]
     profile: Option<String>,
     #[serde(default)]
     retention_days: Option<u64>,
-    call: Vec<Call>,
+    pub call: Vec<Call>,
 }
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Call {
+pub struct Call {
     /// `get /api/machines?$top=1`.
-    request: String,
+    pub request: String,
     #[serde(default)]
     caller: Caller,
     #[serde(default)]
     headers: BTreeMap<String, String>,
     #[serde(default)]
-    body: Option<String>,
+    pub body: Option<String>,
     #[serde(default = "once")]
     repeat: usize,
     /// Seconds that pass before the call.
@@ -51,19 +54,19 @@ struct Call {
     /// Names for values of the answer, by JSON pointer; `{name}` stands for them in later calls.
     #[serde(default)]
     keep: BTreeMap<String, String>,
-    status: u16,
+    pub status: u16,
     /// `"*"`: any value; `""`: the header is not there.
     #[serde(default)]
     answer_headers: BTreeMap<String, String>,
     #[serde(default)]
-    json: Option<String>,
+    pub json: Option<String>,
     #[serde(default)]
     text: Option<String>,
 }
 
 #[derive(Clone, Default, Deserialize, PartialEq, Eq, Hash)]
 #[serde(untagged)]
-enum Caller {
+pub enum Caller {
     #[default]
     Nobody,
     /// An application with these permissions; the same list is the same application.
@@ -95,6 +98,17 @@ fn scenarios(folder: &Path, found: &mut Vec<PathBuf>) {
             found.push(entry);
         }
     }
+}
+
+/// Every scenario by its path below the folder of all; whether each one reads is the test's matter.
+pub fn every_scenario() -> Vec<(String, Scenario)> {
+    let mut found = Vec::new();
+    scenarios(&folder(), &mut found);
+    let read = |path: &PathBuf| {
+        let name = path.strip_prefix(folder()).unwrap().display().to_string();
+        Some((name, toml::from_str(&fs::read_to_string(path).unwrap()).ok()?))
+    };
+    found.iter().filter_map(read).collect()
 }
 
 #[tokio::test]
