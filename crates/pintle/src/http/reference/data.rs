@@ -29,12 +29,15 @@ const BAD_HASH: Refusal =
     (400, "`InvalidHashValue`: no SHA-1, SHA-256 or MD5. `ODataError`: an option that is not obeyed here.");
 
 const ALERT_ID: &[Parameter] =
-    &[Parameter::key("id", Schema::Text, "The alert's id. It is opaque: any text may be one.")];
-const MACHINE_ID: &[Parameter] =
-    &[Parameter::key("id", Schema::Text, "The machine's id, or its computer name in any case.")];
+    &[Parameter::key("id", Schema::Named("alert-id"), "The alert's id. It is opaque: any text may be one.")];
+const MACHINE_ID: &[Parameter] = &[Parameter::key(
+    "id",
+    Schema::Named("machine-id"),
+    "The machine's id, or its computer name in any case.",
+)];
 const HASH: &[Parameter] = &[Parameter::key(
     "id",
-    Schema::Pattern("^([0-9A-Fa-f]{32}|[0-9A-Fa-f]{40}|[0-9A-Fa-f]{64})$"),
+    Schema::NamedPattern("file-hash", "^([0-9A-Fa-f]{32}|[0-9A-Fa-f]{40}|[0-9A-Fa-f]{64})$"),
     "A hash of the file: SHA-1, SHA-256 or MD5, which its length decides.",
 )];
 
@@ -251,7 +254,7 @@ pub(super) static ENTRIES: &[Entry] = &[
         summary: "Send telemetry",
         meaning: "Takes records in any format that files may have, recognised by their content: plain, gzip or \
                   zstd. 200 means that all of them are durable and can be read. A record that cannot be read is \
-                  kept aside and counted. Sending the same body again changes nothing, so whoever got no 200 \
+                  kept aside and counted. The content type is not looked at. Sending the same body again changes nothing, so whoever got no 200 \
                   repeats it. Ours: Defender has no such endpoint.",
         query: &[
             Parameter::option(
@@ -261,15 +264,14 @@ pub(super) static ENTRIES: &[Entry] = &[
             ),
             Parameter::option(
                 "format",
-                Schema::Text,
-                "The name of the records' format, if their content is not to tell.",
+                Schema::Named("telemetry-format"),
+                "The name of the records\' format, if their content is not to tell.",
             ),
         ],
         body: Some(Body {
             is_required: true,
             content: &[
                 ("application/octet-stream", Schema::Anything),
-                (JSON, Schema::Anything),
                 ("application/x-ndjson", Schema::Anything),
             ],
         }),

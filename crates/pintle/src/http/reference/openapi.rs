@@ -3,9 +3,9 @@
 use axum::http::Method;
 use serde_json::{Map, Value, json};
 
-use super::schema::{Components, ERROR, Schema};
+use super::schema::{Components, ERROR, Schema, put};
 use super::tokens::OAUTH_ERROR;
-use super::{Answer, Body, Content, Entry, JSON, Parameter};
+use super::{Answer, Body, Content, Entry, JSON, Parameter, Refusal};
 use crate::auth::permission::Permission;
 use crate::config::Config;
 use crate::http::caller::Access;
@@ -20,7 +20,7 @@ pub fn openapi(routes: &[Route], config: &Config) -> Map<String, Value> {
         let Some(entry) = Entry::of(route) else { continue };
         let operation = operation(route, entry, config, &mut components);
         let path = paths.entry(route.path).or_insert_with(|| json!({}));
-        path[method(&route.method)] = operation;
+        put(path, &method(&route.method), operation);
     }
     let document = json!({
         "openapi": "3.1.0",
@@ -101,7 +101,7 @@ fn operation(route: &Route, entry: &Entry, config: &Config, components: &mut Com
     });
     match route.credential {
         Credential::Bearer(access) => needs(&access, config, &mut operation),
-        Credential::Anonymous | Credential::Form => operation["security"] = json!([]),
+        Credential::Anonymous | Credential::Form => put(&mut operation, "security", json!([])),
     }
     let keys = entry.keys.iter().map(|key| ("path", key));
     let parameters: Vec<Value> = keys
@@ -109,13 +109,16 @@ fn operation(route: &Route, entry: &Entry, config: &Config, components: &mut Com
         .map(|(place, parameter)| self::parameter(place, parameter, components))
         .collect();
     if !parameters.is_empty() {
-        operation["parameters"] = parameters.into();
+        put(&mut operation, "parameters", parameters);
     }
     if let Some(Body { is_required, content }) = entry.body {
-        operation["requestBody"] =
-            json!({ "required": is_required, "content": self::content(content, components) });
+        put(
+            &mut operation,
+            "requestBody",
+            json!({ "required": is_required, "content": self::content(content, components) }),
+        );
     }
-    operation["responses"] = responses(route, entry, components);
+    put(&mut operation, "responses", responses(route, entry, components));
     operation
 }
 
@@ -131,22 +134,30 @@ fn needs(access: &Access, config: &Config, operation: &mut Value) {
     if security.is_empty() {
         security.push(json!({ "bearer": [] }));
     }
-    operation["security"] = security.into();
+    put(operation, "security", security);
     if !access.permissions.is_empty() {
-        operation["x-application-permissions"] = named(Permission::value).into();
+        put(operation, "x-application-permissions", named(Permission::value));
     }
     if let Some(role) = access.role_permission {
-        operation["x-delegated-scopes"] = named(Permission::delegated).into();
-        operation["x-role-permission"] = json!({ "value": role.value(), "displayName": role.display_name() });
+        put(operation, "x-delegated-scopes", named(Permission::delegated));
+        put(
+            operation,
+            "x-role-permission",
+            json!({ "value": role.value(), "displayName": role.display_name() }),
+        );
     }
     if let Some(id) = access.quota {
         let quota = &config.quota;
-        operation["x-quota"] = json!({
-            "id": id,
-            "enabled": quota.enabled,
-            "perMinute": quota.per_minute,
-            "perHour": quota.per_hour,
-        });
+        put(
+            operation,
+            "x-quota",
+            json!({
+                "id": id,
+                "enabled": quota.enabled,
+                "perMinute": quota.per_minute,
+                "perHour": quota.per_hour,
+            }),
+        );
     }
 }
 
@@ -172,7 +183,7 @@ fn responses(route: &Route, entry: &Entry, components: &mut Components) -> Value
     for Answer { status, about, content } in entry.answers {
         let mut response = json!({ "description": about });
         if !content.is_empty() {
-            response["content"] = self::content(content, components);
+            put(&mut response, "content", self::content(content, components));
         }
         responses.insert(status.to_string(), response);
     }
@@ -188,12 +199,21 @@ fn responses(route: &Route, entry: &Entry, components: &mut Components) -> Value
         let content = content(error, components);
         responses.insert(status.to_string(), json!({ "description": about, "content": content }));
     }
+    if !(entry.keys.is_empty() && entry.query.is_empty()) {
+        for (status, about) in TOO_LONG {
+            responses.insert(status.to_string(), json!({ "description": about }));
+        }
+    }
     responses.sort_keys();
     Value::Object(responses)
 }
 
+/// What is refused before it is known what was asked, so without a body.
+const TOO_LONG: [Refusal; 2] =
+    [(414, "A URL of more than 65,534 bytes."), (431, "URL and headers of more than 64 KiB, together.")];
+
 /// All that may go wrong.
-fn refusals(route: &Route, entry: &Entry) -> Vec<(u16, &'static str)> {
+fn refusals(route: &Route, entry: &Entry) -> Vec<Refusal> {
     let mut refusals = entry.refusals.to_vec();
     if let Credential::Bearer(access) = route.credential {
         refusals.push((

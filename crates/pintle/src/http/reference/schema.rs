@@ -14,6 +14,10 @@ pub(crate) enum Schema {
     TextOf(usize, usize),
     /// A text that fits a pattern.
     Pattern(&'static str),
+    /// A text that means something of its own, by the name of what it means.
+    Named(&'static str),
+    /// Both.
+    NamedPattern(&'static str, &'static str),
     /// A GUID.
     Guid,
     /// A point in time.
@@ -129,6 +133,10 @@ impl Components {
             Schema::Text => json!({ "type": "string" }),
             Schema::TextOf(least, most) => json!({ "type": "string", "minLength": least, "maxLength": most }),
             Schema::Pattern(pattern) => json!({ "type": "string", "pattern": pattern }),
+            Schema::Named(format) => json!({ "type": "string", "format": format }),
+            Schema::NamedPattern(format, pattern) => {
+                json!({ "type": "string", "format": format, "pattern": pattern })
+            }
             Schema::Guid => json!({ "type": "string", "format": "uuid" }),
             Schema::Time => json!({ "type": "string", "format": "date-time" }),
             Schema::OneOf(words) => json!({ "type": "string", "enum": words }),
@@ -154,7 +162,7 @@ impl Components {
             Schema::Single(shape) => {
                 let one = self.shape(shape, true);
                 let mut single = with_context(json!({}), &[]);
-                single["allOf"] = json!([one]);
+                put(&mut single, "allOf", json!([one]));
                 single
             }
         }
@@ -164,7 +172,7 @@ impl Components {
         self.named(object.name, |this| {
             let property = |property: &Property| {
                 let mut schema = this.schema(property.schema);
-                schema["description"] = property.about.into();
+                put(&mut schema, "description", property.about);
                 (property.name.to_owned(), schema)
             };
             let properties: Map<String, Value> = object.members.iter().map(property).collect();
@@ -177,7 +185,7 @@ impl Components {
                 "properties": properties,
             });
             if object.is_closed {
-                schema["additionalProperties"] = false.into();
+                put(&mut schema, "additionalProperties", false);
             }
             schema
         })
@@ -190,7 +198,11 @@ impl Components {
             let properties: Map<String, Value> = shape.members.iter().map(member).collect();
             let mut schema = json!({ "type": "object", "properties": properties });
             if is_whole {
-                schema["required"] = shape.members.iter().map(|member| member.name).collect();
+                put(
+                    &mut schema,
+                    "required",
+                    shape.members.iter().map(|member| member.name).collect::<Vec<_>>(),
+                );
             }
             schema
         })
@@ -233,6 +245,13 @@ impl Components {
             self.named.insert(name.to_owned(), made);
         }
         json!({ "$ref": format!("#/components/schemas/{name}") })
+    }
+}
+
+/// Puts a member into an object; what is none stays as it is.
+pub(super) fn put(object: &mut Value, name: &str, value: impl Into<Value>) {
+    if let Some(members) = object.as_object_mut() {
+        members.insert(name.to_owned(), value.into());
     }
 }
 

@@ -5,7 +5,7 @@ use super::{Answer, Body, Content, Entry, FORM, JSON, Parameter, Refusal};
 
 const TENANT: &[Parameter] = &[Parameter::key(
     "tenant",
-    Schema::Text,
+    Schema::Named("tenant"),
     "The tenant's name or GUID; `common` or `organizations`: the application's.",
 )];
 
@@ -68,7 +68,6 @@ const fn authorize(method: &'static str, path: &'static str, id: &'static str) -
         body: if is_form { Some(Body { is_required: true, content: AUTHORIZE_CONTENT }) } else { None },
         answers: PAGE,
         refusals: PAGE_REFUSALS,
-        ..Entry::GET
     }
 }
 
