@@ -1,6 +1,6 @@
 //! How the API writes an entity: its members, in wire order, with the kind of value each takes.
 
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use crate::Time;
 
@@ -90,7 +90,7 @@ impl Member {
 }
 
 impl Part {
-    /// The value as far as it can be one of these. Parts of parts are taken as they are: no shape
+    /// The value as far as it can be one of these; none if it lacks what may not be `null`. Parts of parts are taken as they are: no shape
     /// goes deeper.
     fn fitting(self, value: &Value) -> Option<Value> {
         match (self, value) {
@@ -104,7 +104,11 @@ impl Part {
                     };
                     (name.clone(), value.unwrap_or(Value::Null))
                 };
-                Some(Value::Object(members.iter().map(fitting).collect()))
+                let fitting: Map<String, Value> = members.iter().map(fitting).collect();
+                let has = |member: &Member| {
+                    member.is_nullable || fitting.get(member.name).is_some_and(|value| !value.is_null())
+                };
+                shape.members.iter().all(has).then_some(Value::Object(fitting))
             }
             _ => None,
         }
@@ -195,6 +199,11 @@ mod tests {
         assert_eq!(
             comments.canonical(&json!([3, {"comment": {}, "createdTime": "2022-01-01 00:00:00", "x": 1}])),
             Some(r#"[{"comment":null,"createdTime":"2022-01-01T00:00:00Z","x":1}]"#.to_owned())
+        );
+        let domains = member(&alert::SHAPE, alert::DOMAINS);
+        assert_eq!(
+            domains.canonical(&json!([{"host": 1}, {}, {"host": null}, {"host": "a.example"}])).as_deref(),
+            Some(r#"[{"host":"1"},{"host":"a.example"}]"#)
         );
         let user = member(&alert::SHAPE, alert::RELATED_USER);
         assert_eq!(user.canonical(&json!({"userName": ["a"]})).as_deref(), Some(r#"{"userName":null}"#));

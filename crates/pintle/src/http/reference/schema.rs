@@ -191,20 +191,15 @@ impl Components {
         })
     }
 
-    /// An entity, which has every member, or a part of one, which a source may have sent without some.
+    /// An entity, which has every member, or a part of one, which a source may have sent without those that
+    /// may be `null`.
     fn shape(&mut self, shape: &'static Shape, is_whole: bool) -> Value {
         self.named(shape.name, |this| {
             let member = |member: &Member| (member.name.to_owned(), this.member(member));
             let properties: Map<String, Value> = shape.members.iter().map(member).collect();
-            let mut schema = json!({ "type": "object", "properties": properties });
-            if is_whole {
-                put(
-                    &mut schema,
-                    "required",
-                    shape.members.iter().map(|member| member.name).collect::<Vec<_>>(),
-                );
-            }
-            schema
+            let there = shape.members.iter().filter(|member| is_whole || !member.is_nullable);
+            let required: Vec<&str> = there.map(|member| member.name).collect();
+            json!({ "type": "object", "required": required, "properties": properties })
         })
     }
 
