@@ -1,5 +1,5 @@
 //! What the API is, told by itself: an OpenAPI document, a page for people, the metadata of OData. All of
-//! it is made of the route table, of what [`Entry`] adds to a row, and of the shapes of the entities, so
+//! it is made of the route table, of what an `Entry` adds to a row, and of the shapes of the entities, so
 //! nothing here can say what the server does not do. A row without an entry is found by a test.
 
 mod administration;
