@@ -20,6 +20,6 @@ pub use hash::{FileHash, HashKind, Hashes, Md5, ParseHashError, Sha1, Sha256};
 pub use ids::{AlertId, MachineId, ParseIdError, TenantId};
 pub use record::{Alert, Evidence, Record};
 pub use row::{Cell, Row};
-pub use shape::{Kind, Member, MemberId, Shape};
+pub use shape::{Kind, Member, MemberId, Part, Shape};
 pub use table::{Column, ColumnId, ColumnType, Table, TableId};
 pub use time::Time;

@@ -1,6 +1,6 @@
 //! How the API writes an entity: its members, in wire order, with the kind of value each takes.
 
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use crate::Time;
 
@@ -28,6 +28,24 @@ pub struct Member {
     pub name: &'static str,
     /// What it holds.
     pub kind: Kind,
+    /// Whether answers may have `null` there.
+    pub is_nullable: bool,
+    /// The words that the API is known to write there, if they are a few. What telemetry says is
+    /// repeated all the same, so other words are possible.
+    pub words: &'static [&'static str],
+    /// What a [`Kind::List`]'s elements or a [`Kind::Object`] are.
+    pub of: Option<Part>,
+    /// Whether a [`Kind::Int`] has 32 bits in Defender's own metadata.
+    pub is_short: bool,
+}
+
+/// What the elements of a list are, or an object.
+#[derive(Clone, Copy, Debug)]
+pub enum Part {
+    /// Strings.
+    Texts,
+    /// Objects of this shape.
+    Shape(&'static Shape),
 }
 
 /// The place of a member in its [`Shape`]. Written to disk: members are only ever added at the
@@ -38,6 +56,8 @@ pub struct MemberId(pub u8);
 /// An entity or a part of one as the API writes it.
 #[derive(Debug)]
 pub struct Shape {
+    /// The name of its type, below `microsoft.windowsDefenderATP.api`.
+    pub name: &'static str,
     /// The members in wire order.
     pub members: &'static [Member],
 }
@@ -47,6 +67,51 @@ impl Shape {
     pub fn member(&self, name: &str) -> Option<(MemberId, &'static Member)> {
         let place = self.members.iter().position(|member| member.name == name)?;
         Some((MemberId(u8::try_from(place).ok()?), self.members.get(place)?))
+    }
+}
+
+impl Member {
+    /// What holds of a member of which its shape says no more than name and kind.
+    pub(crate) const ANY: Member =
+        Member { name: "", kind: Kind::Text, is_nullable: true, words: &[], of: None, is_short: false };
+
+    /// The canonical JSON text of a value a source gave for this member, as [`Kind::canonical`]. Of a
+    /// list only the elements that fit are left; of an object, the members that do not fit are `null`.
+    pub fn canonical(&self, value: &Value) -> Option<String> {
+        let fitting = match (self.of, value) {
+            (Some(part), Value::Array(elements)) => {
+                Value::Array(elements.iter().filter_map(|element| part.fitting(element)).collect())
+            }
+            (Some(part), object @ Value::Object(_)) if self.kind == Kind::Object => part.fitting(object)?,
+            _ => return self.kind.canonical(value),
+        };
+        self.kind.canonical(&fitting)
+    }
+}
+
+impl Part {
+    /// The value as far as it can be one of these; none if it lacks what may not be `null`. Parts of parts are taken as they are: no shape
+    /// goes deeper.
+    fn fitting(self, value: &Value) -> Option<Value> {
+        match (self, value) {
+            (Part::Texts, Value::String(_)) => Some(value.clone()),
+            (Part::Shape(shape), Value::Object(members)) => {
+                let fitting = |(name, value): (&String, &Value)| {
+                    let declared = shape.member(name).map(|(_, member)| member.kind);
+                    let value = match declared {
+                        Some(kind) => kind.canonical(value).and_then(|text| serde_json::from_str(&text).ok()),
+                        None => Some(value.clone()),
+                    };
+                    (name.clone(), value.unwrap_or(Value::Null))
+                };
+                let fitting: Map<String, Value> = members.iter().map(fitting).collect();
+                let has = |member: &Member| {
+                    member.is_nullable || fitting.get(member.name).is_some_and(|value| !value.is_null())
+                };
+                shape.members.iter().all(has).then_some(Value::Object(fitting))
+            }
+            _ => None,
+        }
     }
 }
 
@@ -79,12 +144,21 @@ impl Kind {
     }
 }
 
-/// Declares a shape and a constant for each member: `CONSTANT "wireName" Kind`.
+/// Declares a shape and a constant for each member: `CONSTANT "wireName" Kind`, and in braces what
+/// else there is to say of it: fields of [`Member`].
 macro_rules! shape {
-    ($(#[$meta:meta])* SHAPE { $($id:ident $name:literal $kind:ident),* $(,)? }) => {
+    ($(#[$meta:meta])* SHAPE $type:literal {
+        $($id:ident $name:literal $kind:ident $({ $($field:ident: $value:expr),* $(,)? })?),* $(,)?
+    }) => {
         $(#[$meta])*
         pub static SHAPE: $crate::Shape = $crate::Shape {
-            members: &[$($crate::Member { name: $name, kind: $crate::Kind::$kind }),*],
+            name: $type,
+            members: &[$($crate::Member {
+                name: $name,
+                kind: $crate::Kind::$kind,
+                $($($field: $value,)*)?
+                ..$crate::Member::ANY
+            }),*],
         };
         #[allow(non_camel_case_types, clippy::upper_case_acronyms)]
         enum Place { $($id),* }
@@ -112,5 +186,32 @@ mod tests {
         assert_eq!(Kind::Text.canonical(&json!({"a": 1})), None);
         assert_eq!(Kind::List.canonical(&json!({"entityType": "File"})), None);
         assert_eq!(Kind::Text.canonical(&Value::Null).as_deref(), Some("null"));
+    }
+
+    #[test]
+    fn of_lists_and_objects_only_what_fits_is_left() {
+        use crate::shapes::{alert, evidence};
+        let member = |shape: &Shape, id: MemberId| shape.members[usize::from(id.0)];
+        let techniques = member(&alert::SHAPE, alert::MITRE_TECHNIQUES);
+        assert_eq!(techniques.canonical(&json!(["T1", 2, null, ["T3"]])).as_deref(), Some(r#"["T1"]"#));
+        assert_eq!(techniques.canonical(&json!("T1")), None);
+        let comments = member(&alert::SHAPE, alert::COMMENTS);
+        assert_eq!(
+            comments.canonical(&json!([3, {"comment": {}, "createdTime": "2022-01-01 00:00:00", "x": 1}])),
+            Some(r#"[{"comment":null,"createdTime":"2022-01-01T00:00:00Z","x":1}]"#.to_owned())
+        );
+        let domains = member(&alert::SHAPE, alert::DOMAINS);
+        assert_eq!(
+            domains.canonical(&json!([{"host": 1}, {}, {"host": null}, {"host": "a.example"}])).as_deref(),
+            Some(r#"[{"host":"1"},{"host":"a.example"}]"#)
+        );
+        let user = member(&alert::SHAPE, alert::RELATED_USER);
+        assert_eq!(user.canonical(&json!({"userName": ["a"]})).as_deref(), Some(r#"{"userName":null}"#));
+        assert_eq!(user.canonical(&json!([])), None);
+        assert_eq!(user.canonical(&Value::Null).as_deref(), Some("null"));
+        assert_eq!(
+            member(&evidence::SHAPE, evidence::PROCESS_ID).canonical(&json!("7")).as_deref(),
+            Some("7")
+        );
     }
 }

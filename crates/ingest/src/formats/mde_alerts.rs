@@ -2,7 +2,7 @@
 //! `evidence`, so that each line has one object of it: the parts meet again in the store.
 
 use pintle_model::shapes::{alert, evidence};
-use pintle_model::{Alert, AlertId, Evidence, Facts, Kind, MachineId, Record, Shape, Time};
+use pintle_model::{Alert, AlertId, Evidence, Facts, MachineId, Member, Record, Shape, Time};
 use serde_json::Value;
 
 use crate::format::{Decoded, Format, Problem};
@@ -70,17 +70,17 @@ fn note(facts: &mut Facts, shape: &Shape, name: &str, value: Json<'_>, at: Time)
     let Some((member, declared)) = shape.member(name) else {
         return;
     };
-    let Some(text) = canonical(declared.kind, value) else {
+    let Some(text) = canonical(declared, value) else {
         return;
     };
     facts.note(member, at, text);
 }
 
-fn canonical(kind: Kind, value: Json<'_>) -> Option<String> {
+fn canonical(member: &Member, value: Json<'_>) -> Option<String> {
     match serde_json::from_str::<Value>(value.raw()) {
-        Ok(value) => kind.canonical(&value),
+        Ok(value) => member.canonical(&value),
         // Half a UTF-16 pair is all that well-formed JSON can fail by here.
-        Err(_) => kind.canonical(&Value::from(value.text()?)),
+        Err(_) => member.canonical(&Value::from(value.text()?)),
     }
 }
 

@@ -1,10 +1,10 @@
-//! The API's domain, as an alert relates it.
+//! The API's domain.
 
 use crate::shape::shape;
 
 shape! {
     /// The API's domain.
-    SHAPE {
-        HOST "host" Text,
+    SHAPE "Domain" {
+        HOST "host" Text { is_nullable: false },
     }
 }

@@ -4,8 +4,8 @@ use crate::shape::shape;
 
 shape! {
     /// A piece of evidence: one flat shape for all kinds.
-    SHAPE {
-        ENTITY_TYPE "entityType" Text,
+    SHAPE "AlertEvidence" {
+        ENTITY_TYPE "entityType" Text { words: &["User", "Process", "File", "Ip", "Url", "Registry"] },
         EVIDENCE_CREATION_TIME "evidenceCreationTime" Time,
         SHA1 "sha1" Text,
         SHA256 "sha256" Text,

@@ -4,11 +4,11 @@ use crate::shape::shape;
 
 shape! {
     /// The API's file.
-    SHAPE {
+    SHAPE "File" {
         SHA1 "sha1" Text,
         SHA256 "sha256" Text,
         MD5 "md5" Text,
-        GLOBAL_PREVALENCE "globalPrevalence" Int,
+        GLOBAL_PREVALENCE "globalPrevalence" Int { is_nullable: false },
         GLOBAL_FIRST_OBSERVED "globalFirstObserved" Time,
         GLOBAL_LAST_OBSERVED "globalLastObserved" Time,
         SIZE "size" Int,

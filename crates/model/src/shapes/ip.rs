@@ -1,10 +1,10 @@
-//! The API's IP address, as an alert relates it.
+//! The API's IP address.
 
 use crate::shape::shape;
 
 shape! {
     /// The API's IP address.
-    SHAPE {
-        ID "id" Text,
+    SHAPE "Ip" {
+        ID "id" Text { is_nullable: false },
     }
 }

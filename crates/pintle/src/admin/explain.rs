@@ -58,6 +58,9 @@ fn decide(call: &Call<'_>, asked: &wire::ExplainAsked, because: &mut Vec<String>
 }
 
 fn needs(template: &str, access: &Access) -> String {
+    if access.permissions.is_empty() {
+        return format!("{template} needs a token, and no permission");
+    }
     let values = |name: fn(Permission) -> &'static str| {
         access.permissions.iter().map(|permission| name(*permission)).collect::<Vec<_>>().join(" or ")
     };

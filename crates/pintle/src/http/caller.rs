@@ -17,6 +17,7 @@ use crate::auth::permission::Permission;
 use crate::auth::rights::{Rights, Who};
 use crate::auth::role::RolePermission;
 use crate::auth::token::{self, Refusal};
+use crate::config::Quota;
 use crate::http::AppId;
 use crate::http::error::Failure;
 use crate::http::origin::client_address_of;
@@ -33,14 +34,24 @@ pub struct Access {
     pub quota: Option<&'static str>,
     /// How many calls are allowed at most where the configured quota would allow more.
     pub at_most: Option<Limits>,
-    /// An application needs one of these.
+    /// An application needs one of these. None: whoever has a token that counts may, users too.
     pub permissions: &'static [Permission],
     /// Whether it is about who may do what: refusals are in the audit log.
     pub is_administration: bool,
     /// Whether it answers from the data: answers say what that covers.
     pub reads_data: bool,
-    /// A user needs this besides one of the permissions' delegated forms; `None`: no user may.
+    /// A user needs this besides one of the permissions' delegated forms; `None`: no user may,
+    /// unless everybody may.
     pub role_permission: Option<RolePermission>,
+}
+
+impl Access {
+    /// How many calls the configured quota allows here.
+    pub fn limits(&self, configured: &Quota) -> Limits {
+        let (per_minute, per_hour) = (configured.per_minute.get(), configured.per_hour.get());
+        let most = self.at_most.unwrap_or(Limits { per_minute, per_hour });
+        Limits { per_minute: per_minute.min(most.per_minute), per_hour: per_hour.min(most.per_hour) }
+    }
 }
 
 /// A caller who has been let in.
@@ -175,11 +186,7 @@ fn count(instance: &Instance, rights: &Rights, access: &Access) -> Result<Option
         ApplicationQuota::Off => return Ok(None),
         ApplicationQuota::Limits(limits) => limits,
         ApplicationQuota::Configured if !configured.enabled => return Ok(None),
-        ApplicationQuota::Configured => {
-            let (per_minute, per_hour) = (configured.per_minute.get(), configured.per_hour.get());
-            let most = access.at_most.unwrap_or(Limits { per_minute, per_hour });
-            Limits { per_minute: per_minute.min(most.per_minute), per_hour: per_hour.min(most.per_hour) }
-        }
+        ApplicationQuota::Configured => access.limits(configured),
     };
     let bucket = Bucket { tenant: *tenant, application: *application, endpoint: endpoint.to_owned() };
     instance.quotas.count(bucket, limits, instance.now()).map(Some).map_err(|exceeded| {

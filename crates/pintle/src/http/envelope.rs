@@ -19,7 +19,7 @@ use crate::http::representation::{Entities, NDJSON, Representation};
 use crate::http::resource::Resource;
 
 const JSON: &str = "application/json; odata.metadata=minimal; odata.streaming=true; charset=utf-8";
-const ODATA_VERSION: HeaderName = HeaderName::from_static("odata-version");
+pub(crate) const ODATA_VERSION: HeaderName = HeaderName::from_static("odata-version");
 
 /// Ours: why an answer may lack rows: `conflict`, `damage`, or `too many partners`.
 const INCOMPLETE: HeaderName = HeaderName::from_static("pintle-incomplete");

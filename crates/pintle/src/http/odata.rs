@@ -18,7 +18,7 @@ use crate::http::error::Failure;
 pub use fields::{ALERT, Fields, MACHINE};
 
 /// The most bytes a filter may have, decoded: about what the head of a request holds.
-const MAX_FILTER: usize = 64 * 1024;
+pub(crate) const MAX_FILTER: usize = 64 * 1024;
 
 /// The time that a text is, as a filter may have one.
 pub fn time(text: &str) -> Option<Time> {

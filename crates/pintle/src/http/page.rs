@@ -227,7 +227,7 @@ mod tests {
             "$count=1",
             "$count=",
             "$count=true&$count=true",
-            "$select=id",
+            "$select=id&$select=id",
             "$search=x",
         ] {
             assert!(Options::read(query).is_err(), "{query}");

@@ -72,15 +72,9 @@ fn fitted(segments: &[&str], template: &str) -> Option<Fitted> {
     let mut fitted = Fitted { path: String::with_capacity(128), arguments: None };
     for (name, segment) in template.split('/').zip(segments).skip(1) {
         let is_key = name.starts_with('{') && !segment.is_empty();
-        // Some encode the `$` of `$count`.
-        let is_name = name.eq_ignore_ascii_case(segment)
-            || segment
-                .strip_prefix("%24")
-                .zip(name.strip_prefix('$'))
-                .is_some_and(|(segment, name)| name.eq_ignore_ascii_case(segment));
         if let Some(function) = name.strip_suffix("()") {
             fitted.arguments = Some(called(segment, function)?);
-        } else if !is_key && !is_name {
+        } else if !is_key && !is_written(name, segment) {
             return None;
         }
         fitted.path.push('/');
@@ -99,6 +93,14 @@ fn called(segment: &str, function: &str) -> Option<Arguments> {
     let decoded = percent_encoding::percent_decode_str(segment).decode_utf8().ok()?;
     let arguments = decoded.get(function.len()..)?.trim().strip_prefix('(')?.strip_suffix(')')?;
     Some(Arguments(arguments.to_owned()))
+}
+
+/// Whether a segment stands for this name, in any case. `$` may be encoded: some clients do, and to others it
+/// is no character of a path.
+fn is_written(name: &str, segment: &str) -> bool {
+    let after_dollar = name.strip_prefix('$').zip(segment.strip_prefix("%24"));
+    let (name, segment) = after_dollar.unwrap_or((name, segment));
+    name.eq_ignore_ascii_case(segment)
 }
 
 /// The one key in a path, decoded.
@@ -127,6 +129,7 @@ mod tests {
         "/api/machines/{id}",
         "/api/files/{id}/machines",
         "/{tenant}/oauth2/v2.0/token",
+        "/api/$metadata",
     ];
 
     #[test]
@@ -137,6 +140,7 @@ mod tests {
             ("/Api/V1.0/FILES/38733789AB/Machines/", "/api/files/38733789AB/machines"),
             ("/api/machines/WS-17.Example.org?$top=1", "/api/machines/WS-17.Example.org?$top=1"),
             ("/api/machines/m1/alerts/%24Count", "/api/machines/m1/alerts/$count"),
+            ("/api/v1.0/%24Metadata", "/api/$metadata"),
             ("/api/v1.0/machines/v1.0", "/api/machines/v1.0"),
             ("/Contoso.example/OAuth2/V2.0/Token", "/Contoso.example/oauth2/v2.0/token"),
         ] {

@@ -20,7 +20,7 @@ use crate::http::api::machines::change as machine_change;
 use crate::http::api::{admin, alert_lists, alerts, domains, files, hash_list, ingest, ips, machines, users};
 use crate::http::caller::{Access, admit};
 use crate::http::origin::is_encrypted;
-use crate::http::{discovery, path, sign_in, token};
+use crate::http::{discovery, path, reference, sign_in, token};
 use crate::instance::Instance;
 use crate::quota::Limits;
 
@@ -53,6 +53,7 @@ pub fn routes() -> Vec<Route> {
     const ALERTS: &[Permission] = &[AlertRead, AlertReadWrite];
     const MACHINES: &[Permission] = &[MachineRead, MachineReadWrite];
     const FILES: &[Permission] = &[FileRead];
+    const ANY_TOKEN: &[Permission] = &[];
     // Permissions are those of applications; `Permission::delegated` gives a user's.
     // Telemetry is not counted: the API has no such endpoint, and a shipper sends when it must.
     //    path                                            handler                   calls are counted by    an application needs    a user's role
@@ -81,6 +82,7 @@ pub fn routes() -> Vec<Route> {
         reads("/api/machines/findbyip()",                 get(ips::find_by_ip),     Some("machines.findbyip"), MACHINES,            Some(ViewData)),
         reads("/api/machines/findbytag",                  get(machines::find_by_tag), Some("machines.findbytag"), MACHINES,           Some(ViewData)),
         reads("/api/machines/{id}",                       get(machines::get),       Some("machines.get"),   MACHINES,               Some(ViewData)),
+        tells("/api/$metadata",                           reference::metadata(),    ANY_TOKEN),
         reads("/api/machines/{id}/logonusers",            get(users::of_machine),   Some("machines.logonusers"), &[UserRead],       Some(ViewData)),
         // Nor this one.
         reads("/api/users/{id}",                          get(users::get),          Some("users.get"),      &[UserRead],            None),
@@ -115,6 +117,9 @@ pub fn routes() -> Vec<Route> {
         open(Method::GET,  "/{tenant}/discovery/keys",                         get(discovery::keys)),
         open(Method::GET,  "/{tenant}/discovery/v2.0/keys",                    get(discovery::keys)),
         open(Method::GET,  "/common/discovery/instance",                       get(discovery::instance)),
+
+        open(Method::GET,  "/openapi.json",                                    reference::document()),
+        open(Method::GET,  "/docs",                                            reference::page()),
     ];
     // What only the owner of the data folder can do is not here.
     routes.extend(OPERATIONS.iter().filter(|operation| operation.reach != Reach::Owner).map(administers));
@@ -194,6 +199,15 @@ fn takes(
         role_permission,
     };
     Route { method: Method::POST, path, handler, credential: Credential::Bearer(access) }
+}
+
+/// Tells nothing of the data.
+fn tells(
+    path: &'static str,
+    handler: MethodRouter<Arc<Instance>>,
+    permissions: &'static [Permission],
+) -> Route {
+    Route { method: Method::GET, ..takes(path, handler, None, permissions, None) }
 }
 
 fn patches(

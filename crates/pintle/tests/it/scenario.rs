@@ -13,32 +13,36 @@ use pintle::http::routes::routes;
 use serde::Deserialize;
 use serde_json::Value;
 
+use crate::openapi::Document;
 use crate::world::{AUDIENCE, Answer, HOST, World};
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Scenario {
+pub struct Scenario {
     about: String,
+    /// What it shows of its endpoint that its calls do not tell; `tests/compatibility.toml` has the words.
+    #[serde(default)]
+    pub shows: Vec<String>,
     #[serde(default)]
     given: Vec<String>,
     #[serde(default)]
     profile: Option<String>,
     #[serde(default)]
     retention_days: Option<u64>,
-    call: Vec<Call>,
+    pub call: Vec<Call>,
 }
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Call {
+pub struct Call {
     /// `get /api/machines?$top=1`.
-    request: String,
+    pub request: String,
     #[serde(default)]
     caller: Caller,
     #[serde(default)]
     headers: BTreeMap<String, String>,
     #[serde(default)]
-    body: Option<String>,
+    pub body: Option<String>,
     #[serde(default = "once")]
     repeat: usize,
     /// Seconds that pass before the call.
@@ -50,19 +54,19 @@ struct Call {
     /// Names for values of the answer, by JSON pointer; `{name}` stands for them in later calls.
     #[serde(default)]
     keep: BTreeMap<String, String>,
-    status: u16,
+    pub status: u16,
     /// `"*"`: any value; `""`: the header is not there.
     #[serde(default)]
     answer_headers: BTreeMap<String, String>,
     #[serde(default)]
-    json: Option<String>,
+    pub json: Option<String>,
     #[serde(default)]
     text: Option<String>,
 }
 
 #[derive(Clone, Default, Deserialize, PartialEq, Eq, Hash)]
 #[serde(untagged)]
-enum Caller {
+pub enum Caller {
     #[default]
     Nobody,
     /// An application with these permissions; the same list is the same application.
@@ -96,12 +100,24 @@ fn scenarios(folder: &Path, found: &mut Vec<PathBuf>) {
     }
 }
 
+/// Every scenario by its path below the folder of all; whether each one reads is the test's matter.
+pub fn every_scenario() -> Vec<(String, Scenario)> {
+    let mut found = Vec::new();
+    scenarios(&folder(), &mut found);
+    let read = |path: &PathBuf| {
+        let name = path.strip_prefix(folder()).unwrap().display().to_string();
+        Some((name, toml::from_str(&fs::read_to_string(path).unwrap()).ok()?))
+    };
+    found.iter().filter_map(read).collect()
+}
+
 #[tokio::test]
 async fn every_scenario_plays_as_written() {
     let mut found = Vec::new();
     scenarios(&folder(), &mut found);
     assert!(found.len() > 20, "the scenarios are gone");
     let mut failures = String::new();
+    let document = Document::new();
     for path in found {
         let name = path.strip_prefix(folder()).unwrap().display().to_string();
         let scenario: Scenario = match toml::from_str(&fs::read_to_string(&path).unwrap()) {
@@ -111,7 +127,7 @@ async fn every_scenario_plays_as_written() {
                 continue;
             }
         };
-        if let Err(failure) = play(&scenario).await {
+        if let Err(failure) = play(&scenario, &document).await {
             writeln!(failures, "{name} ({}): {failure}\n", scenario.about).unwrap();
         }
     }
@@ -129,7 +145,7 @@ fn every_route_has_scenarios_in_a_folder_shaped_like_its_url() {
     }
 }
 
-async fn play(scenario: &Scenario) -> Result<(), String> {
+async fn play(scenario: &Scenario, document: &Document) -> Result<(), String> {
     let mut config = Config::default();
     config.api.profile = match scenario.profile.as_deref() {
         None | Some("2021") => Profile::V2021,
@@ -155,7 +171,11 @@ async fn play(scenario: &Scenario) -> Result<(), String> {
         for _ in 0..call.repeat {
             let request = request(call, &world, &mut tokens, &kept)?;
             let answer = world.send(request).await;
-            check(call, &answer).map_err(|problem| {
+            let selecting =
+                call.request.to_ascii_lowercase().contains("$select").then(|| document.selecting());
+            let document = selecting.as_ref().unwrap_or(document);
+            let as_written = check(call, &answer).and_then(|()| document.check(&method(call), &answer));
+            as_written.map_err(|problem| {
                 format!(
                     "call {}, {}: {problem}\n  {} {:?}\n  {}",
                     number + 1,
@@ -173,6 +193,11 @@ async fn play(scenario: &Scenario) -> Result<(), String> {
         }
     }
     Ok(())
+}
+
+/// The method of a call, in upper case.
+fn method(call: &Call) -> String {
+    call.request.split(' ').next().unwrap_or_default().to_uppercase()
 }
 
 /// With what was kept in the place of its names.

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::body::Body;
+use axum::extract::MatchedPath;
 use axum::http::{HeaderMap, Request, StatusCode};
 use http_body_util::BodyExt as _;
 use pintle::auth::application::Proof;
@@ -40,6 +41,8 @@ pub struct World {
 
 /// An answer.
 pub struct Answer {
+    /// The path of the table's row that answered.
+    pub route: Option<String>,
     /// The status.
     pub status: StatusCode,
     /// The headers.
@@ -202,7 +205,9 @@ impl World {
     pub async fn send(&self, request: Request<Body>) -> Answer {
         let (parts, body) = self.router.clone().oneshot(request).await.unwrap().into_parts();
         let body = body.collect().await.unwrap().to_bytes();
+        let route = parts.extensions.get::<MatchedPath>();
         Answer {
+            route: route.map(|route| route.as_str().to_owned()),
             status: parts.status,
             headers: parts.headers,
             body: String::from_utf8(body.to_vec()).unwrap(),

@@ -52,6 +52,11 @@ impl Fields {
         })
     }
 
+    /// The entities' members.
+    pub(crate) fn shape(&self) -> &'static Shape {
+        self.shape
+    }
+
     /// The names that can be filtered by, as a sentence lists them.
     pub(super) fn names(&self) -> String {
         let name = |(id, _): &(MemberId, Field)| self.shape.members.get(usize::from(id.0)).map(|m| m.name);

@@ -1,18 +1,13 @@
 //! The pages: plain HTML without a script (but for the one line that posts a form), styled from within,
 //! and headers that keep others from framing or reading them.
 
-use axum::http::header::{
-    CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS,
-    X_FRAME_OPTIONS,
-};
-use axum::http::{HeaderName, StatusCode};
+use axum::http::header::CACHE_CONTROL;
+use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
-use sha2::{Digest as _, Sha256};
 
 use crate::auth::application::Application;
 use crate::auth::codes::Asked;
+use crate::http::html::{self, escaped};
 
 const STYLE: &str = "\
 :root{color-scheme:light dark}\
@@ -26,22 +21,6 @@ button{font:inherit;padding:.4rem 1rem;margin:1.2rem .5rem 0 0}\
 
 /// Posts the page's form as soon as it is there.
 const POST_AT_ONCE: &str = "document.forms[0].submit()";
-
-/// Text as HTML shows it, also in an attribute.
-fn escaped(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    for character in text.chars() {
-        match character {
-            '&' => out.push_str("&amp;"),
-            '<' => out.push_str("&lt;"),
-            '>' => out.push_str("&gt;"),
-            '"' => out.push_str("&quot;"),
-            '\'' => out.push_str("&#39;"),
-            other => out.push(other),
-        }
-    }
-    out
-}
 
 /// What a page is for, and what stands on it.
 pub(super) struct Page<'a> {
@@ -68,24 +47,16 @@ impl Page<'_> {
             title = escaped(self.title),
             body = self.body,
         );
-        let headers: [(HeaderName, String); 6] = [
-            (CONTENT_TYPE, "text/html; charset=utf-8".to_owned()),
-            (CACHE_CONTROL, "no-store".to_owned()),
-            (CONTENT_SECURITY_POLICY, self.policy()),
-            (X_FRAME_OPTIONS, "DENY".to_owned()),
-            (X_CONTENT_TYPE_OPTIONS, "nosniff".to_owned()),
-            // The URL has the application's state in it.
-            (REFERRER_POLICY, "no-referrer".to_owned()),
-        ];
-        (self.status, headers, html).into_response()
+        let mut response = (self.status, html).into_response();
+        response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        html::protect(response.headers_mut(), self.policy());
+        response
     }
 
     fn policy(&self) -> String {
-        let hash = |text: &str| format!("'sha256-{}'", STANDARD.encode(Sha256::digest(text.as_bytes())));
-        let mut policy =
-            format!("default-src 'none'; base-uri 'none'; frame-ancestors 'none'; style-src {}", hash(STYLE));
+        let mut policy = html::policy(STYLE);
         if self.posts_at_once {
-            policy.push_str(&format!("; script-src {}", hash(POST_AT_ONCE)));
+            policy.push_str(&format!("; script-src {}", html::hash(POST_AT_ONCE)));
         }
         if !self.leaves {
             policy.push_str("; form-action 'self'");
@@ -188,14 +159,4 @@ pub(super) fn user_code(wrong: Option<&str>) -> Response {
     );
     let status = if wrong.is_empty() { StatusCode::OK } else { StatusCode::BAD_REQUEST };
     Page { status, title: "Sign in for a device", body, leaves: false, posts_at_once: false }.response()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn nothing_a_client_sends_becomes_markup() {
-        assert_eq!(escaped("<a href='x'>&\""), "&lt;a href=&#39;x&#39;&gt;&amp;&quot;");
-    }
 }

@@ -28,13 +28,13 @@ const MAX_ALERTS: usize = 1_000;
 const MAX_COMMENT: usize = 10_000;
 const MAX_OWNER: usize = 256;
 
-const STATUS: &[&str] = &["New", "InProgress", "Resolved"];
+pub(crate) const STATUS: &[&str] = &["New", "InProgress", "Resolved"];
 /// Today's and those of 2021.
-const CLASSIFICATION: &[&str] =
+pub(crate) const CLASSIFICATION: &[&str] =
     &["TruePositive", "InformationalExpectedActivity", "FalsePositive", "Unknown"];
 /// Every spelling of any page and year; which goes with which classification is not asked, since a
 /// documented example breaks its own table.
-const DETERMINATION: &[&str] = &[
+pub(crate) const DETERMINATION: &[&str] = &[
     "MultiStagedAttack",
     "MaliciousUserActivity",
     "CompromisedUser",

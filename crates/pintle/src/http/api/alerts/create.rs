@@ -29,8 +29,8 @@ const MEMBERS: &[&str] = &[
     "reportId",
     "category",
 ];
-const SEVERITY: &[&str] = &["Low", "Medium", "High"];
-const CATEGORY: &[&str] = &[
+pub(crate) const SEVERITY: &[&str] = &["Low", "Medium", "High"];
+pub(crate) const CATEGORY: &[&str] = &[
     "General",
     "CommandAndControl",
     "Collection",

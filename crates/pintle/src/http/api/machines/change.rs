@@ -28,8 +28,8 @@ const MAX_TAGS: usize = 1_000;
 /// Machines that one call may tag.
 const MAX_MACHINES: usize = 500;
 
-const DEVICE_VALUE: &[&str] = &["Normal", "Low", "High"];
-const ACTION: &[&str] = &["Add", "Remove"];
+pub(crate) const DEVICE_VALUE: &[&str] = &["Normal", "Low", "High"];
+pub(crate) const ACTION: &[&str] = &["Add", "Remove"];
 
 /// `PATCH /api/machines/{id}`: sets a machine's tags or value and answers with it. In the profile `2021`
 /// the tags may only grow, as its page says; in `today` the list takes the place of theirs.

@@ -1,0 +1,386 @@
+//! The data: alerts, files, machines, and how telemetry comes in.
+
+mod changes;
+mod observables;
+mod options;
+mod related;
+
+use pintle_model::shapes::{alert, domain, file, file_stats, ip, machine};
+
+use super::schema::{Object, Schema, always, maybe};
+use super::{Answer, Body, Entry, JSON, Parameter};
+use crate::http::representation::NDJSON;
+use options::*;
+
+pub(super) use changes::ENTRIES as CHANGES;
+pub(super) use observables::ENTRIES as OBSERVABLES;
+pub(super) use related::ENTRIES as RELATED;
+
+pub(super) static ENTRIES: &[Entry] = &[
+    Entry {
+        path: "/api/alerts",
+        id: "alerts.list",
+        summary: "List alerts",
+        meaning: "The alerts within retention that the caller may see, by id or as \
+                  `$orderby` says, at most 10,000 at a time. Their `evidence` is left empty unless `$expand` names it.",
+        query: ALERT_LIST,
+        answers: &[ALERTS],
+        refusals: &[BAD_OPTION],
+        ..Entry::GET
+    },
+    Entry {
+        path: "/api/alerts/{id}",
+        id: "alerts.get",
+        summary: "Get an alert",
+        meaning: "One alert with its evidence.",
+        keys: ALERT_ID,
+        query: &[SELECT],
+        answers: &[Answer {
+            status: 200,
+            about: "The alert.",
+            content: &[(JSON, Schema::Single(&alert::ASKABLE))],
+        }],
+        refusals: &[BAD_OPTION, NO_ALERT],
+        ..Entry::GET
+    },
+    Entry {
+        path: "/api/alerts/{id}/files",
+        id: "alerts.files",
+        summary: "List the files in an alert",
+        meaning: "The files that the alert's evidence names by a hash, each once.",
+        keys: ALERT_ID,
+        query: &[TOP, SKIP, SELECT],
+        answers: &[Answer {
+            status: 200,
+            about: "The files; none is an empty list.",
+            content: &[(JSON, Schema::Rows(&file::SHAPE)), (NDJSON, Schema::Text)],
+        }],
+        refusals: &[BAD_OPTION, NO_ALERT],
+        ..Entry::GET
+    },
+    Entry {
+        path: "/api/alerts/{id}/domains",
+        id: "alerts.domains",
+        summary: "List the domains in an alert",
+        meaning: "The hosts of the URLs in the alert's evidence, each once, in the order of their text.",
+        keys: ALERT_ID,
+        query: &[TOP, SKIP, SELECT],
+        answers: &[Answer {
+            status: 200,
+            about: "The domains; none is an empty list.",
+            content: &[(JSON, Schema::Rows(&domain::SHAPE)), (NDJSON, Schema::Text)],
+        }],
+        refusals: &[BAD_OPTION, NO_ALERT],
+        ..Entry::GET
+    },
+    Entry {
+        path: "/api/alerts/{id}/ips",
+        id: "alerts.ips",
+        summary: "List the IP addresses in an alert",
+        meaning: "The addresses that the alert's evidence names, each once, in the order of their text.",
+        keys: ALERT_ID,
+        query: &[TOP, SKIP, SELECT],
+        answers: &[Answer {
+            status: 200,
+            about: "The addresses; none is an empty list.",
+            content: &[(JSON, Schema::Rows(&ip::SHAPE)), (NDJSON, Schema::Text)],
+        }],
+        refusals: &[BAD_OPTION, NO_ALERT],
+        ..Entry::GET
+    },
+    Entry {
+        path: "/api/alerts/{id}/machine",
+        id: "alerts.machine",
+        summary: "Get the machine of an alert",
+        meaning: "The machine that the alert is on.",
+        keys: ALERT_ID,
+        query: &[SELECT],
+        answers: &[Answer {
+            status: 200,
+            about: "The machine.",
+            content: &[(JSON, Schema::Single(&machine::SHAPE))],
+        }],
+        refusals: &[
+            BAD_OPTION,
+            (
+                404,
+                "`ResourceNotFound`: no such alert, none that the caller may see, or it is on no known machine.",
+            ),
+        ],
+        ..Entry::GET
+    },
+    Entry {
+        path: "/api/files/{id}",
+        id: "files.get",
+        summary: "Get a file",
+        meaning: "What is known of a file. A hash that stands beside several others is `null`, since a guess \
+                  would be wrong for some machine.",
+        keys: HASH,
+        query: &[SELECT],
+        answers: &[Answer {
+            status: 200,
+            about: "The file.",
+            content: &[(JSON, Schema::Single(&file::SHAPE))],
+        }],
+        refusals: &[BAD_HASH, NO_FILE],
+        ..Entry::GET
+    },
+    Entry {
+        path: "/api/files/{id}/machines",
+        id: "files.machines",
+        summary: "List the machines that have seen a file",
+        meaning: "The machines with a record of the file that the caller may see. When a conflict between hashes \
+                  kept machines out, the headers `Pintle-Incomplete` and `Pintle-Ask-Instead` say so.",
+        keys: HASH,
+        query: RELATED_MACHINES,
+        answers: &[MACHINES],
+        refusals: &[
+            BAD_HASH,
+            (
+                404,
+                "`ResourceNotFound`: the tenant has never seen the file; in the profile `today` that is an empty list.",
+            ),
+        ],
+        ..Entry::GET
+    },
+    Entry {
+        path: "/api/files/{id}/stats",
+        id: "files.stats",
+        summary: "Get a file's statistics",
+        meaning: "How common the file is. What is world-wide in Defender is all of the tenant's time here. Each \
+                  count stands there twice, as text and as a number.",
+        keys: HASH,
+        query: &[LOOK_BACK_HOURS],
+        answers: &[Answer {
+            status: 200,
+            about: "The statistics.",
+            content: &[(JSON, Schema::Whole(&file_stats::SHAPE))],
+        }],
+        refusals: &[
+            (
+                400,
+                "`InvalidHashValue`: no hash. `InvalidInput`: a bad `lookBackHours`. `ODataError`: an option that is not obeyed here.",
+            ),
+            NO_FILE,
+        ],
+        ..Entry::GET
+    },
+    Entry {
+        path: "/api/machines",
+        id: "machines.list",
+        summary: "List machines",
+        meaning: "The machines within retention that the caller may see, by id, at most 10,000 at a time.",
+        query: MACHINE_LIST,
+        answers: &[MACHINES],
+        refusals: &[BAD_OPTION],
+        ..Entry::GET
+    },
+    Entry {
+        path: "/api/machines/findbytag",
+        id: "machines.findbytag",
+        summary: "Find machines by a tag",
+        meaning: "The machines with a tag, or with one that begins so. Nothing regards case.",
+        query: &[
+            Parameter {
+                is_required: true,
+                ..Parameter::option(
+                    "tag",
+                    Schema::Pattern(r"\S"),
+                    "The tag, without blanks around it; at most 8 KiB.",
+                )
+            },
+            Parameter::option(
+                "useStartsWithFilter",
+                Schema::Bool,
+                "Whether the tag may only begin so. `false` if it is not given.",
+            ),
+            TOP,
+            SKIP,
+            SELECT,
+        ],
+        answers: &[MACHINES],
+        refusals: &[(
+            400,
+            "`MissingRequiredParameter`: no tag. `InvalidInput`, `ODataError`: a parameter with a bad value.",
+        )],
+        ..Entry::GET
+    },
+    Entry {
+        path: "/api/machines/{id}",
+        id: "machines.get",
+        summary: "Get a machine",
+        meaning: "One machine, by id or by computer name. Of several of one name it is the one seen last.",
+        keys: MACHINE_ID,
+        query: &[SELECT],
+        answers: &[Answer {
+            status: 200,
+            about: "The machine.",
+            content: &[(JSON, Schema::Single(&machine::SHAPE))],
+        }],
+        refusals: &[BAD_OPTION, NO_MACHINE],
+        ..Entry::GET
+    },
+    Entry {
+        method: "POST",
+        path: "/api/files/lookup",
+        id: "files.lookup",
+        summary: "Look up many hashes",
+        meaning: "Up to 100,000 hashes of any kinds in one call, which counts as one: as JSON, or one a line. What \
+                  comes back is a line of JSON for each hash that is known, in the order asked, and one with an \
+                  `error` for each that is no hash. Ours: Defender has no such endpoint.",
+        query: &[Parameter::option(
+            "machines",
+            Schema::Bool,
+            "Whether to name the machines, for hashes sent one a line. It takes a permission to read machines.",
+        )],
+        body: Some(Body {
+            is_required: true,
+            content: &[
+                (JSON, Schema::Object(&HASH_LIST)),
+                ("text/plain", Schema::Text),
+                (NDJSON, Schema::Text),
+            ],
+        }),
+        answers: &[Answer { status: 200, about: "A line for each hit.", content: &[(NDJSON, Schema::Text)] }],
+        refusals: &[
+            (
+                400,
+                "`MaximumBatchSizeExceeded`: more than 100,000. `InvalidRequestBody`, `MissingRequiredParameter`: a body that is none of these. `InvalidInput`, `ODataError`: a bad parameter.",
+            ),
+            (408, "`BadRequest`: the body broke off, or came too slowly."),
+            (413, "`RequestBodyTooLarge`: more than 16 MiB."),
+            (415, "`InvalidInput`: a `Content-Encoding`, or a media type that is none of these."),
+            (503, "`ServiceUnavailable`: busy with other lists."),
+        ],
+        ..Entry::GET
+    },
+    Entry {
+        method: "POST",
+        path: "/api/ingest",
+        id: "ingest",
+        summary: "Send telemetry",
+        meaning: "Takes records in any format that files may have, recognised by their content: plain, gzip or \
+                  zstd. 200 means that all of them are durable and can be read. A record that cannot be read is \
+                  kept aside and counted. The content type is not looked at. Sending the same body again changes nothing, so whoever got no 200 \
+                  repeats it. Ours: Defender has no such endpoint.",
+        query: &[
+            Parameter::option(
+                "source",
+                Schema::Pattern(r"^[^\x00-\x1f\x7f-\x9f]*[^\s\x00-\x1f\x7f-\x9f][^\x00-\x1f\x7f-\x9f]*$"),
+                "Where the records come from, in what is kept aside: at most 256 bytes. `http` if it is not given.",
+            ),
+            Parameter::option(
+                "live",
+                Schema::Bool,
+                "Whether the records come as they happen: an alert counts then as updated when it came, if its source says an earlier time. `true` if it is not given; `false` for history.",
+            ),
+            Parameter::option(
+                "format",
+                Schema::Named("telemetry-format"),
+                "The name of the records\' format, if their content is not to tell.",
+            ),
+        ],
+        body: Some(Body {
+            is_required: true,
+            content: &[
+                ("application/octet-stream", Schema::Anything),
+                ("application/x-ndjson", Schema::Anything),
+            ],
+        }),
+        answers: &[Answer {
+            status: 200,
+            about: "What came in, what it changed, what there is now.",
+            content: &[(JSON, Schema::Object(&REPORT))],
+        }],
+        refusals: &[
+            (
+                400,
+                "`InvalidRequestBody`: no records, or of no known format. `InvalidInput`: a bad parameter.",
+            ),
+            (408, "`BadRequest`: the body broke off, or came too slowly."),
+            (413, "`RequestBodyTooLarge`: more than `ingest.max_body_bytes`, packed or unpacked."),
+            (415, "`InvalidInput`: a `Content-Encoding` other than gzip and zstd."),
+            (
+                503,
+                "`ServiceUnavailable`: busy with others' telemetry, or the server takes none: its log says why.",
+            ),
+            (507, "`InsufficientStorage`: the disk is full."),
+        ],
+        ..Entry::GET
+    },
+    Entry {
+        path: "/api/$metadata",
+        id: "service.metadata",
+        summary: "Get the metadata of OData",
+        meaning: "The entity sets and the types of their entities, in CSDL 4.0. Every `@odata.context` points into it.",
+        answers: &[Answer {
+            status: 200,
+            about: "The document.",
+            content: &[("application/xml", Schema::Text)],
+        }],
+        ..Entry::GET
+    },
+    Entry {
+        path: "/openapi.json",
+        id: "service.openapi",
+        summary: "Get this document",
+        meaning: "What the server can do, in OpenAPI 3.1.",
+        answers: &[Answer { status: 200, about: "The document.", content: &[(JSON, Schema::Anything)] }],
+        ..Entry::GET
+    },
+    Entry {
+        path: "/docs",
+        id: "service.docs",
+        summary: "Read the reference",
+        meaning: "This document as a page for people.",
+        answers: &[Answer { status: 200, about: "The page.", content: &[("text/html", Schema::Text)] }],
+        ..Entry::GET
+    },
+];
+
+const COUNT: Schema = Schema::Number(0, u64::MAX);
+
+static HASH_LIST: Object = Object::sent(
+    "HashList",
+    "Hashes to be looked up.",
+    &[
+        always("hashes", Schema::List(&Schema::Text), "The hashes: SHA-1, SHA-256 or MD5."),
+        maybe("machines", Schema::Bool, "Whether to name the machines."),
+    ],
+);
+
+static REPORT: Object = Object::given(
+    "IngestReport",
+    "What came of telemetry that was sent.",
+    &[
+        always("format", Schema::OrNull(&Schema::Text), "The format that the content was recognised as."),
+        always("records", COUNT, "Records read, those that were rejected too."),
+        always("withFileHash", COUNT, "Those with a hash of a file."),
+        always("rejected", COUNT, "Those that could not be read, which are kept aside."),
+        always("rejectedByReason", Schema::Counts, "The same by reason."),
+        always("ignored", Schema::Counts, "What was left out on purpose, by reason."),
+        always("bytes", COUNT, "Bytes read, unpacked."),
+        always("packedBytes", COUNT, "Bytes read, as they were sent."),
+        always("batches", COUNT, "Batches that were made of them."),
+        always("repeatedBatches", COUNT, "Those that were here already."),
+        always("newMachines", COUNT, "Machines that were not known."),
+        always("newFiles", COUNT, "Files that were not known."),
+        always(
+            "implausibleTimes",
+            COUNT,
+            "Times before 1990 or more than a day ahead, which count for nothing.",
+        ),
+        always("alertsOutsideRetention", COUNT, "Alerts that cannot be found, since they are too old."),
+        always("totals", Schema::Object(&TOTALS), "What there is now."),
+    ],
+);
+
+static TOTALS: Object = Object::given(
+    "Totals",
+    "What the tenant has.",
+    &[
+        always("machines", COUNT, "Machines."),
+        always("files", COUNT, "Distinct sets of file hashes."),
+        always("alerts", COUNT, "Alerts."),
+    ],
+);

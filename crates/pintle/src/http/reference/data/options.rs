@@ -1,0 +1,107 @@
+//! What many routes of the data have alike.
+
+use pintle_model::shapes::{alert, machine};
+
+use super::super::schema::Schema;
+use super::super::{Answer, JSON, Parameter, Refusal};
+use crate::http::odata;
+use crate::http::page::MAX_TOP;
+use crate::http::representation::NDJSON;
+
+pub(super) const TOP: Parameter = Parameter::option(
+    "$top",
+    Schema::Number(0, MAX_TOP as u64),
+    "The most rows to give. With it the answer has no link to those that follow: count on with `$skip`.",
+);
+pub(super) const SKIP: Parameter =
+    Parameter::option("$skip", Schema::Number(0, usize::MAX as u64), "How many rows to leave out first.");
+pub(super) const SELECT: Parameter = Parameter::option(
+    "$select",
+    Schema::Text,
+    "The members to give, as `id,status`, in any case; `*` for all. At most 100 names.",
+);
+const COUNT: Parameter =
+    Parameter::option("$count", Schema::Bool, "Whether to count all rows, as `@odata.count`.");
+const ORDER_BY: Parameter = Parameter::option(
+    "$orderby",
+    Schema::Text,
+    "The members to order by, as `severity desc,id`, at most 8; ties go by id. By id if it is not given.",
+);
+const SKIP_TOKEN: Parameter =
+    Parameter::option("$skiptoken", Schema::Text, "Where to go on: only as `@odata.nextLink` gives it.");
+const EXPAND: Parameter =
+    Parameter::option("$expand", Schema::OneOf(&["evidence"]), "`evidence` gives alerts theirs.");
+const WHICH_ALERTS: Parameter = Parameter::option("$filter", Schema::Filter(&odata::ALERT), "Which alerts.");
+const WHICH_MACHINES: Parameter =
+    Parameter::option("$filter", Schema::Filter(&odata::MACHINE), "Which machines.");
+
+pub(super) const ALERT_FILTER: &[Parameter] = &[WHICH_ALERTS];
+pub(super) const ALERT_LIST: &[Parameter] =
+    &[WHICH_ALERTS, ORDER_BY, TOP, SKIP, SELECT, EXPAND, COUNT, SKIP_TOKEN];
+pub(super) const MACHINE_LIST: &[Parameter] =
+    &[WHICH_MACHINES, ORDER_BY, TOP, SKIP, SELECT, COUNT, SKIP_TOKEN];
+pub(super) const RELATED_MACHINES: &[Parameter] = MACHINE_LIST;
+
+pub(super) const LOOK_BACK_HOURS: Parameter = Parameter::option(
+    "lookBackHours",
+    Schema::Number(1, 720),
+    "How far the counts look back. 720 hours if it is not given.",
+);
+
+pub(super) const BAD_OPTION: Refusal =
+    (400, "`ODataError`: an option that begins with `$` and is not obeyed here, or has a bad value.");
+pub(super) const NO_ALERT: Refusal =
+    (404, "`ResourceNotFound`: no such alert, or none that the caller may see.");
+pub(super) const NO_MACHINE: Refusal =
+    (404, "`ResourceNotFound`: no such machine, or none that the caller may see.");
+pub(super) const NO_FILE: Refusal = (404, "`ResourceNotFound`: the tenant has never seen the file.");
+pub(super) const BAD_HASH: Refusal =
+    (400, "`InvalidHashValue`: no SHA-1, SHA-256 or MD5. `ODataError`: an option that is not obeyed here.");
+
+pub(super) const ALERT_ID: &[Parameter] =
+    &[Parameter::key("id", Schema::Named("alert-id"), "The alert's id. It is opaque: any text may be one.")];
+pub(super) const MACHINE_ID: &[Parameter] = &[Parameter::key(
+    "id",
+    Schema::Named("machine-id"),
+    "The machine's id, or its computer name in any case.",
+)];
+pub(super) const HASH: &[Parameter] = &[Parameter::key(
+    "id",
+    Schema::NamedPattern("file-hash", "^([0-9A-Fa-f]{32}|[0-9A-Fa-f]{40}|[0-9A-Fa-f]{64})$"),
+    "A hash of the file: SHA-1, SHA-256 or MD5, which its length decides.",
+)];
+
+pub(super) const MACHINES: Answer = Answer {
+    status: 200,
+    about: "The machines, by id or as asked.",
+    content: &[(JSON, Schema::Rows(&machine::SHAPE)), (NDJSON, Schema::Text)],
+};
+pub(super) const ALERTS: Answer = Answer {
+    status: 200,
+    about: "The alerts, by id or as asked.",
+    content: &[(JSON, Schema::Rows(&alert::ASKABLE)), (NDJSON, Schema::Text)],
+};
+pub(super) const MACHINE: Answer =
+    Answer { status: 200, about: "The machine.", content: &[(JSON, Schema::Single(&machine::SHAPE))] };
+pub(super) const AN_ALERT: Answer =
+    Answer { status: 200, about: "The alert.", content: &[(JSON, Schema::Single(&alert::ASKABLE))] };
+pub(super) const DOMAIN: &[Parameter] = &[Parameter::key(
+    "id",
+    Schema::Named("host-name"),
+    "A host name, exactly: no scheme, no path, and not what is above or below it.",
+)];
+pub(super) const ADDRESS: &[Parameter] =
+    &[Parameter::key("id", Schema::Named("ip-address"), "An address of IPv4 or IPv6.")];
+pub(super) const USER: &[Parameter] = &[Parameter::key(
+    "id",
+    Schema::Named("account-name"),
+    "The account's name in any case: `user1`, or `domain\\user1` as answers give it.",
+)];
+pub(super) const BAD_DOMAIN: Refusal =
+    (400, "`InvalidDomainName`: no host name. `InvalidInput`, `ODataError`: a bad parameter.");
+pub(super) const BAD_ADDRESS: Refusal =
+    (400, "`InvalidIpAddress`: no address. `InvalidInput`, `ODataError`: a bad parameter.");
+pub(super) const UNKNOWN: Refusal = (
+    404,
+    "`ResourceNotFound`: nobody has heard of it; in the profile `today` that is an empty answer, unless the request says `Prefer: strict`.",
+);
