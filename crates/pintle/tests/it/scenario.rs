@@ -172,7 +172,7 @@ async fn play(scenario: &Scenario, document: &Document) -> Result<(), String> {
             let request = request(call, &world, &mut tokens, &kept)?;
             let answer = world.send(request).await;
             let selecting =
-                call.request.to_ascii_lowercase().contains("$select").then(|| document.selecting());
+                call.request.to_ascii_lowercase().contains("select=").then(|| document.selecting());
             let document = selecting.as_ref().unwrap_or(document);
             let as_written = check(call, &answer).and_then(|()| document.check(&method(call), &answer));
             as_written.map_err(|problem| {
