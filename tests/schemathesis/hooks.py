@@ -1,6 +1,7 @@
 """What Schemathesis cannot know from the document: texts that fit a grammar, and telemetry. Loaded by
 `run.py` through SCHEMATHESIS_HOOKS."""
 
+import datetime
 import json
 import os
 
@@ -70,12 +71,31 @@ MACHINES = filters(
 schemathesis.openapi.format("odata-filter-alert", ALERTS)
 schemathesis.openapi.format("odata-filter-machine", MACHINES)
 
+
+
+def orders(names):
+    one = st.builds("{}{}".format, st.sampled_from(names), st.sampled_from(["", " asc", " DESC"]))
+    # No member twice.
+    return st.lists(one, min_size=1, max_size=3, unique_by=lambda text: text.split()[0].lower()).map(",".join)
+
+
+schemathesis.openapi.format("odata-order-alert", orders(["id", "severity", "Status", "lastUpdateTime", "title", "sequence", "incidentId"]))
+schemathesis.openapi.format("odata-order-machine", orders(["id", "lastSeen", "computerDnsName", "riskScore", "osBuild"]))
+schemathesis.openapi.format("odata-select", st.sampled_from(["*", " * ", "*,*"]))
+
 # What is there to be found, besides what is not.
 DEV = json.loads(os.environ["PINTLE_DEV"])
 HEX = st.sampled_from([32, 40, 64]).flatmap(lambda length: st.text("0123456789abcdefABCDEF", min_size=length, max_size=length))
 schemathesis.openapi.format("alert-id", st.one_of(st.sampled_from(DEV["alerts"]), TEXTS.filter(bool)))
 schemathesis.openapi.format("machine-id", st.one_of(st.sampled_from(DEV["machines"]), TEXTS.filter(bool)))
 schemathesis.openapi.format("file-hash", st.one_of(st.sampled_from(DEV["files"]), HEX))
+LABELS = st.text("abcdefghijklmnopqrstuvwxyz0123456789-", min_size=1, max_size=12)
+schemathesis.openapi.format("host-name", st.lists(LABELS, min_size=2, max_size=4).map(lambda labels: ".".join(labels) + ".example"))
+schemathesis.openapi.format("ip-address", st.ip_addresses().map(str))
+schemathesis.openapi.format("account-name", st.text("abcdefghijklmnopqrstuvwxyz.-_ü", min_size=1, max_size=20))
+NOW = datetime.datetime.now(datetime.timezone.utc)
+RECENT = st.timedeltas(datetime.timedelta(minutes=1), datetime.timedelta(days=29)).map(lambda ago: (NOW - ago).strftime("%Y-%m-%dT%H:%M:%SZ"))
+schemathesis.openapi.format("recent-time", RECENT)
 schemathesis.openapi.format("tenant", st.sampled_from([DEV["tenant_id"], DEV["tenant_id"].upper(), "common", "organizations"]))
 schemathesis.openapi.format("telemetry-format", st.sampled_from(["mde-alerts", "MDE-Streaming"]))
 

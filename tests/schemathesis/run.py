@@ -20,7 +20,7 @@ import urllib.request
 
 CASES = 20_000
 # For each operation and way of choosing; one without parameters needs few of them.
-EXAMPLES = int(os.environ.get("EXAMPLES", "1120"))
+EXAMPLES = int(os.environ.get("EXAMPLES", "450"))
 SEED = 20_260_120
 HERE = pathlib.Path(__file__).resolve().parent
 

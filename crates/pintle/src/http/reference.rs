@@ -102,7 +102,8 @@ impl Entry {
     fn url(&self) -> String {
         let Some(function) = self.path.strip_suffix("()") else { return self.path.to_owned() };
         let argument = |key: &Parameter| match key.schema {
-            Schema::Time => format!("{0}={{{0}}}", key.name),
+            // Times stand there as they are, texts in quotes.
+            Schema::Named("recent-time") => format!("{0}={{{0}}}", key.name),
             _ => format!("{0}='{{{0}}}'", key.name),
         };
         let arguments: Vec<String> = self.keys.iter().map(argument).collect();

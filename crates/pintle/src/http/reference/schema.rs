@@ -36,6 +36,10 @@ pub(crate) enum Schema {
     OrNull(&'static Schema),
     /// An array.
     List(&'static Schema),
+    /// An array of so many.
+    ListOf(&'static Schema, usize, usize),
+    /// A text that fits a pattern, of at most so many characters.
+    PatternOf(&'static str, usize),
     /// An object.
     Object(&'static Object),
     /// An object whose members' names are nobody's to say.
@@ -158,6 +162,12 @@ impl Components {
             Schema::Bool => json!({ "type": "boolean" }),
             Schema::Null => json!({ "type": "null" }),
             Schema::OrNull(inner) => json!({ "anyOf": [self.schema(*inner), { "type": "null" }] }),
+            Schema::ListOf(inner, least, most) => {
+                json!({ "type": "array", "items": self.schema(*inner), "minItems": least, "maxItems": most })
+            }
+            Schema::PatternOf(pattern, most) => {
+                json!({ "type": "string", "pattern": pattern, "maxLength": most })
+            }
             Schema::List(inner) => json!({ "type": "array", "items": self.schema(*inner) }),
             Schema::Counts => json!({ "type": "object", "additionalProperties": { "type": "integer" } }),
             Schema::Anything => json!({}),

@@ -91,7 +91,8 @@ fn new_alert(body: &Members) -> Result<NewAlert, Failure> {
     let at = body.required_text("eventTime", MAX_TITLE)?;
     let report = body.required_text_or_number("reportId")?;
     Ok(NewAlert {
-        machine: machine.parse().map_err(|_| incorrect("member 'machineId' is no id"))?,
+        // Ids are opaque: what can be none is a machine that does not exist.
+        machine: machine.parse().map_err(|_| Failure::not_found("Machine", &machine))?,
         at: Time::parse(&at)
             .ok_or_else(|| incorrect("member 'eventTime' is no time such as 2026-01-15T08:00:00.1234567Z"))?,
         report: report.trim().parse().map_err(|_| incorrect("member 'reportId' is no whole number"))?,

@@ -31,7 +31,6 @@ pub(in super::super) static ENTRIES: &[Entry] = &[
         body: Some(Body { is_required: true, content: &[(JSON, Schema::Object(&ALERT_CHANGE))] }),
         answers: &[AN_ALERT],
         refusals: &[BAD_BODY, NO_ALERT, TOO_LARGE, REFUSES, FULL],
-        ..Entry::GET
     },
     Entry {
         method: "POST",
@@ -85,7 +84,6 @@ pub(in super::super) static ENTRIES: &[Entry] = &[
             REFUSES,
             FULL,
         ],
-        ..Entry::GET
     },
     Entry {
         method: "POST",
@@ -98,7 +96,6 @@ pub(in super::super) static ENTRIES: &[Entry] = &[
         body: Some(Body { is_required: true, content: &[(JSON, Schema::Object(&TAG))] }),
         answers: &[MACHINE],
         refusals: &[BAD_BODY, NO_MACHINE, TOO_LARGE, REFUSES, FULL],
-        ..Entry::GET
     },
     Entry {
         method: "POST",
@@ -123,53 +120,61 @@ pub(in super::super) static ENTRIES: &[Entry] = &[
         body: Some(Body { is_required: true, content: &[(JSON, Schema::Object(&VALUE))] }),
         answers: &[MACHINE],
         refusals: &[BAD_BODY, NO_MACHINE, TOO_LARGE, REFUSES, FULL],
-        ..Entry::GET
     },
 ];
 
-static ALERT_CHANGE: Object = Object::given("AlertChange", "What to change of an alert.", ALERT_MEMBERS);
+/// Something besides blanks.
+const NOT_BLANK: &str = r"\S";
+const TAG_TEXT: Schema =
+    Schema::PatternOf(r"^[^\x00-\x1f\x7f-\x9f]*[^\s\x00-\x1f\x7f-\x9f][^\x00-\x1f\x7f-\x9f]*$", 200);
+
+static ALERT_CHANGE: Object = Object::sent("AlertChange", "What to change of an alert.", ALERT_MEMBERS);
 
 const ALERT_MEMBERS: &[Property] = &[
     maybe("status", Schema::OrNull(&Schema::OneOf(alerts::STATUS)), "How far it is."),
-    maybe("assignedTo", Schema::OrNull(&Schema::Text), "Who owns it."),
+    maybe("assignedTo", Schema::OrNull(&Schema::TextOf(0, 256)), "Who owns it."),
     maybe("classification", Schema::OrNull(&Schema::OneOf(alerts::CLASSIFICATION)), "The verdict."),
     maybe("determination", Schema::OrNull(&Schema::OneOf(alerts::DETERMINATION)), "The finer verdict."),
-    maybe("comment", Schema::OrNull(&Schema::Text), "A comment to be added."),
+    maybe("comment", Schema::OrNull(&Schema::TextOf(0, 10_000)), "A comment to be added."),
 ];
 
-static BATCH_CHANGE: Object = Object::given(
+static BATCH_CHANGE: Object = Object::sent(
     "AlertBatchChange",
     "What to change of many alerts.",
     &[
-        always("alertIds", Schema::List(&Schema::Text), "Which alerts, at most 1,000."),
+        always("alertIds", Schema::ListOf(&Schema::TextOf(0, 256), 1, 1_000), "Which alerts, at most 1,000."),
         maybe("status", Schema::OrNull(&Schema::OneOf(alerts::STATUS)), "How far they are."),
-        maybe("assignedTo", Schema::OrNull(&Schema::Text), "Who owns them."),
+        maybe("assignedTo", Schema::OrNull(&Schema::TextOf(0, 256)), "Who owns them."),
         maybe("classification", Schema::OrNull(&Schema::OneOf(alerts::CLASSIFICATION)), "The verdict."),
         maybe("determination", Schema::OrNull(&Schema::OneOf(alerts::DETERMINATION)), "The finer verdict."),
-        maybe("comment", Schema::OrNull(&Schema::Text), "A comment to be added."),
+        maybe("comment", Schema::OrNull(&Schema::TextOf(0, 10_000)), "A comment to be added."),
     ],
 );
 
-static NEW_ALERT: Object = Object::given(
+static NEW_ALERT: Object = Object::sent(
     "NewAlert",
     "An alert to be raised.",
     &[
-        always("machineId", Schema::Text, "The machine of the event."),
-        always("eventTime", Schema::Text, "The exact time of the event."),
-        always("reportId", Schema::Text, "The event's `ReportId`."),
+        always("machineId", Schema::PatternOf(NOT_BLANK, 256), "The machine of the event."),
+        always("eventTime", Schema::Time, "The exact time of the event."),
+        always("reportId", Schema::Pattern("^[0-9]{1,18}$"), "The event's `ReportId`."),
         always("severity", Schema::OneOf(create::SEVERITY), "The severity."),
         always("category", Schema::OneOf(create::CATEGORY), "The category."),
-        always("title", Schema::Text, "The headline."),
-        always("description", Schema::Text, "The text."),
-        always("recommendedAction", Schema::Text, "What is to be done; it becomes a comment."),
+        always("title", Schema::PatternOf(NOT_BLANK, 256), "The headline."),
+        always("description", Schema::PatternOf(NOT_BLANK, 10_000), "The text."),
+        always(
+            "recommendedAction",
+            Schema::PatternOf(NOT_BLANK, 10_000),
+            "What is to be done; it becomes a comment.",
+        ),
     ],
 );
 
-static MACHINE_CHANGE: Object = Object::given(
+static MACHINE_CHANGE: Object = Object::sent(
     "MachineChange",
     "What to change of a machine.",
     &[
-        maybe("machineTags", Schema::OrNull(&Schema::List(&Schema::Text)), "Its tags, not none."),
+        maybe("machineTags", Schema::OrNull(&Schema::ListOf(&TAG_TEXT, 1, 1_000)), "Its tags, not none."),
         maybe("deviceValue", Schema::OrNull(&Schema::OneOf(machines::DEVICE_VALUE)), "What it is worth."),
     ],
 );
@@ -178,7 +183,7 @@ static TAG: Object = Object::sent(
     "TagChange",
     "A tag to be given or taken away.",
     &[
-        always("Value", Schema::Text, "The tag, at most 200 characters."),
+        always("Value", TAG_TEXT, "The tag, at most 200 characters."),
         always("Action", Schema::OneOf(machines::ACTION), "What to do."),
     ],
 );
@@ -187,9 +192,9 @@ static TAGS: Object = Object::sent(
     "TagBatchChange",
     "A tag to be given to many machines or taken away.",
     &[
-        always("Value", Schema::Text, "The tag, at most 200 characters."),
+        always("Value", TAG_TEXT, "The tag, at most 200 characters."),
         always("Action", Schema::OneOf(machines::ACTION), "What to do."),
-        always("MachineIds", Schema::List(&Schema::Text), "Which machines, at most 500."),
+        always("MachineIds", Schema::ListOf(&Schema::TextOf(0, 256), 1, 500), "Which machines, at most 500."),
     ],
 );
 

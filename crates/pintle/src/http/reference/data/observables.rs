@@ -140,10 +140,18 @@ pub(in super::super) static ENTRIES: &[Entry] = &[
 ];
 
 const FIND_BY_IP: &[Parameter] = &[
-    Parameter::key("ip", Schema::Named("ip-address"), "An address of IPv4 or IPv6."),
-    Parameter::key("timestamp", Schema::Time, "The moment."),
+    Parameter::key(
+        "ip",
+        Schema::NamedPattern("ip-address", "^[0-9A-Fa-f:.]+$"),
+        "An address of IPv4 or IPv6.",
+    ),
+    Parameter::key("timestamp", Schema::Named("recent-time"), "The moment, in the past 30 days."),
 ];
 const FIND: &[Parameter] = &[
-    Parameter::key("timestamp", Schema::Time, "The moment."),
-    Parameter::key("key", Schema::Named("ip-address"), "An address of IPv4 or IPv6."),
+    Parameter::key("timestamp", Schema::Named("recent-time"), "The moment, in the past 30 days."),
+    Parameter::key(
+        "key",
+        Schema::NamedPattern("ip-address", "^[0-9A-Fa-f:.]+$"),
+        "An address of IPv4 or IPv6.",
+    ),
 ];

@@ -17,18 +17,22 @@ pub(super) const SKIP: Parameter =
     Parameter::option("$skip", Schema::Number(0, usize::MAX as u64), "How many rows to leave out first.");
 pub(super) const SELECT: Parameter = Parameter::option(
     "$select",
-    Schema::Text,
+    Schema::Named("odata-select"),
     "The members to give, as `id,status`, in any case; `*` for all. At most 100 names.",
 );
 const COUNT: Parameter =
     Parameter::option("$count", Schema::Bool, "Whether to count all rows, as `@odata.count`.");
-const ORDER_BY: Parameter = Parameter::option(
-    "$orderby",
-    Schema::Text,
-    "The members to order by, as `severity desc,id`, at most 8; ties go by id. By id if it is not given.",
-);
-const SKIP_TOKEN: Parameter =
-    Parameter::option("$skiptoken", Schema::Text, "Where to go on: only as `@odata.nextLink` gives it.");
+const ORDER_ALERTS: Parameter = order_by("odata-order-alert");
+const ORDER_MACHINES: Parameter = order_by("odata-order-machine");
+
+const fn order_by(format: &'static str) -> Parameter {
+    Parameter::option(
+        "$orderby",
+        Schema::Named(format),
+        "The members to order by, as `severity desc,id`, at most 8; ties go by id. By id if it is not given.",
+    )
+}
+
 const EXPAND: Parameter =
     Parameter::option("$expand", Schema::OneOf(&["evidence"]), "`evidence` gives alerts theirs.");
 const WHICH_ALERTS: Parameter = Parameter::option("$filter", Schema::Filter(&odata::ALERT), "Which alerts.");
@@ -36,10 +40,8 @@ const WHICH_MACHINES: Parameter =
     Parameter::option("$filter", Schema::Filter(&odata::MACHINE), "Which machines.");
 
 pub(super) const ALERT_FILTER: &[Parameter] = &[WHICH_ALERTS];
-pub(super) const ALERT_LIST: &[Parameter] =
-    &[WHICH_ALERTS, ORDER_BY, TOP, SKIP, SELECT, EXPAND, COUNT, SKIP_TOKEN];
-pub(super) const MACHINE_LIST: &[Parameter] =
-    &[WHICH_MACHINES, ORDER_BY, TOP, SKIP, SELECT, COUNT, SKIP_TOKEN];
+pub(super) const ALERT_LIST: &[Parameter] = &[WHICH_ALERTS, ORDER_ALERTS, TOP, SKIP, SELECT, EXPAND, COUNT];
+pub(super) const MACHINE_LIST: &[Parameter] = &[WHICH_MACHINES, ORDER_MACHINES, TOP, SKIP, SELECT, COUNT];
 pub(super) const RELATED_MACHINES: &[Parameter] = MACHINE_LIST;
 
 pub(super) const LOOK_BACK_HOURS: Parameter = Parameter::option(
@@ -90,8 +92,11 @@ pub(super) const DOMAIN: &[Parameter] = &[Parameter::key(
     Schema::Named("host-name"),
     "A host name, exactly: no scheme, no path, and not what is above or below it.",
 )];
-pub(super) const ADDRESS: &[Parameter] =
-    &[Parameter::key("id", Schema::Named("ip-address"), "An address of IPv4 or IPv6.")];
+pub(super) const ADDRESS: &[Parameter] = &[Parameter::key(
+    "id",
+    Schema::NamedPattern("ip-address", "^[0-9A-Fa-f:.]+$"),
+    "An address of IPv4 or IPv6.",
+)];
 pub(super) const USER: &[Parameter] = &[Parameter::key(
     "id",
     Schema::Named("account-name"),
