@@ -9,6 +9,7 @@
 
 mod bits;
 pub(crate) mod bytes;
+mod changes;
 mod check;
 mod expire;
 pub(crate) mod frames;
@@ -36,11 +37,12 @@ use crate::delta::Delta;
 use crate::device_group::GroupsByTenant;
 use crate::directory::{Directories, Directory};
 use crate::edit::Edited;
-use crate::entity::{Entity, most};
+use crate::entity::Entity;
 use crate::folders::make_private;
 use crate::observe::Observed;
 use crate::pair::Pair;
 use crate::{Error, Memory, Receipt, Reject, Span, Totals};
+use changes::{ChangeClock, changed_alerts};
 use key::{Mark, Marks, Table};
 use manifest::Manifest;
 use run::{BlockCache, ByLength, Run};
@@ -401,56 +403,6 @@ impl Base {
         }
         Ok(())
     }
-}
-
-/// Gives every change of a tenant's things a moment: when its batch was taken in, or just after a list was
-/// last asked for that did not show it, or just after the change before it, whichever is latest. So moments ascend in the order of the archive, which is the order in which
-/// changes become visible: who has seen all up to one has missed nothing before it.
-struct ChangeClock {
-    last: Time,
-    received: Time,
-}
-
-impl ChangeClock {
-    fn next(&mut self) -> Time {
-        self.last = self.received.max(self.last.just_after());
-        self.last
-    }
-}
-
-/// What a batch makes of alerts: those that it changes, as they are then, and how many are new. Others are
-/// as they were, however often they are told again.
-fn changed_alerts(
-    view: &View,
-    batch: &ArchivedBatch,
-    observed: BTreeMap<AlertId, Entity>,
-    clock: &mut ChangeClock,
-) -> Result<(BTreeMap<AlertId, Entity>, u64), Error> {
-    let (mut changed, mut new) = (BTreeMap::new(), 0);
-    for (id, change) in observed {
-        let known = view.alert(batch.tenant, &id)?;
-        new += u64::from(known.is_none());
-        let is_new = known.is_none();
-        let mut alert = known.unwrap_or_default();
-        if alert.merge(change, most::EVIDENCE).is_any() || is_new {
-            alert.note_change(clock.next(), batch.is_live);
-            changed.insert(id, alert);
-        }
-    }
-    for edit in &batch.edits {
-        let Edited::Alert(id) = &edit.of else { continue };
-        let mut known = changed.remove(id);
-        if known.is_none() {
-            known = view.alert(batch.tenant, id)?;
-        }
-        // One that is gone does not come back by what was once changed of it.
-        let Some(mut alert) = known else { continue };
-        let at = clock.next();
-        alert.edit_alert(edit, at);
-        alert.note_change(at, true);
-        changed.insert(id.clone(), alert);
-    }
-    Ok((changed, new))
 }
 
 fn read_machines(view: &View, of: TenantId, directory: &mut Directory) -> Result<(), Error> {

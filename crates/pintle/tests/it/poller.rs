@@ -13,11 +13,16 @@ use crate::world::World;
 
 const MINUTES: u64 = 600;
 
-/// The records that arrive in a minute: two alerts and an update of an older one; one in ten is 48 h late.
+/// The records that arrive in a minute: two alerts and an update of an older one; one in ten is 48 h late, one
+/// in ten from the future.
 fn records(minute: u64, now: Time) -> String {
     let alert = |id: u64, version: u64| {
-        let late = Duration::from_secs(if (id + version).is_multiple_of(10) { 48 * 3_600 } else { 5 });
-        let at = now - late;
+        let at = match (id + version) % 10 {
+            0 => now - Duration::from_secs(48 * 3_600),
+            // A source's clock may be ahead.
+            1 => now + Duration::from_secs(20 * 60),
+            _ => now - Duration::from_secs(5),
+        };
         format!(
             r#"{{"time":"{now}","tenantId":"00000000-0000-4000-8000-00000000feed","operationName":"Publish","category":"AdvancedHunting-AlertInfo","properties":{{"Timestamp":"{at}","AlertId":"a{id:05}","Title":"version {version}","Category":"Execution","Severity":"High","ServiceSource":"s","DetectionSource":"EDR"}},"Tenant":"DefaultTenant"}}"#
         ) + "\n"

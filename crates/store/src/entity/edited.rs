@@ -81,10 +81,17 @@ impl Entity {
         self.facts.at(CHANGED).map_or(0, Time::ticks)
     }
 
-    /// When an alert was updated last: as telemetry says, or by its newest event, or here.
+    /// When an alert was updated last: as telemetry says, or by its newest event, or here. What came as it
+    /// happened was updated when it came, whatever its source's clock says: one that is ahead would have who
+    /// polls by this time miss all that comes meanwhile.
     pub(crate) fn last_update(&self) -> Option<Time> {
-        let told = self.facts.time(shapes::alert::LAST_UPDATE_TIME).or(self.span.map(|span| span.last));
-        told.max(self.facts.at(ARRIVED))
+        let (arrived, changed) = (self.facts.at(ARRIVED), self.facts.at(CHANGED));
+        if arrived.is_some() && arrived == changed {
+            return arrived;
+        }
+        let told = self.facts.time(shapes::alert::LAST_UPDATE_TIME);
+        let told = told.filter(|told| changed.is_none_or(|changed| told.is_plausible(changed)));
+        told.or(self.span.map(|span| span.last)).max(arrived)
     }
 
     /// The tags of a machine: those that telemetry gives and people have not taken away, and those that

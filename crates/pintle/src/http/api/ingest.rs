@@ -29,8 +29,8 @@ use crate::intake::{self, Input, Taken};
 /// are kept aside and counted in the report, and do not make it an error, since sending them again
 /// would not help.
 ///
-/// An alert counts as updated when it came, if its source says an earlier time: who polls for what is new
-/// then misses none that is late. `live=false` keeps the source's time, as history needs it.
+/// An alert counts as updated when it came, whatever its source says: who polls for what is new then misses
+/// none that is late, or whose source's clock is ahead of others. `live=false` keeps the source's time, as history needs it.
 ///
 /// What was read before a failure stays: the same body sent again changes nothing, so a client
 /// that got no 200 repeats it.

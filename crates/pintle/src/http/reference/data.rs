@@ -272,7 +272,7 @@ pub(super) static ENTRIES: &[Entry] = &[
             Parameter::option(
                 "live",
                 Schema::Bool,
-                "Whether the records come as they happen: an alert counts then as updated when it came, if its source says an earlier time. `true` if it is not given; `false` for history.",
+                "Whether the records come as they happen: an alert counts then as updated when it came. `true` if it is not given; `false` for history.",
             ),
             Parameter::option(
                 "format",
