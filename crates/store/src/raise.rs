@@ -6,7 +6,7 @@ use pintle_model::{
 
 use crate::edit::{Edit, Edited};
 use crate::entity::Entity;
-use crate::store::{Store, hold};
+use crate::store::{Store, hold, read_lock};
 use crate::{Batch, Error, Scope};
 
 /// What an alert is to say, and of which event.
@@ -62,19 +62,22 @@ impl Store {
     /// The open alert of this title on this machine, the first by id.
     fn open_alert(&self, scope: &Scope, new: &NewAlert) -> Result<Option<(AlertId, Entity)>, Error> {
         use shapes::alert as a;
-        let mut found = None;
-        self.known().base.alerts(scope.tenant(), &mut |id, alert| {
-            let is_open = !matches!(alert.shown(a::STATUS), Some("\"Resolved\""));
-            let is_it = is_open
-                && alert.facts.text(a::MACHINE_ID).as_deref() == Some(new.machine.as_str())
-                && alert.facts.text(a::TITLE).as_deref() == Some(&new.title);
-            if let (true, Ok(id)) = (is_it, id.parse()) {
-                found = Some((id, alert));
-                return Ok(false);
+        let known = self.known();
+        let index = known.alert_indexes.current(&known.base, scope.tenant())?;
+        let machine = serde_json::Value::from(new.machine.as_str()).to_string();
+        let ids: Vec<AlertId> = {
+            let index = read_lock(&index);
+            index.on_machine(&machine).into_iter().filter_map(|number| index.id(number).cloned()).collect()
+        };
+        for id in ids {
+            let Some(alert) = known.base.alert(scope.tenant(), &id)? else { continue };
+            let is_open = alert.shown(a::STATUS) != Some("\"Resolved\"");
+            let is_on_it = alert.facts.text(a::MACHINE_ID).as_deref() == Some(new.machine.as_str());
+            if is_open && is_on_it && alert.facts.text(a::TITLE).as_deref() == Some(&new.title) {
+                return Ok(Some((id, alert)));
             }
-            Ok(true)
-        })?;
-        Ok(found)
+        }
+        Ok(None)
     }
 }
 
