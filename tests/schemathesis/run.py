@@ -53,7 +53,7 @@ def token(pintle, dev, document):
     }
     command = [pintle, "client", "create", "schemathesis", "--tenant", dev["tenant_id"], "--data", dev["data"], "--json"]
     command += ["--permission", ",".join(sorted(named))]
-    client = json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
+    client = json.loads(subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout)
     form = {
         "grant_type": "client_credentials",
         "client_id": client["client_id"],
