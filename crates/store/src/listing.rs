@@ -8,7 +8,7 @@ mod value;
 use std::cmp::Ordering;
 use std::sync::atomic::{AtomicBool, Ordering as Atomic};
 
-use pintle_model::MemberId;
+use pintle_model::{MemberId, Time, shapes};
 use serde::{Deserialize, Serialize};
 
 use crate::{Error, Filter, Page};
@@ -75,6 +75,23 @@ impl OrderBy {
 pub struct Place {
     values: Vec<Value>,
     id: String,
+    /// When the first page of the list was asked for, of a list of alerts.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) listed: Option<Time>,
+}
+
+impl Place {
+    /// When the row last changed, if the list shows those first that changed first.
+    pub(crate) fn change(&self, order: &[OrderBy]) -> Option<Time> {
+        const CHANGES: [MemberId; 2] = [shapes::alert::SEQUENCE, shapes::alert::LAST_UPDATE_TIME];
+        let first = order.first()?;
+        match self.values.first()? {
+            Value::Number(ticks) if CHANGES.contains(&first.member) && !first.descending => {
+                Some(Time::from_ticks(*ticks))
+            }
+            _ => None,
+        }
+    }
 }
 
 /// What is known of a list as a whole once it is settled.
@@ -205,8 +222,9 @@ impl<'l> Paged<'l> {
         let numbers = self.rows.iter().filter_map(number).collect();
         let count = self.listing.count.then_some(self.total);
         let last = self.rows.last().filter(|_| self.is_over());
-        let next =
-            last.and_then(|last| Some(Place { values: last.values.clone(), id: rows.id(number(last)?)? }));
+        let next = last.and_then(|last| {
+            Some(Place { values: last.values.clone(), id: rows.id(number(last)?)?, listed: None })
+        });
         Settled { numbers, about: About { count, next } }
     }
 }

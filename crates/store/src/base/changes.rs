@@ -1,24 +1,56 @@
 //! When something changes, and what a batch changes of alerts.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
-use pintle_model::{AlertId, Time};
+use pintle_model::{AlertId, TenantId, Time};
 
+use super::Base;
 use super::view::View;
 use crate::Error;
 use crate::archive::ArchivedBatch;
 use crate::edit::Edited;
 use crate::entity::{Entity, most};
 
-/// Gives every change of a tenant's things a moment: when its batch was taken in, or just after a list was
-/// last asked for that did not show it, or just after the change before it, whichever is latest. So moments ascend in the order of the archive, which is the order in which
-/// changes become visible: who has seen all up to one has missed nothing before it.
-pub(super) struct ChangeClock {
-    pub(super) last: Time,
-    pub(super) received: Time,
+/// When what a batch changes did so.
+pub(crate) struct Dated<'b> {
+    /// Lists were last asked for before this, so it did not change before either.
+    pub(crate) not_before: Time,
+    /// What knows when it did if the batch is not applied for the first time.
+    pub(crate) earlier: Option<&'b Earlier>,
 }
 
-impl ChangeClock {
+/// The base instead of which one is made anew.
+pub(crate) struct Earlier {
+    pub(crate) base: Arc<Base>,
+    /// It holds what the new one is not to hold.
+    pub(crate) is_purged: bool,
+}
+
+impl Earlier {
+    /// Has an alert that is as it was earlier show that it changed when it did. What a purge took something
+    /// of is as if that had never come.
+    fn date(&self, of: TenantId, id: &AlertId, alert: &mut Entity) {
+        // What cannot be read is what a base is made anew for.
+        let Ok(Some(earlier)) = self.base.alert(of, id) else { return };
+        if !self.is_purged || earlier.is_alike(alert) {
+            alert.take_dates(&earlier);
+        }
+    }
+}
+
+/// Gives every change of a tenant's things a moment: when its batch was taken in, or just after a list was
+/// last asked for that did not show it, or just after the change before it, whichever is latest. So
+/// moments ascend in the order of the archive, which is the order in which changes become visible: who has
+/// seen all up to one has missed nothing before it. In a base that is made anew nothing changes earlier
+/// than it did in the one before.
+pub(super) struct ChangeClock<'b> {
+    pub(super) last: Time,
+    pub(super) received: Time,
+    pub(super) earlier: Option<&'b Earlier>,
+}
+
+impl ChangeClock<'_> {
     pub(super) fn next(&mut self) -> Time {
         self.last = self.received.max(self.last.just_after());
         self.last
@@ -31,7 +63,7 @@ pub(super) fn changed_alerts(
     view: &View,
     batch: &ArchivedBatch,
     observed: BTreeMap<AlertId, Entity>,
-    clock: &mut ChangeClock,
+    clock: &mut ChangeClock<'_>,
 ) -> Result<(BTreeMap<AlertId, Entity>, u64), Error> {
     let (mut changed, mut new) = (BTreeMap::new(), 0);
     for (id, change) in observed {
@@ -56,6 +88,11 @@ pub(super) fn changed_alerts(
         alert.edit_alert(edit, at);
         alert.note_change(at, true);
         changed.insert(id.clone(), alert);
+    }
+    if let Some(earlier) = clock.earlier {
+        for (id, alert) in &mut changed {
+            earlier.date(batch.tenant, id, alert);
+        }
     }
     Ok((changed, new))
 }

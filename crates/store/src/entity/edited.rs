@@ -75,6 +75,30 @@ impl Entity {
         }
     }
 
+    /// Whether it is the same alert but for when it changed here.
+    pub(crate) fn is_alike(&self, other: &Entity) -> bool {
+        fn facts(alert: &Entity) -> impl Iterator<Item = (MemberId, &Fact)> {
+            alert.facts.iter().filter(|(member, _)| ![CHANGED, ARRIVED].contains(member))
+        }
+        self.span == other.span && self.parts == other.parts && facts(self).eq(facts(other))
+    }
+
+    /// Takes over when another of the same alert changed, as far as that was later.
+    pub(crate) fn take_dates(&mut self, other: &Entity) {
+        for (member, fact) in other.facts.iter().filter(|(member, _)| [CHANGED, ARRIVED].contains(member)) {
+            self.facts.note(member, fact.at, fact.json.clone());
+        }
+    }
+
+    /// Shows what changed here after one moment as if it had changed at another.
+    pub(crate) fn date_changes_after(&mut self, moment: Time, shown: Time) {
+        for member in [CHANGED, ARRIVED] {
+            if self.facts.at(member).is_some_and(|at| at > moment) {
+                self.facts.date(member, shown);
+            }
+        }
+    }
+
     /// The number of an alert's last change, in ticks since 1970 about when it was made: each is greater
     /// than all before it. 0 for one that did not change since numbers are given.
     pub(crate) fn sequence(&self) -> i64 {
