@@ -219,7 +219,8 @@ pub(crate) fn render_alert(
             a::ALERT_CREATION_TIME | a::FIRST_EVENT_TIME => from_span(|span| span.first),
             a::LAST_EVENT_TIME => from_span(|span| span.last),
             a::MITRE_TECHNIQUES | a::LOGGED_ON_USERS | a::COMMENTS | a::DOMAINS => Some("[]".into()),
-            _ => None,
+            // Also a `null` of people: that an alert is open again stands above when it was resolved.
+            _ => entity.shown(member).map(Cow::Borrowed),
         }
     });
     if extras.sequence {

@@ -119,6 +119,32 @@ fn the_last_change_counts_whatever_telemetry_says_and_through_every_remaking() {
 }
 
 #[test]
+fn an_alert_that_is_opened_again_shows_no_time_of_resolving_also_if_its_source_says_one() {
+    use pintle_model::{Record, shapes::alert as a};
+    use pintle_store::{Comparison, Condition, Filter, Listing, Literal, Operand};
+    let folder = tempfile::tempdir().unwrap();
+    let store = open(&folder.path().join("data"));
+    let at = "2026-06-01T00:00:00Z";
+    let Record::Alert(mut told) = alert("a1", "m1", at, SHA1_A) else { unreachable!() };
+    told.facts.note_text(a::STATUS, time(at), Some("Resolved"));
+    told.facts.note_time(a::RESOLVED_TIME, time(at), Some(time(at)));
+    append(&store, vec![Record::Alert(told)]);
+    assert_eq!(shown(&store, "a1")["resolvedTime"], at);
+    let resolved = Operand::member(&a::ASKABLE, a::RESOLVED_TIME).unwrap();
+    let is_null = Condition::compare(resolved, Comparison::Eq, Literal::Null).unwrap();
+    let filter = Filter::new(&a::ASKABLE, is_null);
+    let is_found = |store: &Store| {
+        let listing = Listing { filter: Some(&filter), ..Listing::of(Page::ALL) };
+        let mut list = store.list_alerts(&whole(), &listing).unwrap();
+        list.next_piece().unwrap().is_some_and(|piece| !piece.is_empty())
+    };
+    assert!(!is_found(&store));
+    change(&store, "a1", &status("InProgress"));
+    assert_eq!(shown(&store, "a1")["resolvedTime"], Value::Null);
+    assert!(is_found(&store));
+}
+
+#[test]
 fn a_change_is_made_of_all_or_none_and_only_of_what_the_caller_sees() {
     let folder = tempfile::tempdir().unwrap();
     let device_groups = [(TENANT, source_groups(&["a", "b"]))].into();
