@@ -145,6 +145,28 @@ fn an_alert_that_is_opened_again_shows_no_time_of_resolving_also_if_its_source_s
 }
 
 #[test]
+fn what_a_change_says_is_the_same_after_a_crash() {
+    let folder = tempfile::tempdir().unwrap();
+    let (path, crashed) = (folder.path().join("data"), folder.path().join("crashed"));
+    let unfolded = Options { memory: Memory::default(), ..ticking() };
+    let store = Store::open(&path, unfolded).unwrap();
+    append(&store, vec![alert("a1", "m1", "2026-06-01T00:00:00Z", SHA1_A)]);
+    change(&store, "a1", &AlertChange { comment: Some("done".into()), ..status("Resolved") });
+    let said = |store: &Store| {
+        let alert = shown(store, "a1");
+        (alert["status"].clone(), alert["resolvedTime"].clone(), alert["comments"].clone())
+    };
+    let expected = said(&store);
+    support::copy_folder(&path, &crashed);
+    let later = Options { clock: Arc::new(|| time("2026-07-20T00:00:00Z")), ..options() };
+    let store = Store::open(&crashed, later.clone()).unwrap();
+    assert_eq!(said(&store), expected, "opened again, later");
+    drop(store);
+    let store = Store::rebuild(Folder::lock(&crashed).unwrap(), later, &mut |_| {}).unwrap();
+    assert_eq!(said(&store), expected, "rebuilt");
+}
+
+#[test]
 fn a_change_is_made_of_all_or_none_and_only_of_what_the_caller_sees() {
     let folder = tempfile::tempdir().unwrap();
     let device_groups = [(TENANT, source_groups(&["a", "b"]))].into();

@@ -51,7 +51,8 @@ impl Entity {
         }
     }
 
-    /// The same of an alert: to resolve it, or to open it again, has a time too.
+    /// The same of an alert: to resolve it, or to open it again, has a time too. That is when it was done;
+    /// `at` is later where it is applied again after a crash.
     pub(crate) fn edit_alert(&mut self, edit: &Edit, at: Time) {
         use shapes::alert as a;
         const RESOLVED: &str = "\"Resolved\"";
@@ -61,7 +62,7 @@ impl Entity {
         if edit.members.iter().any(|(member, _)| *member == a::STATUS.0) {
             match self.shown(a::STATUS) == Some(RESOLVED) {
                 true if was_resolved => {}
-                true => _ = self.facts.note(set(a::RESOLVED_TIME), at, format!("\"{at}\"")),
+                true => _ = self.facts.note(set(a::RESOLVED_TIME), at, format!("\"{}\"", edit.made)),
                 false => _ = self.facts.note(set(a::RESOLVED_TIME), at, "null"),
             }
         }
@@ -190,20 +191,21 @@ mod tests {
     #[test]
     fn what_people_say_stands_above_telemetry_whatever_comes_first() {
         use shapes::alert as a;
+        let set_status = |status: &str, comment: Option<&str>| made(3, &[(a::STATUS, status)], &[], comment);
         for edit_first in [true, false] {
             let mut alert = Entity::default();
             if edit_first {
-                alert.edit_alert(&edit(&[(a::STATUS, "\"Resolved\"")], &[], Some("done")), at(5));
+                alert.edit_alert(&set_status("\"Resolved\"", Some("done")), at(5));
             }
             alert.facts.note(a::STATUS, at(9), "\"New\"");
             if !edit_first {
-                alert.edit_alert(&edit(&[(a::STATUS, "\"Resolved\"")], &[], Some("done")), at(5));
+                alert.edit_alert(&set_status("\"Resolved\"", Some("done")), at(5));
             }
             assert_eq!(alert.shown(a::STATUS), Some("\"Resolved\""));
-            assert_eq!(alert.shown(a::RESOLVED_TIME), Some(&*format!("\"{}\"", at(5))));
+            assert_eq!(alert.shown(a::RESOLVED_TIME), Some(&*format!("\"{}\"", at(3))));
             assert!(alert.comments().unwrap().contains("done"));
             alert.edit_alert(&edit(&[(a::STATUS, "\"Resolved\"")], &[], None), at(6));
-            assert_eq!(alert.shown(a::RESOLVED_TIME), Some(&*format!("\"{}\"", at(5))), "it was already");
+            assert_eq!(alert.shown(a::RESOLVED_TIME), Some(&*format!("\"{}\"", at(3))), "it was already");
             alert.edit_alert(&edit(&[(a::STATUS, "\"New\"")], &[], None), at(7));
             assert_eq!(alert.shown(a::RESOLVED_TIME), Some("null"));
         }
