@@ -127,7 +127,7 @@ fn members(id: &MachineId, entity: &Entity, group: Option<&GroupLabel>) -> [Stri
             m::RBAC_GROUP_NAME => group.map(|group| quoted(&group.name)),
             // 0 is "in no group"; the number of a group that a source only names is unknown.
             m::RBAC_GROUP_ID if known.is_none() && is_in_no_group(entity) => Some("0".into()),
-            m::MACHINE_TAGS => Some(Value::from_iter(entity.tags()).to_string().into()),
+            m::MACHINE_TAGS => Some(Value::from_iter(entity.tags().shown()).to_string().into()),
             m::ONBOARDING_STATUS if known.is_none() => Some("\"Onboarded\"".into()),
             m::IP_ADDRESSES => Some(addresses.list.clone().into()),
             m::LAST_IP_ADDRESS if known.is_none() => addresses.last.as_deref().map(quoted),

@@ -199,6 +199,64 @@ fn a_change_is_made_of_all_or_none_and_only_of_what_the_caller_sees() {
 }
 
 #[test]
+fn a_tag_that_comes_and_goes_with_each_incident_never_takes_the_place_of_another() {
+    let folder = tempfile::tempdir().unwrap();
+    let (path, crashed) = (folder.path().join("data"), folder.path().join("crashed"));
+    let store = Store::open(&path, ticking()).unwrap();
+    append(&store, vec![device("m1", "2026-06-01T00:00:00Z", "ws-1", &["told"], "Linux", "")]);
+    change_machine(&store, "m1", &tags(TagChange::Remove("told".into())));
+    change_machine(&store, "m1", &tags(TagChange::Add("zebra".into())));
+    for round in 0..4 {
+        let incidents = (0..400).map(|n| format!("INC{round}{n}")).chain(["zebra".to_owned()]);
+        change_machine(&store, "m1", &tags(TagChange::Replace(incidents.collect())));
+        assert_eq!(shown_machine(&store, "m1")["machineTags"].as_array().unwrap().len(), 401);
+        change_machine(&store, "m1", &tags(TagChange::Replace(vec!["zebra".into()])));
+    }
+    for tag in ["INC5", "AAA"] {
+        change_machine(&store, "m1", &tags(TagChange::Add(tag.into())));
+        assert_eq!(shown_machine(&store, "m1")["machineTags"], serde_json::json!([tag, "zebra"]));
+        change_machine(&store, "m1", &tags(TagChange::Remove(tag.into())));
+    }
+    let expected = everything(&store);
+    assert_eq!(shown_machine(&store, "m1")["machineTags"], serde_json::json!(["zebra"]));
+    support::copy_folder(&path, &crashed);
+    assert_eq!(everything(&open(&crashed)), expected, "after a crash");
+    drop(store);
+    let store = Store::rebuild(Folder::lock(&path).unwrap(), ticking(), &mut |_| {}).unwrap();
+    assert_eq!(everything(&store), expected, "rebuilt");
+    // Telemetry may still give what people did not take away from it.
+    append(&store, vec![device("m1", "2026-06-02T00:00:00Z", "ws-1", &["told", "INC00"], "Linux", "")]);
+    assert_eq!(shown_machine(&store, "m1")["machineTags"], serde_json::json!(["INC00", "zebra"]));
+}
+
+#[test]
+fn no_machine_gets_more_tags_than_it_can_keep_and_of_many_none_is_tagged_then() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = open(&folder.path().join("data"));
+    for machine in ["m1", "m2"] {
+        append(&store, vec![device(machine, "2026-06-01T00:00:00Z", machine, &["told"], "Linux", "")]);
+    }
+    let many = |count| (0..count).map(|n| format!("{n:04}")).chain(["told".to_owned()]);
+    let replace = |count| tags(TagChange::Replace(many(count).collect()));
+    let scope = whole();
+    let too_many = |refused: Result<_, Refused>| match refused {
+        Err(Refused::TooManyTags(machine, most)) => (machine.to_string(), most),
+        other => panic!("it was not refused for too many tags: {other:?}"),
+    };
+    let refused = store.change_machines(&scope, "alex", &["m2".into()], &replace(1_001));
+    assert_eq!(too_many(refused), ("m2".to_owned(), 1_000));
+    change_machine(&store, "m2", &replace(1_000));
+    let before = everything(&store);
+    let add = tags(TagChange::Add("AAA".into()));
+    let refused = store.change_machines(&scope, "alex", &["m1".into(), "m2".into()], &add);
+    assert_eq!(too_many(refused), ("m2".to_owned(), 1_000));
+    assert_eq!(everything(&store), before, "all or none");
+    change_machine(&store, "m2", &tags(TagChange::Remove("0000".into())));
+    change_machine(&store, "m2", &add);
+    assert_eq!(shown_machine(&store, "m2")["machineTags"].as_array().unwrap().len(), 1_001);
+}
+
+#[test]
 fn a_tag_that_people_give_moves_a_machine_to_the_group_that_takes_it() {
     use pintle_store::{DeviceGroup, DeviceGroups, DeviceRule, Operator};
     let folder = tempfile::tempdir().unwrap();
