@@ -266,9 +266,9 @@ impl Base {
             for edit in &batch.edits {
                 if let Edited::Machine(id) = &edit.of
                     && let Some(ordinal) = directory.ordinal(id)
+                    && let Some(machine) = directory.get(ordinal)
                 {
-                    let mut change = Entity::default();
-                    change.edit(edit, clock.next());
+                    let change = machine.entity().change_of_machine(edit, clock.next());
                     changed.extend(directory.note(ordinal, change).then_some(ordinal));
                 }
             }

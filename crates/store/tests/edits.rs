@@ -119,6 +119,54 @@ fn the_last_change_counts_whatever_telemetry_says_and_through_every_remaking() {
 }
 
 #[test]
+fn an_alert_that_is_opened_again_shows_no_time_of_resolving_also_if_its_source_says_one() {
+    use pintle_model::{Record, shapes::alert as a};
+    use pintle_store::{Comparison, Condition, Filter, Listing, Literal, Operand};
+    let folder = tempfile::tempdir().unwrap();
+    let store = open(&folder.path().join("data"));
+    let at = "2026-06-01T00:00:00Z";
+    let Record::Alert(mut told) = alert("a1", "m1", at, SHA1_A) else { unreachable!() };
+    told.facts.note_text(a::STATUS, time(at), Some("Resolved"));
+    told.facts.note_time(a::RESOLVED_TIME, time(at), Some(time(at)));
+    append(&store, vec![Record::Alert(told)]);
+    assert_eq!(shown(&store, "a1")["resolvedTime"], at);
+    let resolved = Operand::member(&a::ASKABLE, a::RESOLVED_TIME).unwrap();
+    let is_null = Condition::compare(resolved, Comparison::Eq, Literal::Null).unwrap();
+    let filter = Filter::new(&a::ASKABLE, is_null);
+    let is_found = |store: &Store| {
+        let listing = Listing { filter: Some(&filter), ..Listing::of(Page::ALL) };
+        let mut list = store.list_alerts(&whole(), &listing).unwrap();
+        list.next_piece().unwrap().is_some_and(|piece| !piece.is_empty())
+    };
+    assert!(!is_found(&store));
+    change(&store, "a1", &status("InProgress"));
+    assert_eq!(shown(&store, "a1")["resolvedTime"], Value::Null);
+    assert!(is_found(&store));
+}
+
+#[test]
+fn what_a_change_says_is_the_same_after_a_crash() {
+    let folder = tempfile::tempdir().unwrap();
+    let (path, crashed) = (folder.path().join("data"), folder.path().join("crashed"));
+    let unfolded = Options { memory: Memory::default(), ..ticking() };
+    let store = Store::open(&path, unfolded).unwrap();
+    append(&store, vec![alert("a1", "m1", "2026-06-01T00:00:00Z", SHA1_A)]);
+    change(&store, "a1", &AlertChange { comment: Some("done".into()), ..status("Resolved") });
+    let said = |store: &Store| {
+        let alert = shown(store, "a1");
+        (alert["status"].clone(), alert["resolvedTime"].clone(), alert["comments"].clone())
+    };
+    let expected = said(&store);
+    support::copy_folder(&path, &crashed);
+    let later = Options { clock: Arc::new(|| time("2026-07-20T00:00:00Z")), ..options() };
+    let store = Store::open(&crashed, later.clone()).unwrap();
+    assert_eq!(said(&store), expected, "opened again, later");
+    drop(store);
+    let store = Store::rebuild(Folder::lock(&crashed).unwrap(), later, &mut |_| {}).unwrap();
+    assert_eq!(said(&store), expected, "rebuilt");
+}
+
+#[test]
 fn a_change_is_made_of_all_or_none_and_only_of_what_the_caller_sees() {
     let folder = tempfile::tempdir().unwrap();
     let device_groups = [(TENANT, source_groups(&["a", "b"]))].into();
@@ -148,6 +196,64 @@ fn a_change_is_made_of_all_or_none_and_only_of_what_the_caller_sees() {
     assert_eq!(everything(&store), before);
     store.change_machines(&sees_a, "kim", &names[..1], &tags(TagChange::Replace(vec!["x".into()]))).unwrap();
     assert_eq!(shown_machine(&store, "m1")["machineTags"], serde_json::json!(["x"]));
+}
+
+#[test]
+fn a_tag_that_comes_and_goes_with_each_incident_never_takes_the_place_of_another() {
+    let folder = tempfile::tempdir().unwrap();
+    let (path, crashed) = (folder.path().join("data"), folder.path().join("crashed"));
+    let store = Store::open(&path, ticking()).unwrap();
+    append(&store, vec![device("m1", "2026-06-01T00:00:00Z", "ws-1", &["told"], "Linux", "")]);
+    change_machine(&store, "m1", &tags(TagChange::Remove("told".into())));
+    change_machine(&store, "m1", &tags(TagChange::Add("zebra".into())));
+    for round in 0..4 {
+        let incidents = (0..400).map(|n| format!("INC{round}{n}")).chain(["zebra".to_owned()]);
+        change_machine(&store, "m1", &tags(TagChange::Replace(incidents.collect())));
+        assert_eq!(shown_machine(&store, "m1")["machineTags"].as_array().unwrap().len(), 401);
+        change_machine(&store, "m1", &tags(TagChange::Replace(vec!["zebra".into()])));
+    }
+    for tag in ["INC5", "AAA"] {
+        change_machine(&store, "m1", &tags(TagChange::Add(tag.into())));
+        assert_eq!(shown_machine(&store, "m1")["machineTags"], serde_json::json!([tag, "zebra"]));
+        change_machine(&store, "m1", &tags(TagChange::Remove(tag.into())));
+    }
+    let expected = everything(&store);
+    assert_eq!(shown_machine(&store, "m1")["machineTags"], serde_json::json!(["zebra"]));
+    support::copy_folder(&path, &crashed);
+    assert_eq!(everything(&open(&crashed)), expected, "after a crash");
+    drop(store);
+    let store = Store::rebuild(Folder::lock(&path).unwrap(), ticking(), &mut |_| {}).unwrap();
+    assert_eq!(everything(&store), expected, "rebuilt");
+    // Telemetry may still give what people did not take away from it.
+    append(&store, vec![device("m1", "2026-06-02T00:00:00Z", "ws-1", &["told", "INC00"], "Linux", "")]);
+    assert_eq!(shown_machine(&store, "m1")["machineTags"], serde_json::json!(["INC00", "zebra"]));
+}
+
+#[test]
+fn no_machine_gets_more_tags_than_it_can_keep_and_of_many_none_is_tagged_then() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = open(&folder.path().join("data"));
+    for machine in ["m1", "m2"] {
+        append(&store, vec![device(machine, "2026-06-01T00:00:00Z", machine, &["told"], "Linux", "")]);
+    }
+    let many = |count| (0..count).map(|n| format!("{n:04}")).chain(["told".to_owned()]);
+    let replace = |count| tags(TagChange::Replace(many(count).collect()));
+    let scope = whole();
+    let too_many = |refused: Result<_, Refused>| match refused {
+        Err(Refused::TooManyTags(machine, most)) => (machine.to_string(), most),
+        other => panic!("it was not refused for too many tags: {other:?}"),
+    };
+    let refused = store.change_machines(&scope, "alex", &["m2".into()], &replace(1_001));
+    assert_eq!(too_many(refused), ("m2".to_owned(), 1_000));
+    change_machine(&store, "m2", &replace(1_000));
+    let before = everything(&store);
+    let add = tags(TagChange::Add("AAA".into()));
+    let refused = store.change_machines(&scope, "alex", &["m1".into(), "m2".into()], &add);
+    assert_eq!(too_many(refused), ("m2".to_owned(), 1_000));
+    assert_eq!(everything(&store), before, "all or none");
+    change_machine(&store, "m2", &tags(TagChange::Remove("0000".into())));
+    change_machine(&store, "m2", &add);
+    assert_eq!(shown_machine(&store, "m2")["machineTags"].as_array().unwrap().len(), 1_001);
 }
 
 #[test]

@@ -6,6 +6,7 @@ use axum::response::{IntoResponse, Response};
 use pintle_store::Refused;
 
 use crate::audit::{Actor, Entry};
+use crate::http::body::incorrect;
 use crate::http::caller::Caller;
 use crate::http::error::Failure;
 use crate::instance::Instance;
@@ -49,6 +50,14 @@ impl Changer {
                 let named = tags.join("', '");
                 let message = format!("machineTags leaves out tags that the device has: '{named}'");
                 (entry.refused(400), Err(Failure::input(message)))
+            }
+            Err(Refused::TooManyTags(machine, most)) => {
+                let message = format!("device '{machine}' would have more than {most} tags that people gave");
+                (entry.refused(400), Err(incorrect(&message)))
+            }
+            Err(Refused::TooManyTagsTaken(machine, most)) => {
+                let message = format!("more than {most} tags would be taken away from device '{machine}'");
+                (entry.refused(400), Err(incorrect(&message)))
             }
             Err(Refused::Failed(error)) => {
                 let entry = entry.failed(&error);

@@ -1,7 +1,6 @@
 //! What people changed of an entity, kept beside what telemetry says of the same members, and shown in
 //! its place. And when an alert last changed here, which no source can say.
 
-use std::collections::BTreeSet;
 use std::ops::Bound;
 
 use pintle_model::{Fact, MemberId, Time, shapes};
@@ -10,11 +9,10 @@ use serde_json::json;
 use super::{Entity, most};
 use crate::edit::Edit;
 
-/// What begins the names of parts that people gave: tags, comments. No part from telemetry does.
+/// What begins the names of parts that people gave: comments. No part from telemetry does.
 pub(crate) const MARK: &str = "!";
 /// What comes after all of them.
 const BEHIND: &str = "\"";
-const TAG: &str = "!t";
 const COMMENT: &str = "!c";
 
 /// The number under which it is kept when something of an alert was last changed.
@@ -33,14 +31,17 @@ impl Entity {
         self.facts.json(set(member)).or_else(|| self.facts.json(member))
     }
 
-    /// Takes a change over, made at this moment.
-    pub(crate) fn edit(&mut self, edit: &Edit, at: Time) {
+    /// What a change by people, made at this moment, changes of a machine, to be merged into it.
+    pub(crate) fn change_of_machine(&self, edit: &Edit, at: Time) -> Entity {
+        let mut change = self.change_tags(edit, at);
+        change.edit(edit, at);
+        change
+    }
+
+    /// Takes a change over, made at this moment, but for tags.
+    fn edit(&mut self, edit: &Edit, at: Time) {
         for (member, json) in &edit.members {
             self.facts.note(set(MemberId(*member)), at, json.clone());
-        }
-        for (tag, is_given) in &edit.tags {
-            let fact = Fact { at, json: is_given.to_string().into() };
-            self.note_part([TAG, tag].concat().into(), fact, most::EDITS);
         }
         if let Some(comment) = &edit.comment {
             // The newest sort first, and stay where there are too many.
@@ -51,7 +52,8 @@ impl Entity {
         }
     }
 
-    /// The same of an alert: to resolve it, or to open it again, has a time too.
+    /// The same of an alert: to resolve it, or to open it again, has a time too. That is when it was done;
+    /// `at` is later where it is applied again after a crash.
     pub(crate) fn edit_alert(&mut self, edit: &Edit, at: Time) {
         use shapes::alert as a;
         const RESOLVED: &str = "\"Resolved\"";
@@ -61,7 +63,7 @@ impl Entity {
         if edit.members.iter().any(|(member, _)| *member == a::STATUS.0) {
             match self.shown(a::STATUS) == Some(RESOLVED) {
                 true if was_resolved => {}
-                true => _ = self.facts.note(set(a::RESOLVED_TIME), at, format!("\"{at}\"")),
+                true => _ = self.facts.note(set(a::RESOLVED_TIME), at, format!("\"{}\"", edit.made)),
                 false => _ = self.facts.note(set(a::RESOLVED_TIME), at, "null"),
             }
         }
@@ -118,23 +120,6 @@ impl Entity {
         told.or(self.span.map(|span| span.last)).max(arrived)
     }
 
-    /// The tags of a machine: those that telemetry gives and people have not taken away, and those that
-    /// people gave.
-    pub(crate) fn tags(&self) -> BTreeSet<String> {
-        let told = self.facts.json(shapes::machine::MACHINE_TAGS);
-        let mut tags: BTreeSet<String> =
-            told.and_then(|json| serde_json::from_str(json).ok()).unwrap_or_default();
-        for (name, fact) in self.edits() {
-            if let Some(tag) = name.strip_prefix(TAG) {
-                match &*fact.json {
-                    "true" => _ = tags.insert(tag.to_owned()),
-                    _ => _ = tags.remove(tag),
-                }
-            }
-        }
-        tags
-    }
-
     /// The comments on an alert as a JSON array: those that telemetry gives, then those made here, the
     /// oldest first. `None`: none was made here.
     pub(crate) fn comments(&self) -> Option<String> {
@@ -147,7 +132,7 @@ impl Entity {
     }
 
     /// The parts that people gave.
-    fn edits(&self) -> impl DoubleEndedIterator<Item = (&str, &Fact)> {
+    pub(super) fn edits(&self) -> impl DoubleEndedIterator<Item = (&str, &Fact)> {
         self.parts
             .range::<str, _>((Bound::Included(MARK), Bound::Excluded(BEHIND)))
             .map(|(name, fact)| (&**name, fact))
@@ -179,11 +164,6 @@ impl Entity {
     }
 }
 
-/// Whether a change of a machine, heard as an entity, says anything of its tags.
-pub(crate) fn changes_tags(heard: &Entity) -> bool {
-    heard.edits().any(|(name, _)| name.starts_with(TAG))
-}
-
 #[cfg(test)]
 mod tests {
     use serde_json::Value;
@@ -192,18 +172,14 @@ mod tests {
 
     use super::*;
 
-    fn edit(members: &[(MemberId, &str)], tags: &[(&str, bool)], comment: Option<&str>) -> Edit {
-        made(0, members, tags, comment)
-    }
-
-    fn made(second: i64, members: &[(MemberId, &str)], tags: &[(&str, bool)], comment: Option<&str>) -> Edit {
+    fn made(second: i64, members: &[(MemberId, &str)], comment: Option<&str>) -> Edit {
         Edit {
             made: at(second),
-            of: Edited::Machine("m".parse().unwrap()),
+            of: Edited::Alert("a".parse().unwrap()),
             by: "alex".into(),
             members: members.iter().map(|(member, json)| (member.0, (*json).into())).collect(),
             comment: comment.map(Into::into),
-            tags: tags.iter().map(|(tag, given)| ((*tag).into(), *given)).collect(),
+            tags: Vec::new(),
         }
     }
 
@@ -214,33 +190,24 @@ mod tests {
     #[test]
     fn what_people_say_stands_above_telemetry_whatever_comes_first() {
         use shapes::alert as a;
+        let set_status = |status: &str, comment: Option<&str>| made(3, &[(a::STATUS, status)], comment);
         for edit_first in [true, false] {
             let mut alert = Entity::default();
             if edit_first {
-                alert.edit_alert(&edit(&[(a::STATUS, "\"Resolved\"")], &[], Some("done")), at(5));
+                alert.edit_alert(&set_status("\"Resolved\"", Some("done")), at(5));
             }
             alert.facts.note(a::STATUS, at(9), "\"New\"");
             if !edit_first {
-                alert.edit_alert(&edit(&[(a::STATUS, "\"Resolved\"")], &[], Some("done")), at(5));
+                alert.edit_alert(&set_status("\"Resolved\"", Some("done")), at(5));
             }
             assert_eq!(alert.shown(a::STATUS), Some("\"Resolved\""));
-            assert_eq!(alert.shown(a::RESOLVED_TIME), Some(&*format!("\"{}\"", at(5))));
+            assert_eq!(alert.shown(a::RESOLVED_TIME), Some(&*format!("\"{}\"", at(3))));
             assert!(alert.comments().unwrap().contains("done"));
-            alert.edit_alert(&edit(&[(a::STATUS, "\"Resolved\"")], &[], None), at(6));
-            assert_eq!(alert.shown(a::RESOLVED_TIME), Some(&*format!("\"{}\"", at(5))), "it was already");
-            alert.edit_alert(&edit(&[(a::STATUS, "\"New\"")], &[], None), at(7));
+            alert.edit_alert(&made(0, &[(a::STATUS, "\"Resolved\"")], None), at(6));
+            assert_eq!(alert.shown(a::RESOLVED_TIME), Some(&*format!("\"{}\"", at(3))), "it was already");
+            alert.edit_alert(&made(0, &[(a::STATUS, "\"New\"")], None), at(7));
             assert_eq!(alert.shown(a::RESOLVED_TIME), Some("null"));
         }
-    }
-
-    #[test]
-    fn tags_that_people_gave_or_took_away_stay_so() {
-        let mut machine = Entity::default();
-        machine.edit(&edit(&[], &[("b", true), ("a", false)], None), at(1));
-        machine.facts.note(shapes::machine::MACHINE_TAGS, at(2), r#"["a","c"]"#);
-        assert_eq!(Vec::from_iter(machine.tags()), ["b", "c"]);
-        machine.edit(&edit(&[], &[("a", true), ("b", false)], None), at(3));
-        assert_eq!(Vec::from_iter(machine.tags()), ["a", "c"]);
     }
 
     #[test]
@@ -250,18 +217,14 @@ mod tests {
         for n in 0..2_000 {
             entity.note_part(format!("{n:06}").into(), fact(), 100);
             entity.note_part(format!(" {n:06}").into(), fact(), 100);
-            entity.edit(&edit(&[], &[(&format!("tag {n}"), true)], None), at(n));
+            entity.edit(&made(n, &[], Some(&format!("comment {n}"))), at(n));
         }
         assert_eq!((entity.told().count(), entity.edits().count()), (100, most::EDITS));
-        let mut commented = Entity::default();
-        for n in 0..1_500 {
-            commented.edit(&made(n, &[], &[], Some(&format!("comment {n}"))), at(0));
-        }
-        let comments: Vec<Value> = serde_json::from_str(&commented.comments().unwrap()).unwrap();
+        let comments: Vec<Value> = serde_json::from_str(&entity.comments().unwrap()).unwrap();
         assert_eq!(comments.len(), most::EDITS);
         assert_eq!(
             (&comments[0]["comment"], &comments[999]["comment"]),
-            (&json!("comment 500"), &json!("comment 1499"))
+            (&json!("comment 1000"), &json!("comment 1999"))
         );
     }
 }
