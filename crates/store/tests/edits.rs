@@ -328,3 +328,27 @@ fn an_alert_that_came_late_on_a_live_inlet_was_updated_when_it_came_and_another_
     let store = Store::rebuild(Folder::lock(&path).unwrap(), ticking(), &mut |_| {}).unwrap();
     assert_eq!(everything(&store), expected);
 }
+
+#[test]
+fn a_change_of_an_alert_with_much_evidence_takes_no_more_than_it_says() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = open(folder.path());
+    let evidence = |nth: usize| support::evidence_row("a1", "m1", &format!("{nth:08x}").repeat(5));
+    append(&store, vec![alert("a1", "m1", "2026-06-01T00:00:00Z", SHA1_A)]);
+    append(&store, (0..1_000).map(|nth| evidence(nth * 7_919 + 1)).collect());
+    drop(store);
+    let bytes = || {
+        let files = std::fs::read_dir(folder.path().join("base")).unwrap();
+        files.map(|file| file.unwrap().metadata().unwrap().len()).sum::<u64>()
+    };
+    let before = bytes();
+    let store = open(folder.path());
+    change(&store, "a1", &AlertChange { comment: Some("seen".into()), ..status("Resolved") });
+    append(&store, vec![evidence(0)]);
+    drop(store);
+    let grown = bytes() - before;
+    assert!(grown < before / 4, "{grown} bytes beside {before}");
+    let now = shown(&open(folder.path()), "a1");
+    assert_eq!(now["status"], "Resolved");
+    assert_eq!(now["evidence"].as_array().unwrap().len(), 1_000);
+}

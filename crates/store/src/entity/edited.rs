@@ -38,6 +38,24 @@ impl Entity {
         change
     }
 
+    /// The same of an alert: to resolve it, or to open it again, has a time too. That is when it was done;
+    /// `at` is later where it is applied again after a crash.
+    pub(crate) fn change_of_alert(&self, edit: &Edit, at: Time) -> Entity {
+        use shapes::alert as a;
+        const RESOLVED: &str = "\"Resolved\"";
+        let was_resolved = self.shown(a::STATUS) == Some(RESOLVED)
+            && self.shown(a::RESOLVED_TIME).is_some_and(|time| time != "null");
+        let mut change = Entity::default();
+        change.edit(edit, at);
+        match change.facts.json(set(a::STATUS)).map(|status| status == RESOLVED) {
+            None => {}
+            Some(true) if was_resolved => {}
+            Some(true) => _ = change.facts.note(set(a::RESOLVED_TIME), at, format!("\"{}\"", edit.made)),
+            Some(false) => _ = change.facts.note(set(a::RESOLVED_TIME), at, "null"),
+        }
+        change
+    }
+
     /// Takes a change over, made at this moment, but for tags.
     fn edit(&mut self, edit: &Edit, at: Time) {
         for (member, json) in &edit.members {
@@ -49,23 +67,6 @@ impl Entity {
             let json =
                 json!({ "comment": comment, "createdBy": edit.by, "createdTime": edit.made.to_string() });
             self.note_part(name.into(), Fact { at: edit.made, json: json.to_string().into() }, most::EDITS);
-        }
-    }
-
-    /// The same of an alert: to resolve it, or to open it again, has a time too. That is when it was done;
-    /// `at` is later where it is applied again after a crash.
-    pub(crate) fn edit_alert(&mut self, edit: &Edit, at: Time) {
-        use shapes::alert as a;
-        const RESOLVED: &str = "\"Resolved\"";
-        let was_resolved = self.shown(a::STATUS) == Some(RESOLVED)
-            && self.shown(a::RESOLVED_TIME).is_some_and(|time| time != "null");
-        self.edit(edit, at);
-        if edit.members.iter().any(|(member, _)| *member == a::STATUS.0) {
-            match self.shown(a::STATUS) == Some(RESOLVED) {
-                true if was_resolved => {}
-                true => _ = self.facts.note(set(a::RESOLVED_TIME), at, format!("\"{}\"", edit.made)),
-                false => _ = self.facts.note(set(a::RESOLVED_TIME), at, "null"),
-            }
         }
     }
 
@@ -191,21 +192,24 @@ mod tests {
     fn what_people_say_stands_above_telemetry_whatever_comes_first() {
         use shapes::alert as a;
         let set_status = |status: &str, comment: Option<&str>| made(3, &[(a::STATUS, status)], comment);
+        let change = |alert: &mut Entity, edit: &Edit, second: i64| {
+            alert.merge(alert.change_of_alert(edit, at(second)), most::EVIDENCE);
+        };
         for edit_first in [true, false] {
             let mut alert = Entity::default();
             if edit_first {
-                alert.edit_alert(&set_status("\"Resolved\"", Some("done")), at(5));
+                change(&mut alert, &set_status("\"Resolved\"", Some("done")), 5);
             }
             alert.facts.note(a::STATUS, at(9), "\"New\"");
             if !edit_first {
-                alert.edit_alert(&set_status("\"Resolved\"", Some("done")), at(5));
+                change(&mut alert, &set_status("\"Resolved\"", Some("done")), 5);
             }
             assert_eq!(alert.shown(a::STATUS), Some("\"Resolved\""));
             assert_eq!(alert.shown(a::RESOLVED_TIME), Some(&*format!("\"{}\"", at(3))));
             assert!(alert.comments().unwrap().contains("done"));
-            alert.edit_alert(&made(0, &[(a::STATUS, "\"Resolved\"")], None), at(6));
+            change(&mut alert, &made(0, &[(a::STATUS, "\"Resolved\"")], None), 6);
             assert_eq!(alert.shown(a::RESOLVED_TIME), Some(&*format!("\"{}\"", at(3))), "it was already");
-            alert.edit_alert(&made(0, &[(a::STATUS, "\"New\"")], None), at(7));
+            change(&mut alert, &made(0, &[(a::STATUS, "\"New\"")], None), 7);
             assert_eq!(alert.shown(a::RESOLVED_TIME), Some("null"));
         }
     }
