@@ -100,7 +100,7 @@ pub async fn batch_update(
     blocking(move || {
         let changer = Changer::new(&caller, address);
         let done = instance.store.change_alerts(&caller.scope, &changer.name, &alerts, &change);
-        let entry = told(changer.entry("alert.updated").with("alerts", ids), &change);
+        let entry = told(changer.entry("alert.updated").with_each("alerts", ids), &change);
         changer.tell(&instance, "Alert", entry, done)?;
         Ok(nothing())
     })

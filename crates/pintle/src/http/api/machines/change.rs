@@ -109,7 +109,7 @@ pub async fn tag_many(
     blocking(move || {
         let changer = Changer::new(&caller, address);
         let done = instance.store.change_machines(&caller.scope, &changer.name, &names, &change);
-        let entry = told(changer.entry("machine.updated").with("machines", names), &change);
+        let entry = told(changer.entry("machine.updated").with_each("machines", names), &change);
         let mut machines = changer.tell(&instance, "Machine", entry, done)?;
         machines.sort_unstable();
         machines.dedup();
@@ -176,7 +176,7 @@ fn told(mut entry: Entry, change: &MachineChange) -> Entry {
     match &change.tags {
         Some(TagChange::Add(tag)) => entry.with("tagAdded", tag.clone()),
         Some(TagChange::Remove(tag)) => entry.with("tagRemoved", tag.clone()),
-        Some(TagChange::Replace(tags) | TagChange::Extend(tags)) => entry.with("tags", tags.clone()),
+        Some(TagChange::Replace(tags) | TagChange::Extend(tags)) => entry.with_each("tags", tags.clone()),
         None => entry,
     }
 }
