@@ -16,7 +16,7 @@ use crate::http::change::{Changer, nothing};
 use crate::http::envelope::entity;
 use crate::http::error::Failure;
 use crate::http::origin::ClientAddress;
-use crate::http::page::NoRows;
+use crate::http::page::{NoOptions, NoRows};
 use crate::http::path::Key;
 use crate::http::representation::Representation;
 use crate::http::resource::Alerts;
@@ -89,7 +89,7 @@ pub async fn batch_update(
     State(instance): State<Arc<Instance>>,
     caller: Caller,
     address: ClientAddress,
-    _: NoRows,
+    _: NoOptions,
     body: Members,
 ) -> Result<Response, Failure> {
     let names: Vec<&str> = MEMBERS.iter().copied().chain(["alertIds"]).collect();
