@@ -4,7 +4,7 @@ use std::iter;
 
 use axum::body::Body;
 use axum::http::Request;
-use pintle::config::Config;
+use pintle::config::{Config, Quota};
 use serde_json::{Value, json};
 
 use crate::world::World;
@@ -103,6 +103,62 @@ async fn every_change_and_every_refused_one_is_written_down_with_who_made_it() {
 }
 
 #[tokio::test]
+async fn a_change_that_is_refused_before_it_is_looked_at_is_written_down_too() {
+    let world = World::new(Config::default());
+    world.ingest_given("fleet.jsonl").await;
+    let machine = "1".repeat(40);
+    let writes = world.token(&["Alert.ReadWrite.All", "Machine.ReadWrite.All"].map(str::to_owned));
+    let reads = world.token(&["Alert.Read.All", "Machine.Read.All"].map(str::to_owned));
+    let tags = format!("/api/machines/{machine}/tags");
+    let alert = "/api/alerts/da639000000000000001_-17";
+    for (method, path, token, body, status) in [
+        ("POST", &*tags, &writes, "{}", 400),
+        ("POST", &tags, &writes, "no JSON", 400),
+        ("POST", &format!("{tags}?$top=1"), &writes, "{}", 400),
+        ("POST", &tags, &reads, "{}", 403),
+        ("POST", &tags, &"nonsense".to_owned(), "{}", 401),
+        ("PATCH", alert, &writes, r#"{"status": "Gone"}"#, 400),
+        ("PATCH", alert, &reads, "{}", 403),
+        ("POST", "/api/alerts/batchUpdate", &writes, r#"{"alertIds": []}"#, 400),
+        ("POST", "/api/alerts/CreateAlertByReference", &reads, "{}", 403),
+        ("POST", "/api/machines/AddOrRemoveTagForMultipleMachines", &writes, "{}", 400),
+        ("PATCH", &format!("/api/machines/{machine}"), &writes, r#"{"rbacGroupId": 7}"#, 400),
+        ("POST", &format!("/api/machines/{machine}/setDeviceValue"), &reads, "{}", 403),
+    ] {
+        let before = lines(&world).len();
+        assert_eq!(send(&world, method, path, token, body.to_owned()).await, status, "{path}");
+        let [line] = &lines(&world).split_off(before)[..] else { panic!("{path} {status}") };
+        let said: Value = serde_json::from_str(line).unwrap();
+        assert_eq!((&said["action"], &said["outcome"]), (&"change.refused".into(), &"refused".into()));
+        assert_eq!(said["detail"]["code"], status.to_string(), "{line}");
+        assert_eq!(said["target"], path.split('?').next().unwrap(), "{line}");
+        let kind = if status == 401 { "anonymous" } else { "application" };
+        assert_eq!(
+            (&said["actor"]["kind"], said["tenant"].is_null()),
+            (&kind.into(), status == 401),
+            "{line}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_flood_of_refused_changes_writes_little() {
+    let quota = Quota { enabled: false, ..Config::default().quota };
+    let world = World::new(Config { quota, ..Config::default() });
+    let token = world.token(&["Alert.ReadWrite.All".to_owned()]);
+    for (body, status, action) in
+        [(r#"{"status": "New"}"#, 404, "alert.updated"), ("{}{}", 400, "change.refused")]
+    {
+        for _ in 0..120 {
+            assert_eq!(send(&world, "PATCH", "/api/alerts/none", &token, body.to_owned()).await, status);
+        }
+        let lines = lines(&world);
+        let refused = lines.iter().filter(|line| line.contains(action) && line.contains("refused"));
+        assert_eq!(refused.count(), 100, "{action}");
+    }
+}
+
+#[tokio::test]
 async fn a_change_of_many_is_written_down_whole() {
     let world = World::new(Config::default());
     let told = |category: &str, properties: Value| {
@@ -186,5 +242,8 @@ fn lines(world: &World) -> Vec<String> {
     let files = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
     let log = files.filter(|path| path.extension().is_some_and(|extension| extension == "jsonl"));
     let log: String = log.map(|path| std::fs::read_to_string(path).unwrap()).collect();
-    log.lines().filter(|line| line.contains(".updated")).map(str::to_owned).collect()
+    log.lines()
+        .filter(|line| line.contains(".updated") || line.contains("change.refused"))
+        .map(str::to_owned)
+        .collect()
 }
