@@ -2,6 +2,8 @@
 //! kind, stands above whatever telemetry says of the same member, before or after, and comes back in
 //! every rebuild.
 
+use std::collections::BTreeSet;
+
 use pintle_model::{AlertId, MachineId, MemberId, Time, shapes};
 use serde::{Deserialize, Serialize};
 
@@ -154,14 +156,16 @@ impl Store {
     }
 
     /// Changes machines, named by id or by name, all of them or none. Durable and visible when this
-    /// returns, which it does with their ids, in the same order.
+    /// returns, which it does with each of them as it is then, ascending by id: the members of a `machine`
+    /// object. One that the change moved into another device group is among them also if the scope does
+    /// not see that group: who may change a machine may be told what came of it.
     pub fn change_machines(
         &self,
         scope: &Scope,
         by: &str,
         names: &[String],
         change: &MachineChange,
-    ) -> Result<Vec<MachineId>, Refused> {
+    ) -> Result<Vec<String>, Refused> {
         let mut last = hold(&self.editing);
         let mut unknown = Vec::new();
         let mut machines = Vec::with_capacity(names.len());
@@ -198,7 +202,10 @@ impl Store {
             });
         }
         self.keep(scope, edits)?;
-        Ok(machines.into_iter().map(|(id, _)| id).collect())
+        let changed: BTreeSet<MachineId> = machines.into_iter().map(|(id, _)| id).collect();
+        let tenant = Scope::whole(scope.tenant());
+        let read = |id: &MachineId| self.machine(&tenant, id.as_str()).transpose();
+        Ok(changed.iter().filter_map(read).collect::<Result<_, _>>()?)
     }
 
     /// Now, but later than the last change.

@@ -269,8 +269,15 @@ fn a_tag_that_people_give_moves_a_machine_to_the_group_that_takes_it() {
     change_machine(&store, "m1", &tags(TagChange::Add("VIP".into())));
     assert_eq!(shown_machine(&store, "m1")["rbacGroupName"], "vip");
     assert!(store.machine(&groups(&[1]), "m1").unwrap().is_some());
-    change_machine(&store, "m1", &tags(TagChange::Remove("VIP".into())));
-    assert!(store.machine(&groups(&[1]), "m1").unwrap().is_none());
+    // Who sees only the group that it leaves is told of it once more, also if they name it twice.
+    append(&store, vec![device("m0", "2026-06-01T00:00:00Z", "ws-0", &["VIP"], "Linux", "")]);
+    let (sees_vip, names) = (groups(&[1]), ["ws-1", "m1", "m0"].map(str::to_owned));
+    let changed =
+        store.change_machines(&sees_vip, "kim", &names, &tags(TagChange::Remove("VIP".into()))).unwrap();
+    assert_eq!(changed, ["m0", "m1"].map(|id| store.machine(&whole(), id).unwrap().unwrap()));
+    assert!(store.machine(&sees_vip, "m1").unwrap().is_none());
+    let again = store.change_machines(&sees_vip, "kim", &names[1..2], &tags(TagChange::Add("VIP".into())));
+    assert!(matches!(again, Err(Refused::Unknown(unknown)) if unknown == ["m1"]));
 }
 
 #[test]

@@ -32,7 +32,8 @@ impl Changer {
         Entry::new(self.actor.clone(), action).in_tenant(self.tenant)
     }
 
-    /// Writes down how a change ended, before the answer says so. `kind` is what was to be changed.
+    /// Writes down how a change ended, before the answer says so; durably, but for a refusal, of which many
+    /// alike are only counted. `kind` is what was to be changed.
     pub fn tell<T>(
         &self,
         instance: &Instance,
@@ -40,16 +41,17 @@ impl Changer {
         entry: Entry,
         ended: Result<T, Refused>,
     ) -> Result<T, Failure> {
-        let (entry, ended) = match ended {
-            Ok(done) => (entry, Ok(done)),
+        match ended {
+            Ok(done) => instance.audit.record(entry).map(|()| done).map_err(Failure::internal),
             Err(Refused::Unknown(unknown)) => {
-                let failure = Failure::not_found(kind, &unknown.join(", "));
-                (entry.refused(404), Err(failure))
+                instance.audit.note(entry.refused(404));
+                Err(Failure::not_found(kind, &unknown.join(", ")).written_down())
             }
             Err(Refused::TagsMissing(tags)) => {
+                instance.audit.note(entry.refused(400));
                 let named = tags.join("', '");
                 let message = format!("machineTags leaves out tags that the device has: '{named}'");
-                (entry.refused(400), Err(Failure::input(message)))
+                Err(Failure::input(message).written_down())
             }
             Err(Refused::TooManyTags(machine, most)) => {
                 let message = format!("device '{machine}' would have more than {most} tags that people gave");
@@ -60,20 +62,14 @@ impl Changer {
                 (entry.refused(400), Err(incorrect(&message)))
             }
             Err(Refused::Failed(error)) => {
-                let entry = entry.failed(&error);
-                let failure = match error {
+                // Why it was not done says more than why that could not be written down, which is logged.
+                let _ = instance.audit.record(entry.failed(&error));
+                Err(match error {
                     full @ pintle_store::Error::Full(_) => Failure::full(&full),
                     error => Failure::unavailable(&error),
-                };
-                (entry, Err(failure))
+                })
             }
-        };
-        let written = instance.audit.record(entry);
-        // Why it was not done says more than why that could not be written down, which is logged.
-        if ended.is_ok() {
-            written.map_err(Failure::internal)?;
         }
-        ended
     }
 }
 

@@ -24,7 +24,12 @@ pub struct Failure {
     code: &'static str,
     message: String,
     header: Option<Header>,
+    is_written_down: bool,
 }
+
+/// Response extension: the audit log has a line of its own about this.
+#[derive(Clone, Copy, Debug)]
+pub struct WrittenDown;
 
 #[derive(Debug)]
 enum Header {
@@ -36,7 +41,12 @@ enum Header {
 
 impl Failure {
     fn new(status: StatusCode, code: &'static str, message: impl Into<String>) -> Failure {
-        Failure { status, code, message: message.into(), header: None }
+        Failure { status, code, message: message.into(), header: None, is_written_down: false }
+    }
+
+    /// Which is in the audit log already, with more than a status.
+    pub fn written_down(self) -> Failure {
+        Failure { is_written_down: true, ..self }
     }
 
     /// 401: no token at all.
@@ -299,6 +309,9 @@ impl IntoResponse for Failure {
                 headers.insert(RETRY_AFTER, HeaderValue::from(seconds));
             }
             None => {}
+        }
+        if self.is_written_down {
+            response.extensions_mut().insert(WrittenDown);
         }
         response
     }
