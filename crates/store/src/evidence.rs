@@ -7,7 +7,7 @@ use pintle_model::{Hashes, shapes};
 use serde_json::Value;
 
 use crate::entity::Entity;
-use crate::observable;
+use crate::observable::{self, User};
 
 /// What an alert names.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -19,8 +19,8 @@ pub(crate) struct Named {
     /// The IP addresses: its own, and those that stand in a URL in the place of a host. As one writes
     /// addresses, whatever the source did.
     pub(crate) addresses: BTreeSet<String>,
-    /// The account names of its users, in lower case: of the evidence and of the related user.
-    pub(crate) users: BTreeSet<String>,
+    /// Its users: of the evidence, and the related one.
+    pub(crate) users: BTreeSet<User>,
 }
 
 impl Named {
@@ -35,7 +35,7 @@ impl Named {
         let domains = domains.as_ref().and_then(Value::as_array).into_iter().flatten();
         named.domains.extend(domains.filter_map(|domain| host(domain.get("host")?.as_str()?)));
         let related = known(shapes::alert::RELATED_USER);
-        named.users.extend(related.and_then(|user| account(user.get("userName")?.as_str()?)));
+        named.users.extend(related.and_then(|user| account(&user, "userName")));
         named
     }
 
@@ -50,14 +50,16 @@ impl Named {
         let address = text("ipAddress").or_else(|| url.and_then(authority_host));
         let address = address.and_then(observable::address);
         self.addresses.extend(address.map(|address| address.to_string()));
-        self.users.extend(text("accountName").and_then(account));
+        self.users.extend(account(evidence, "accountName"));
     }
 }
 
-/// An account name as users are looked for.
-pub(crate) fn account(name: &str) -> Option<String> {
-    let name = name.trim().to_lowercase();
-    (!name.is_empty()).then_some(name)
+/// The user whom an object names by this member. Some sources write the domain before the name.
+fn account(of: &Value, member: &str) -> Option<User> {
+    let text = |name: &str| of.get(name).and_then(Value::as_str);
+    let name = text(member)?;
+    let (domain, name) = name.rsplit_once('\\').map_or((None, name), |(domain, name)| (Some(domain), name));
+    User::named(name, domain.or_else(|| text("domainName")).unwrap_or_default())
 }
 
 /// The host name in a URL, also one without a scheme, in lower case. Sensors write what they saw, so what
@@ -110,5 +112,23 @@ mod tests {
             assert_eq!(host(url).as_deref(), expected, "{url}");
         }
         assert_eq!(host(&"x".repeat(254)), None);
+    }
+
+    #[test]
+    fn a_user_is_an_account_s_name_and_domain_wherever_the_domain_stands() {
+        for (object, expected) in [
+            (serde_json::json!({"accountName": " Alex ", "domainName": "CORP"}), Some("corp\\alex")),
+            (serde_json::json!({"accountName": "CORP\\Alex", "domainName": "other"}), Some("corp\\alex")),
+            (serde_json::json!({"accountName": "alex", "domainName": null}), Some("alex")),
+            (serde_json::json!({"accountName": "CORP\\"}), None),
+            (serde_json::json!({"accountName": " "}), None),
+            (serde_json::json!({"accountName": 7}), None),
+        ] {
+            assert_eq!(
+                account(&object, "accountName").map(|user| user.id()).as_deref(),
+                expected,
+                "{object}"
+            );
+        }
     }
 }

@@ -160,6 +160,11 @@ impl FromStr for UserName {
 }
 
 impl UserName {
+    /// Whether a user is one of them.
+    pub(crate) fn means(&self, user: &User) -> bool {
+        self.name == user.name && self.domain.as_ref().is_none_or(|domain| *domain == user.domain)
+    }
+
     /// The same without what follows the `@` of a principal name, if there is one.
     pub(crate) fn before_at(&self) -> Option<UserName> {
         let (name, _) = self.name.split_once('@')?;

@@ -56,7 +56,7 @@ fn of_address(store: &Store, scope: &Scope, text: &str) -> Option<Vec<String>> {
 }
 
 fn of_user(store: &Store, scope: &Scope, text: &str) -> Option<Vec<String>> {
-    ids(store.user_alerts(scope, text, &Listing::ALL).unwrap())
+    ids(store.user_alerts(scope, &text.parse().unwrap(), &Listing::ALL).unwrap())
 }
 
 fn some(ids: &[&str]) -> Option<Vec<String>> {
@@ -93,9 +93,45 @@ fn found(store: &Store) {
     assert_eq!(of_address(store, scope, "203.0.113.7"), some(&["a2", "a3"]));
     assert_eq!(of_address(store, scope, "2001:db8::1"), some(&["a2"]));
     assert_eq!(of_user(store, scope, "aLICE"), some(&["a1", "a3"]));
-    assert_eq!(of_user(store, scope, " "), None);
+    assert_eq!(of_user(store, scope, "bob"), None);
     let on = |machine: &str| ids(store.machine_alerts(scope, machine, &Listing::ALL).unwrap());
     assert_eq!((on("m1"), on("m2"), on("m3")), (some(&["a1", "a4"]), some(&["a2"]), None));
+}
+
+#[test]
+fn a_user_s_alerts_are_found_by_every_form_of_the_name() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = open(folder.path());
+    let records = [
+        ("a1", "Alex", "CORP"),
+        ("a2", "alex", "lab"),
+        ("a3", "ALEX", ""),
+        ("a4", "lab\\Alex", ""),
+        ("a5", "sam@corp.example", "CORP"),
+        ("a6", "sam", "CORP"),
+    ];
+    for (alert, name, domain) in records {
+        let mut facts = Facts::default();
+        let at = time("2026-06-01T00:00:00Z");
+        facts.note_text(e::ACCOUNT_NAME, at, Some(name));
+        facts.note_text(e::DOMAIN_NAME, at, Some(domain).filter(|domain| !domain.is_empty()));
+        let Record::Alert(alert) = naming(alert, "m1", &[]) else { unreachable!() };
+        append(&store, vec![Record::Alert(Alert { evidence: vec![Evidence(facts)], ..alert })]);
+    }
+    for (asked, expected) in [
+        ("alex", some(&["a1", "a2", "a3", "a4"])),
+        ("corp\\ALEX", some(&["a1"])),
+        ("LAB\\alex", some(&["a2", "a4"])),
+        ("alex@corp.example", some(&["a1", "a2", "a3", "a4"])),
+        ("corp\\alex@corp.example", some(&["a1"])),
+        ("other\\alex", None),
+        ("sam@corp.example", some(&["a5"])),
+        ("sam@other.example", some(&["a6"])),
+        ("kim@corp.example", None),
+        ("@corp.example", None),
+    ] {
+        assert_eq!(of_user(&store, &whole(), asked), expected, "{asked}");
+    }
 }
 
 #[test]

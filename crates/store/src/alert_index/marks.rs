@@ -43,7 +43,7 @@ impl Marks {
         let marks = marks.chain(hashes.iter().map(Named::File));
         let marks = marks.chain(names.domains.iter().map(|domain| Named::Domain(domain)));
         let marks = marks.chain(names.addresses.iter().map(|address| Named::Address(address)));
-        let marks = marks.chain(names.users.iter().map(|user| Named::User(user)));
+        let marks = marks.chain(names.users.iter().map(|user| Named::User(user.name())));
         let marks: Vec<u64> = marks.map(|named| self.secret.hash_one(named)).collect();
         for mark in marks {
             if self.sorted.binary_search(&(mark, number)).is_err() {

@@ -14,14 +14,14 @@ use pintle_model::{AlertId, FileHash, Hashes, MemberId, TenantId, Time, shapes};
 use super::alerts::AlertSight;
 use crate::alert_index::{self, AlertIndex, Row};
 use crate::entity::Entity;
-use crate::evidence::{self, Named};
+use crate::evidence::Named;
 use crate::filter::{Columns, Subject};
 use crate::known::Known;
 use crate::listing::{About, Ranked, Rows, Value, settle};
 use crate::render::{self, AlertGroup, Extras};
 use crate::retention::Cutoffs;
 use crate::store::{Store, read_lock};
-use crate::{Domain, Error, Listing, Observable, Page, Scope};
+use crate::{Domain, Error, Listing, Observable, Page, Scope, UserName};
 
 /// Says of an alert whether it belongs to a list.
 type Belongs<'q> = &'q dyn Fn(&Entity) -> bool;
@@ -119,17 +119,34 @@ impl Store {
         self.alerts_naming(scope, vec![alert_index::Named::Address(&text)], &belongs, is_known, listing)
     }
 
-    /// The same of a user, by account name, whatever its case.
+    /// The same of the users whom a name means. If nobody has ever told of them, of those whose name stands
+    /// before the `@` of a principal name.
     pub fn user_alerts(
         &self,
         scope: &Scope,
-        account: &str,
+        asked: &UserName,
         listing: &Listing<'_>,
     ) -> Result<Option<AlertList>, Error> {
-        let Some(name) = evidence::account(account) else { return Ok(None) };
-        let belongs = |alert: &Entity| Named::by(alert).users.contains(&name);
-        let is_known = self.knows_user(scope, &name)?;
-        self.alerts_naming(scope, vec![alert_index::Named::User(&name)], &belongs, is_known, listing)
+        let is_known = self.knows_user(scope, asked)?;
+        match asked.before_at().filter(|_| !is_known) {
+            Some(name) => {
+                let is_known = self.knows_user(scope, &name)?;
+                self.alerts_of_users(scope, &name, is_known, listing)
+            }
+            None => self.alerts_of_users(scope, asked, is_known, listing),
+        }
+    }
+
+    fn alerts_of_users(
+        &self,
+        scope: &Scope,
+        asked: &UserName,
+        is_known: bool,
+        listing: &Listing<'_>,
+    ) -> Result<Option<AlertList>, Error> {
+        let belongs = |alert: &Entity| Named::by(alert).users.iter().any(|user| asked.means(user));
+        let named = vec![alert_index::Named::User(&asked.name)];
+        self.alerts_naming(scope, named, &belongs, is_known, listing)
     }
 
     /// Whether a domain was ever told of: by telemetry, or by an alert, also by one that the caller may not
@@ -152,15 +169,13 @@ impl Store {
         self.is_named_by_an_alert(scope, alert_index::Named::Address(&text), &belongs)
     }
 
-    /// The same of an account name in lower case.
-    fn knows_user(&self, scope: &Scope, name: &str) -> Result<bool, Error> {
-        if let Ok(name) = name.parse()
-            && self.knows_user_of(scope, &name)?
-        {
+    /// The same of the users whom a name means.
+    fn knows_user(&self, scope: &Scope, asked: &UserName) -> Result<bool, Error> {
+        if self.knows_user_of(scope, asked)? {
             return Ok(true);
         }
-        let belongs = |alert: &Entity| Named::by(alert).users.contains(name);
-        self.is_named_by_an_alert(scope, alert_index::Named::User(name), &belongs)
+        let belongs = |alert: &Entity| Named::by(alert).users.iter().any(|user| asked.means(user));
+        self.is_named_by_an_alert(scope, alert_index::Named::User(&asked.name), &belongs)
     }
 
     /// Whether an alert names something. If the scope hides what is only on hidden machines, an alert

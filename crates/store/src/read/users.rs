@@ -27,8 +27,9 @@ impl FileQuestion<'_> {
         let mut looked_at = 0;
         let mut one = |user: User, seen: Seen| {
             looked_at += 1;
-            let is_meant = asked.domain.as_deref().is_none_or(|domain| domain == user.domain());
-            if is_meant && let Some(seen) = self.counted(seen) {
+            if asked.means(&user)
+                && let Some(seen) = self.counted(seen)
+            {
                 each(user, seen);
             }
             Ok(looked_at < MAX_DOMAINS)
@@ -100,10 +101,10 @@ impl Store {
         found.map(|(user, seen)| question.render_user(&user, &seen)).transpose()
     }
 
-    /// Whether telemetry names a user, as far as that counts for the caller.
+    /// Whether telemetry names a user of exactly this name, as far as that counts for the caller.
     pub(super) fn knows_user_of(&self, scope: &Scope, asked: &UserName) -> Result<bool, Error> {
         let mut is_known = false;
-        self.ask_of_files(scope)?.users_meant(asked, &mut |_, _| is_known = true)?;
+        self.ask_of_files(scope)?.users(asked, &mut |_, _| is_known = true)?;
         Ok(is_known)
     }
 

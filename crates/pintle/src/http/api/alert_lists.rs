@@ -8,7 +8,7 @@ use std::sync::atomic::AtomicBool;
 use axum::extract::State;
 use axum::response::Response;
 use pintle_model::FileHash;
-use pintle_store::{AlertList, Domain, Extras, Listing, Page};
+use pintle_store::{AlertList, Domain, Extras, Listing, Page, UserName};
 
 use super::stoppable;
 use crate::http::caller::Caller;
@@ -133,8 +133,8 @@ pub async fn of_address(
     .await
 }
 
-/// `GET /api/users/{id}/alerts`: the alerts whose evidence names a user, by account name (`user1`, not
-/// `user1@contoso.com`), whatever its case.
+/// `GET /api/users/{id}/alerts`: the alerts that name a user, by account name (`user1`), whatever its case and
+/// domain, by the id that answers give (`domain\user1`), or by a principal name (`user1@contoso.com`).
 pub async fn of_user(
     State(instance): State<Arc<Instance>>,
     caller: Caller,
@@ -144,9 +144,12 @@ pub async fn of_user(
     options: ListOptions,
 ) -> Result<Response, Failure> {
     let asked = options.of(&odata::ALERT, Expands::Evidence, &caller, &instance)?;
-    let named = Named { kind: "User", id: id.clone() };
-    related(instance, (wanted, unknown), asked, named, move |instance, listing| {
-        instance.store.user_alerts(&caller.scope, &id, listing)
+    // What can be no user's name is the name of nobody.
+    let name: Option<UserName> = id.parse().ok();
+    let named = Named { kind: "User", id };
+    related(instance, (wanted, unknown), asked, named, move |instance, listing| match &name {
+        Some(name) => instance.store.user_alerts(&caller.scope, name, listing),
+        None => Ok(None),
     })
     .await
 }

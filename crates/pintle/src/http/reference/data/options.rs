@@ -100,7 +100,7 @@ pub(super) const ADDRESS: &[Parameter] = &[Parameter::key(
 pub(super) const USER: &[Parameter] = &[Parameter::key(
     "id",
     Schema::Named("account-name"),
-    "The account's name in any case: `user1`, or `domain\\user1` as answers give it.",
+    "The account's name in any case: `user1`, or `domain\\user1` as answers give it, or `user1@contoso.com`.",
 )];
 pub(super) const BAD_DOMAIN: Refusal =
     (400, "`InvalidDomainName`: no host name. `InvalidInput`, `ODataError`: a bad parameter.");
