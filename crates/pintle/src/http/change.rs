@@ -41,25 +41,27 @@ impl Changer {
         entry: Entry,
         ended: Result<T, Refused>,
     ) -> Result<T, Failure> {
+        let refuse = |entry: Entry, status, failure: Failure| {
+            instance.audit.note(entry.refused(status));
+            Err(failure.written_down())
+        };
         match ended {
             Ok(done) => instance.audit.record(entry).map(|()| done).map_err(Failure::internal),
             Err(Refused::Unknown(unknown)) => {
-                instance.audit.note(entry.refused(404));
-                Err(Failure::not_found(kind, &unknown.join(", ")).written_down())
+                refuse(entry, 404, Failure::not_found(kind, &unknown.join(", ")))
             }
             Err(Refused::TagsMissing(tags)) => {
-                instance.audit.note(entry.refused(400));
                 let named = tags.join("', '");
                 let message = format!("machineTags leaves out tags that the device has: '{named}'");
-                Err(Failure::input(message).written_down())
+                refuse(entry, 400, Failure::input(message))
             }
             Err(Refused::TooManyTags(machine, most)) => {
                 let message = format!("device '{machine}' would have more than {most} tags that people gave");
-                (entry.refused(400), Err(incorrect(&message)))
+                refuse(entry, 400, incorrect(&message))
             }
             Err(Refused::TooManyTagsTaken(machine, most)) => {
                 let message = format!("more than {most} tags would be taken away from device '{machine}'");
-                (entry.refused(400), Err(incorrect(&message)))
+                refuse(entry, 400, incorrect(&message))
             }
             Err(Refused::Failed(error)) => {
                 // Why it was not done says more than why that could not be written down, which is logged.
