@@ -72,6 +72,9 @@ pub enum Error {
         /// The refusal.
         source: io::Error,
     },
+    /// What a list is ordered by takes more memory than one list may have, 256 MiB: ask for less of it.
+    #[error("the list is too long to be put into this order: ask for a part of it, or order it by less")]
+    TooMuchToOrder,
     /// Nobody waits for the answer any more ([`Listing::stop`]).
     ///
     /// [`Listing::stop`]: crate::Listing::stop

@@ -16,6 +16,8 @@ pub(crate) use value::Value;
 
 /// Rows looked at before others are let in, and before it is seen whether anybody still waits.
 const AT_ONCE: usize = 1_024;
+/// Bytes of what rows are ordered by that one list may keep while it is settled.
+const MOST_BYTES: usize = if cfg!(test) { 4 << 20 } else { 256 << 20 };
 /// At first fewer are looked at: the first ones may be enough, and to look may mean to read.
 const FEW: usize = 32;
 
@@ -116,6 +118,13 @@ pub(crate) struct Ranked {
     pub(crate) values: Vec<Value>,
     /// Its place among the candidates, which are ascending by id.
     pub(crate) place: usize,
+}
+
+impl Ranked {
+    /// About how much memory it takes.
+    fn bytes(&self) -> usize {
+        size_of::<Ranked>() + self.values.iter().map(Value::bytes).sum::<usize>()
+    }
 }
 
 /// The rows of a list, by number.
@@ -243,7 +252,7 @@ fn by_values<R: Rows>(rows: &R, candidates: &[u32], listing: &Listing<'_>) -> Re
         |one: &Ranked, other: &Ranked| compare(&one.values, &other.values).then(one.place.cmp(&other.place));
     // One more than there are to be, so that it shows whether more follow.
     let most = page.end().saturating_add(1);
-    let (mut kept, mut found, mut passed) = (Vec::new(), Vec::new(), 0);
+    let (mut kept, mut found, mut passed, mut bytes): (Vec<Ranked>, _, _, _) = (Vec::new(), Vec::new(), 0, 0);
     for (some, first) in candidates.chunks(AT_ONCE).zip((0..).step_by(AT_ONCE)) {
         if listing.is_stopped() {
             return Err(Error::Stopped);
@@ -254,10 +263,15 @@ fn by_values<R: Rows>(rows: &R, candidates: &[u32], listing: &Listing<'_>) -> Re
         let before = kept.len();
         kept.extend(behind);
         passed += kept.len() - before;
+        bytes += kept.iter().skip(before).map(Ranked::bytes).sum::<usize>();
         // Those that come too late in the order are let go now and then.
         if kept.len() >= most.saturating_mul(2).saturating_add(AT_ONCE) {
             kept.select_nth_unstable_by(most, in_order);
             kept.truncate(most);
+            bytes = kept.iter().map(Ranked::bytes).sum();
+        }
+        if bytes > MOST_BYTES {
+            return Err(Error::TooMuchToOrder);
         }
     }
     kept.sort_unstable_by(in_order);

@@ -270,11 +270,16 @@ impl Failure {
 
 impl From<pintle_store::Error> for Failure {
     fn from(error: pintle_store::Error) -> Failure {
-        if let pintle_store::Error::Stopped = error {
+        match error {
             // Nobody reads it, and nothing is wrong.
-            return Failure::new(StatusCode::SERVICE_UNAVAILABLE, "ServiceUnavailable", error.to_string());
+            pintle_store::Error::Stopped => {
+                Failure::new(StatusCode::SERVICE_UNAVAILABLE, "ServiceUnavailable", error.to_string())
+            }
+            pintle_store::Error::TooMuchToOrder => Failure::query(
+                "The list is too long to be put into this order: ask for a part of it with $filter or $top, or name fewer properties in $orderby.",
+            ),
+            error => Failure::internal(error),
         }
-        Failure::internal(error)
     }
 }
 
