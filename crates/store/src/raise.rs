@@ -12,7 +12,7 @@ use crate::{Batch, Error, Scope};
 /// What an alert is to say, and of which event.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NewAlert {
-    /// The machine.
+    /// The machine, by its id in any case.
     pub machine: MachineId,
     /// The exact time of the event.
     pub at: Time,
@@ -35,7 +35,9 @@ impl Store {
     /// same title on the same machine takes the event instead. Durable and visible when this returns.
     /// `None`: there is no such event, or not for this caller.
     pub fn raise_alert(&self, scope: &Scope, by: &str, new: &NewAlert) -> Result<Option<AlertId>, Error> {
-        let Some(event) = self.event(scope, &new.machine, new.at, new.report)? else { return Ok(None) };
+        let found = self.event(scope, &new.machine, new.at, new.report)?;
+        let Some((machine, event)) = found else { return Ok(None) };
+        let new = &NewAlert { machine, ..new.clone() };
         let mut last = hold(&self.editing);
         let made = self.moment_after(&mut last);
         let open = self.open_alert(scope, new)?;

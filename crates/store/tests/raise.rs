@@ -7,7 +7,7 @@ use pintle_model::tables::device_process_events as t;
 use pintle_model::{Cell, Record, Row, Time};
 use pintle_store::{Folder, Memory, NewAlert, Options, Purge, Purged, Store};
 use serde_json::Value;
-use support::{SHA1_A, TENANT, append, groups, options, time, whole};
+use support::{SHA1_A, TENANT, append, device, groups, options, source_groups, time, whole};
 
 /// A process started on a machine, with a number; two events may have one number.
 fn started(machine: &str, at: Time, report: i64) -> Record {
@@ -104,4 +104,26 @@ fn an_open_alert_of_the_same_title_on_the_same_machine_takes_the_event() {
     assert_eq!(kinds.iter().filter(|kind| **kind == "Process").count(), 2, "{kinds:?}");
     let process = alert["evidence"].as_array().unwrap().iter().find(|one| one["sha1"] == SHA1_A).unwrap();
     assert_eq!((&process["filePath"], &process["processId"]), (&r"C:\Tools".into(), &7.into()));
+}
+
+#[test]
+fn a_machine_that_is_hidden_is_not_reached_by_another_whose_name_is_its_id() {
+    let folder = tempfile::tempdir().unwrap();
+    let device_groups = [(TENANT, source_groups(&["a", "b"]))].into();
+    let store = Store::open(&folder.path().join("data"), Options { device_groups, ..options() }).unwrap();
+    append(&store, vec![started("hidden", hours(5), 1), started("seen", hours(5), 2)]);
+    append(&store, vec![device("hidden", "2026-05-01T00:00:00Z", "ws-1", &[], "Linux", "b")]);
+    append(&store, vec![device("seen", "2026-05-01T00:00:00Z", "hidden", &[], "Linux", "a")]);
+    let sees_a = groups(&[1]);
+    assert!(store.machine(&sees_a, "hidden").unwrap().unwrap().contains("\"id\":\"seen\""));
+    let raise = |scope: &pintle_store::Scope, machine, report| {
+        store.raise_alert(scope, "alex", &new(machine, hours(5), report, "title")).unwrap()
+    };
+    assert!(raise(&sees_a, "hidden", 1).is_none());
+    assert!(raise(&whole(), "ws-1", 1).is_none(), "a name is no id");
+    let raised = raise(&whole(), "HIDDEN", 1).unwrap();
+    let members = store.alert(&whole(), &raised).unwrap().unwrap();
+    assert!(members.contains("\"machineId\":\"hidden\""), "{members}");
+    assert_eq!(raise(&whole(), "hidden", 1), Some(raised));
+    assert!(raise(&sees_a, "seen", 2).is_some());
 }
