@@ -1,5 +1,7 @@
 //! An alert that somebody raises about an event that telemetry holds.
 
+use std::sync::atomic::AtomicBool;
+
 use pintle_model::{
     Alert, AlertId, ColumnId, Evidence, Facts, MachineId, MemberId, Record, Row, Time, shapes,
 };
@@ -33,9 +35,16 @@ pub struct NewAlert {
 impl Store {
     /// Raises an alert about an event, with what the event names as its evidence. An open alert of the
     /// same title on the same machine takes the event instead. Durable and visible when this returns.
-    /// `None`: there is no such event, or not for this caller.
-    pub fn raise_alert(&self, scope: &Scope, by: &str, new: &NewAlert) -> Result<Option<AlertId>, Error> {
-        let found = self.event(scope, &new.machine, new.at, new.report)?;
+    /// `None`: there is no such event, or not for this caller. Reads all of the archive that may hold it; once
+    /// `stop` is set that ends with [`Error::Stopped`], and nothing is raised.
+    pub fn raise_alert(
+        &self,
+        scope: &Scope,
+        by: &str,
+        new: &NewAlert,
+        stop: &AtomicBool,
+    ) -> Result<Option<AlertId>, Error> {
+        let found = self.event(scope, &new.machine, new.at, new.report, stop)?;
         let Some((machine, event)) = found else { return Ok(None) };
         let new = &NewAlert { machine, ..new.clone() };
         let mut last = hold(&self.editing);
