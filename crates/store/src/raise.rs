@@ -65,7 +65,7 @@ impl Store {
             tags: Vec::new(),
         });
         let records = vec![Record::Alert(Alert { id: id.clone(), facts, evidence })];
-        let batch = Batch { records, ..Batch::live(scope.tenant(), "api") };
+        let batch = Batch { records, ..Batch::live(scope.tenant(), Batch::PEOPLE) };
         self.append_with(batch, edit.into_iter().collect())?;
         Ok(Some(id))
     }
