@@ -319,6 +319,9 @@ fn a_base_from_before_says_what_it_does_not_know_until_it_is_rebuilt() {
     let store = open(folder.path());
     let notices = store.notices();
     assert!(notices.len() == 1 && notices[0].contains("pintle rebuild"), "{notices:?}");
+    for unknown in ["domains, IP addresses and users", "events that alerts can be raised about"] {
+        assert!(notices[0].contains(unknown), "{notices:?}");
+    }
     append(&store, vec![dns("m1", "2026-07-15T00:00:00Z", "new.example")]);
     assert_eq!(machines(&store, &whole(), &domain("new.example")), Some(vec!["m1".into()]));
     drop(store);
