@@ -220,7 +220,7 @@ impl Store {
         if edits.is_empty() {
             return Ok(());
         }
-        self.append_with(Batch::live(scope.tenant(), "api"), edits)?;
+        self.append_with(Batch::live(scope.tenant(), Batch::PEOPLE), edits)?;
         Ok(())
     }
 }

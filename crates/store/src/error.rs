@@ -50,6 +50,11 @@ pub enum Error {
         /// The limit.
         limit: usize,
     },
+    /// Telemetry came under a name that it cannot have ([`Batch::PEOPLE`]): give it another.
+    ///
+    /// [`Batch::PEOPLE`]: crate::Batch::PEOPLE
+    #[error("the source `{0}` stands for what people change here: call this one something else")]
+    ReservedSource(&'static str),
     /// A backup or a data folder cannot be made there: name another folder.
     #[error("{} cannot take it: {reason}", .folder.display())]
     UnfitFolder {

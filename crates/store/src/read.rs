@@ -204,6 +204,14 @@ impl Store {
         Ok(machine)
     }
 
+    /// A machine's id as it is kept, by id alone.
+    pub(crate) fn machine_id(&self, scope: &Scope, id: &MachineId) -> Result<Option<MachineId>, Error> {
+        let window = self.machine_window(scope.tenant());
+        let directory = self.directory(scope)?;
+        let directory = read_lock(&directory);
+        Ok(directory.find_by_id(scope, window, id.as_str()).map(|machine| machine.id.clone()))
+    }
+
     /// A machine's id and its tags, by id or by name.
     pub(crate) fn machine_tags(
         &self,

@@ -340,6 +340,9 @@ impl Store {
     /// Writers queue their batch in the archive and then compete for the commit lock; whoever
     /// gets it syncs and applies every batch that waits, so one sync serves them all.
     pub fn append(&self, batch: Batch) -> Result<Receipt, Error> {
+        if batch.source == Batch::PEOPLE {
+            return Err(Error::ReservedSource(Batch::PEOPLE));
+        }
         self.append_with(batch, Vec::new())
     }
 

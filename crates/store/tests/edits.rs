@@ -297,6 +297,14 @@ fn what_a_purge_takes_out_takes_its_changes_with_it() {
         .unwrap();
     assert_ne!(everything(&store), clean);
     let purge = |what| store.purge(&[Purge { tenant: TENANT, what }], &mut |_| {}).unwrap();
+    // But with no source: what people do has a name of its own, which telemetry cannot have.
+    let changed = everything(&store);
+    let disguised = Batch { source: Batch::PEOPLE.into(), ..batch(Vec::new()) };
+    assert!(matches!(store.append(disguised), Err(pintle_store::Error::ReservedSource(_))));
+    for source in [Batch::PEOPLE, "api"] {
+        assert_eq!(purge(Purged::Source(source.into())).records, 0);
+    }
+    assert_eq!(everything(&store), changed);
     let purged = purge(Purged::User("kim@corp.example".into()));
     assert_eq!((purged.records, purged.batches), (3, 3));
     assert_eq!(everything(&store), clean);

@@ -247,3 +247,34 @@ fn lines(world: &World) -> Vec<String> {
         .map(str::to_owned)
         .collect()
 }
+
+#[tokio::test]
+async fn only_so_many_events_are_looked_for_at_once_and_who_waits_too_long_is_told_to_come_back() {
+    let mut config = Config::default();
+    config.server.limits.body_timeout = std::time::Duration::from_millis(50);
+    let world = World::new(config);
+    world.ingest_given("fleet.jsonl").await;
+    let token = world.token(&["Alert.ReadWrite.All".to_owned()]);
+    let machine = "2".repeat(40);
+    let body = format!(
+        r#"{{"machineId": "{machine}", "severity": "Low", "title": "A tool", "description": "It is here",
+        "recommendedAction": "Take it away", "eventTime": "2026-01-15T09:10:00.1234567Z", "reportId": 9,
+        "category": "Malware"}}"#
+    );
+    let raise = async || {
+        let request = Request::post("/api/alerts/CreateAlertByReference")
+            .header("Authorization", format!("Bearer {token}"))
+            .header("Content-Type", "application/json");
+        world.send(request.body(Body::from(body.clone())).unwrap()).await
+    };
+    let patience = std::time::Duration::from_secs(9);
+    let held = world.instance().event_slots.wait(world.tenant(), patience).await.unwrap();
+    let answer = raise().await;
+    assert_eq!(answer.status, 503, "{}", answer.body);
+    assert!(answer.body.contains("ServiceUnavailable") && answer.headers.contains_key("Retry-After"));
+    drop(held);
+    for _ in 0..3 {
+        let answer = raise().await;
+        assert_eq!(answer.status, 200, "{}", answer.body);
+    }
+}

@@ -267,7 +267,7 @@ pub(super) static ENTRIES: &[Entry] = &[
             Parameter::option(
                 "source",
                 Schema::Pattern(r"^[^\x00-\x1f\x7f-\x9f]*[^\s\x00-\x1f\x7f-\x9f][^\x00-\x1f\x7f-\x9f]*$"),
-                "Where the records come from, in what is kept aside: at most 256 bytes. `http` if it is not given.",
+                "Where the records come from, in what is kept aside: at most 256 bytes, and not `(people)`. `http` if it is not given.",
             ),
             Parameter::option(
                 "live",

@@ -59,7 +59,10 @@ pub(in super::super) static ENTRIES: &[Entry] = &[
                 "`ResourceNotFound`: no such event in the archive, or on a machine that the caller may not see.",
             ),
             TOO_LARGE,
-            REFUSES,
+            (
+                503,
+                "`ServiceUnavailable`: busy looking for other events, or the server keeps no changes at the moment: its log says why.",
+            ),
             FULL,
         ],
         ..Entry::GET
