@@ -138,7 +138,7 @@ impl Members {
             return Err(incorrect(&format!("member '{name}' is empty")));
         }
         if ids.len() > most {
-            return Err(Failure::batch_too_large(ids.len(), most));
+            return Err(Failure::batch_size(ids.len(), most));
         }
         ids.sort_unstable();
         ids.dedup();
