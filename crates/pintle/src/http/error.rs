@@ -150,12 +150,6 @@ impl Failure {
         Failure::new(StatusCode::BAD_REQUEST, "MissingRequiredParameter", message)
     }
 
-    /// 400: more things at once than are allowed.
-    pub fn batch_too_large(received: usize, allowed: usize) -> Failure {
-        let message = format!("The request has {received} items, and {allowed} are allowed at once");
-        Failure::new(StatusCode::BAD_REQUEST, "MaximumBatchSizeExceeded", message)
-    }
-
     /// 400: a body that cannot be used.
     pub fn request_body(message: impl Into<String>) -> Failure {
         Failure::new(StatusCode::BAD_REQUEST, "InvalidRequestBody", message)
@@ -246,16 +240,16 @@ impl Failure {
         Failure { header: Some(Header::RetryAfter(exceeded.retry_after)), ..failure }
     }
 
-    /// 503: nothing can be taken in, and it is no fault of the request.
+    /// 503: neither telemetry nor a change can be kept, and it is no fault of the request.
     pub fn unavailable(why: &dyn std::error::Error) -> Failure {
-        tracing::error!(error = %why, "telemetry was refused");
-        let message = "The server accepts no telemetry at the moment: its log says why";
+        tracing::error!(error = %why, "telemetry or a change could not be kept");
+        let message = "The server keeps nothing new at the moment: its log says why";
         Failure::new(StatusCode::SERVICE_UNAVAILABLE, "ServiceUnavailable", message)
     }
 
     /// 507: there is no space on the disk.
     pub fn full(why: &pintle_store::Error) -> Failure {
-        tracing::error!(error = %why, "telemetry was refused");
+        tracing::error!(error = %why, "telemetry or a change could not be kept");
         let message = "The server's disk is full: free some space, and send it again";
         let failure = Failure::new(StatusCode::INSUFFICIENT_STORAGE, "InsufficientStorage", message);
         Failure { header: Some(Header::RetryAfter(10)), ..failure }

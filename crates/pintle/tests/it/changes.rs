@@ -142,6 +142,59 @@ async fn a_change_that_is_refused_before_it_is_looked_at_is_written_down_too() {
 }
 
 #[tokio::test]
+async fn a_body_that_is_too_long_breaks_off_or_is_packed_is_refused_as_that() {
+    let world = World::new(Config::default());
+    let permissions = ["Alert.ReadWrite.All", "Machine.ReadWrite.All", "Administration.ReadWrite.All"];
+    let token = world.token(&permissions.map(str::to_owned));
+    let broken = || {
+        let pieces = [Ok("{"), Err(std::io::Error::other("a chunk that is none"))];
+        Body::from_stream(futures_util::stream::iter(pieces))
+    };
+    for (method, path, most) in [
+        ("PATCH", "/api/alerts/none", 1 << 20),
+        ("POST", "/api/machines/none/tags", 1 << 20),
+        ("POST", "/api/admin/users", 256 << 10),
+    ] {
+        let long = format!("Request body is larger than {most} bytes: send it in parts");
+        for (body, encoding, status, code, message) in [
+            (Body::from(" ".repeat(most + 1)), None, 413, "RequestBodyTooLarge", &*long),
+            (Body::from(" ".repeat(most)), Some("identity"), 400, "", ""),
+            (
+                broken(),
+                None,
+                408,
+                "BadRequest",
+                "Request body broke off before its end, or came too slowly: send it again",
+            ),
+            (
+                Body::from("{}"),
+                Some("gzip"),
+                415,
+                "InvalidInput",
+                "Content-Encoding 'gzip' is not supported here: send the body unpacked",
+            ),
+        ] {
+            let request = Request::builder()
+                .method(method)
+                .uri(path)
+                .header("Authorization", format!("Bearer {token}"));
+            let request = encoding
+                .into_iter()
+                .fold(request, |request, coding| request.header("Content-Encoding", coding));
+            let answer = world.send(request.body(body).unwrap()).await;
+            assert_eq!(answer.status, status, "{path}: {}", answer.body);
+            let said: Value = serde_json::from_str(&answer.body).unwrap();
+            if !code.is_empty() {
+                assert_eq!(
+                    (&said["error"]["code"], &said["error"]["message"]),
+                    (&code.into(), &message.into())
+                );
+            }
+        }
+    }
+}
+
+#[tokio::test]
 async fn a_flood_of_refused_changes_writes_little() {
     let quota = Quota { enabled: false, ..Config::default().quota };
     let world = World::new(Config { quota, ..Config::default() });

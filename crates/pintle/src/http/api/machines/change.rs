@@ -57,7 +57,7 @@ pub async fn update(
         check_tag("machineTags", tag)?;
     }
     if let Some(tags) = tags.as_ref().filter(|tags| tags.len() > MAX_TAGS) {
-        return Err(Failure::batch_too_large(tags.len(), MAX_TAGS));
+        return Err(Failure::batch_size(tags.len(), MAX_TAGS));
     }
     let replaces = instance.config.api.profile == Profile::Today;
     let tags = tags.map(if replaces { TagChange::Replace } else { TagChange::Extend });

@@ -1,7 +1,7 @@
 //! Changes of alerts and machines.
 
 use super::super::schema::{Object, Property, Schema, always, maybe};
-use super::super::{Answer, Body, Entry, JSON, Refusal};
+use super::super::{Answer, BROKE_OFF, Body, Entry, JSON, PACKED, Refusal};
 use super::options::*;
 use crate::http::api::alerts::{change as alerts, create};
 use crate::http::api::machines::change as machines;
@@ -30,7 +30,7 @@ pub(in super::super) static ENTRIES: &[Entry] = &[
         query: &[SELECT],
         body: Some(Body { is_required: true, content: &[(JSON, Schema::Object(&ALERT_CHANGE))] }),
         answers: &[AN_ALERT],
-        refusals: &[BAD_BODY, NO_ALERT, TOO_LARGE, REFUSES, FULL],
+        refusals: &[BAD_BODY, NO_ALERT, BROKE_OFF, TOO_LARGE, PACKED, REFUSES, FULL],
     },
     Entry {
         method: "POST",
@@ -40,7 +40,7 @@ pub(in super::super) static ENTRIES: &[Entry] = &[
         meaning: "The same change of up to 1,000 alerts: of all or, if one is unknown, of none.",
         body: Some(Body { is_required: true, content: &[(JSON, Schema::Object(&BATCH_CHANGE))] }),
         answers: &[Answer { status: 200, about: "Done.", content: &[] }],
-        refusals: &[TOO_MANY, NO_ALERT, TOO_LARGE, REFUSES, FULL],
+        refusals: &[TOO_MANY, NO_ALERT, BROKE_OFF, TOO_LARGE, PACKED, REFUSES, FULL],
         ..Entry::GET
     },
     Entry {
@@ -58,7 +58,9 @@ pub(in super::super) static ENTRIES: &[Entry] = &[
                 404,
                 "`ResourceNotFound`: no such event in the archive, or on a machine that the caller may not see.",
             ),
+            BROKE_OFF,
             TOO_LARGE,
+            PACKED,
             (
                 503,
                 "`ServiceUnavailable`: busy looking for other events, or the server keeps no changes at the moment: its log says why.",
@@ -83,7 +85,9 @@ pub(in super::super) static ENTRIES: &[Entry] = &[
                 "`InvalidInput`: tags of the machine are missing in the list. `InvalidRequestBody`: a body that cannot be used, and why. `ODataError`: an option that is not obeyed here.",
             ),
             NO_MACHINE,
+            BROKE_OFF,
             TOO_LARGE,
+            PACKED,
             REFUSES,
             FULL,
         ],
@@ -98,7 +102,7 @@ pub(in super::super) static ENTRIES: &[Entry] = &[
         query: &[SELECT],
         body: Some(Body { is_required: true, content: &[(JSON, Schema::Object(&TAG))] }),
         answers: &[MACHINE],
-        refusals: &[BAD_BODY, NO_MACHINE, TOO_LARGE, REFUSES, FULL],
+        refusals: &[BAD_BODY, NO_MACHINE, BROKE_OFF, TOO_LARGE, PACKED, REFUSES, FULL],
     },
     Entry {
         method: "POST",
@@ -109,7 +113,7 @@ pub(in super::super) static ENTRIES: &[Entry] = &[
         query: &[SELECT],
         body: Some(Body { is_required: true, content: &[(JSON, Schema::Object(&TAGS))] }),
         answers: &[MACHINES],
-        refusals: &[TOO_MANY, NO_MACHINE, TOO_LARGE, REFUSES, FULL],
+        refusals: &[TOO_MANY, NO_MACHINE, BROKE_OFF, TOO_LARGE, PACKED, REFUSES, FULL],
         ..Entry::GET
     },
     Entry {
@@ -122,7 +126,7 @@ pub(in super::super) static ENTRIES: &[Entry] = &[
         query: &[SELECT],
         body: Some(Body { is_required: true, content: &[(JSON, Schema::Object(&VALUE))] }),
         answers: &[MACHINE],
-        refusals: &[BAD_BODY, NO_MACHINE, TOO_LARGE, REFUSES, FULL],
+        refusals: &[BAD_BODY, NO_MACHINE, BROKE_OFF, TOO_LARGE, PACKED, REFUSES, FULL],
     },
 ];
 
