@@ -81,6 +81,11 @@ impl<R: Resource> Representation<R> {
 }
 
 impl Entities {
+    #[cfg(test)]
+    pub fn showing(projection: Projection) -> Entities {
+        Entities { projection, rows: Rows::Joined }
+    }
+
     /// Whether collections are lines of JSON.
     pub fn are_lines(&self) -> bool {
         self.rows == Rows::Lines

@@ -76,7 +76,7 @@ pub async fn update(
             instance.store.change_alerts(&caller.scope, &changer.name, slice::from_ref(&alert), &change);
         let entry = told(changer.entry("alert.updated").on(&id), &change);
         changer.tell(&instance, "Alert", entry, done)?;
-        let members = instance.store.alert(&caller.scope, &alert)?;
+        let members = instance.store.alert_with(&caller.scope, &alert, wanted.selects("sequence"))?;
         let members = members.ok_or_else(|| Failure::not_found("Alert", &id))?;
         Ok(entity(&wanted, &members))
     })

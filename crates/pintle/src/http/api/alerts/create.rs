@@ -79,7 +79,7 @@ pub async fn by_reference(
             Err(_) => entry,
         };
         let alert = changer.tell(&instance, "Event", entry, raised)?;
-        let members = instance.store.alert(&caller.scope, &alert)?;
+        let members = instance.store.alert_with(&caller.scope, &alert, wanted.selects("sequence"))?;
         let members = members.ok_or_else(|| Failure::not_found("Alert", alert.as_str()))?;
         Ok(entity(&wanted, &members))
     })
