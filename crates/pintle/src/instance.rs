@@ -28,6 +28,9 @@ use crate::slots::Slots;
 /// Passwords that wait to be looked at; whoever comes then is told to come again.
 const SIGNING_IN: usize = 32;
 
+/// Walks over many things at once. Each has a core for itself, and may keep 256 MiB of what its rows are
+/// ordered by.
+const WALKS_AT_ONCE: usize = 8;
 /// Lists of hashes looked up at once, each of which may take some 30 MB.
 const LISTS_AT_ONCE: usize = 8;
 
@@ -106,6 +109,8 @@ pub struct Instance {
     pub coverage: Told,
     /// Bodies of telemetry read at once.
     pub ingest_slots: Slots,
+    /// Lists that are settled at once, and other walks over many things.
+    pub walk_slots: Slots,
     /// Lists of hashes looked up at once.
     pub look_up_slots: Slots,
     /// Events looked for in the archive at once.
@@ -177,6 +182,7 @@ impl Instance {
             pace: Pace::default(),
             coverage: Told::default(),
             ingest_slots: Slots::default(),
+            walk_slots: Slots::of(WALKS_AT_ONCE),
             look_up_slots: Slots::of(LISTS_AT_ONCE),
             event_slots: Slots::of(EVENTS_AT_ONCE),
             dev: false,

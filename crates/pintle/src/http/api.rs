@@ -19,6 +19,8 @@ pub mod users;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use pintle_model::TenantId;
+
 use crate::http::error::Failure;
 use crate::instance::Instance;
 
@@ -52,6 +54,23 @@ async fn stoppable<T: Send + 'static>(
     let stop = StopWhenDropped(Arc::default());
     let flag = Arc::clone(&stop.0);
     blocking(move || work(&flag)).await
+}
+
+/// The same of work that walks over many things, of which a few are at work at once, half of them one
+/// tenant's: the others wait for a while.
+async fn walk<T: Send + 'static>(
+    instance: Arc<Instance>,
+    of: TenantId,
+    work: impl FnOnce(&Instance, &AtomicBool) -> Result<T, Failure> + Send + 'static,
+) -> Result<T, Failure> {
+    let patience = instance.config.server.limits.body_timeout;
+    let slot = instance.walk_slots.wait(of, patience).await;
+    let slot = slot.ok_or_else(|| Failure::overloaded(patience.as_secs()))?;
+    stoppable(move |stop| {
+        let _until_it_ends = slot;
+        work(&instance, stop)
+    })
+    .await
 }
 
 /// Goes with the request: when the client does, and when it has its answer.

@@ -6,6 +6,7 @@ use std::sync::atomic::AtomicBool;
 
 use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
+use pintle_model::TenantId;
 use pintle_model::shapes::alert::SEQUENCE;
 use pintle_store::{About, Extras, Filter, Listing, OrderBy, Page, Place};
 
@@ -47,6 +48,7 @@ pub enum Expands {
 
 /// What is asked of a list.
 pub struct Asked {
+    tenant: TenantId,
     options: Options,
     path: String,
     filter: Option<Filter>,
@@ -77,6 +79,7 @@ impl ListOptions {
             })
         });
         Ok(Asked {
+            tenant: caller.scope.tenant(),
             filter: filter.map(|text| odata::filter(text, fields)).transpose()?,
             order: orderby.map(|text| odata::order(text, fields)).transpose()?.unwrap_or_default(),
             after: after.transpose()?,
@@ -112,6 +115,11 @@ fn expanded(asked: Option<&str>, expands: Expands) -> Result<bool, Failure> {
 }
 
 impl Asked {
+    /// Of whose entities.
+    pub fn tenant(&self) -> TenantId {
+        self.tenant
+    }
+
     /// A page of a list that has a published page size; lines of JSON are not paged.
     pub fn page<'a, R: Resource>(&'a self, wanted: &Representation<R>, stop: &'a AtomicBool) -> Listing<'a> {
         self.listing(if wanted.is_lines() { usize::MAX } else { MAX_TOP }, stop)

@@ -81,6 +81,7 @@ impl<R: Resource> Representation<R> {
 }
 
 impl Entities {
+    /// Those that a projection shows, joined.
     #[cfg(test)]
     pub fn showing(projection: Projection) -> Entities {
         Entities { projection, rows: Rows::Joined }

@@ -6,6 +6,7 @@
 
 mod administration;
 mod audit;
+mod busy;
 mod changes;
 mod command;
 mod commands;

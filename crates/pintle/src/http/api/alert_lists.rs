@@ -3,14 +3,13 @@
 
 use std::net::IpAddr;
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
 
 use axum::extract::State;
 use axum::response::Response;
 use pintle_model::FileHash;
 use pintle_store::{AlertList, Domain, Extras, Listing, Page, UserName};
 
-use super::stoppable;
+use super::walk;
 use crate::http::caller::Caller;
 use crate::http::envelope::{self, Collection};
 use crate::http::error::Failure;
@@ -31,7 +30,7 @@ pub async fn list(
     options: ListOptions,
 ) -> Result<Response, Failure> {
     let asked = options.of(&odata::ALERT, Expands::Evidence, &caller, &instance)?;
-    stoppable(move |stop| {
+    walk(instance, caller.scope.tenant(), move |instance, stop| {
         let alerts = instance.store.list_alerts(&caller.scope, &asked.page(&wanted, stop))?;
         let next = asked.next_link(wanted.origin(), alerts.about());
         dressed(alerts.with(asked.extras(&wanted)), &wanted, next)
@@ -49,7 +48,7 @@ pub async fn of_machine(
     options: ListOptions,
 ) -> Result<Response, Failure> {
     let asked = options.of(&odata::ALERT, Expands::Evidence, &caller, &instance)?;
-    stoppable(move |stop| {
+    walk(instance, caller.scope.tenant(), move |instance, stop| {
         let alerts = instance.store.machine_alerts(&caller.scope, &id, &asked.related(stop))?;
         let alerts = alerts.ok_or_else(|| Failure::not_found("Machine", &id))?;
         let extras = Extras { evidence: true, ..asked.extras(&wanted) };
@@ -67,7 +66,7 @@ pub async fn count_of_machine(
     options: ListOptions,
 ) -> Result<Response, Failure> {
     let filter = options.only_filter(&odata::ALERT)?;
-    stoppable(move |stop| {
+    walk(instance, caller.scope.tenant(), move |instance, stop| {
         let none = Listing::of(Page { skip: 0, top: 0 });
         let listing = Listing { filter: filter.as_ref(), count: true, stop: Some(stop), ..none };
         let alerts = instance.store.machine_alerts(&caller.scope, &id, &listing)?;
@@ -169,7 +168,7 @@ async fn related(
     named: Named,
     find: impl FnOnce(&Instance, &Listing<'_>) -> Result<Option<AlertList>, pintle_store::Error> + Send + 'static,
 ) -> Result<Response, Failure> {
-    stoppable(move |stop: &AtomicBool| match find(&instance, &asked.related(stop))? {
+    walk(instance, asked.tenant(), move |instance, stop| match find(&instance, &asked.related(stop))? {
         Some(alerts) => dressed(alerts.with(asked.extras(&wanted)), &wanted, None),
         None => unknown.answer(named.kind, &named.id, || {
             Collection::counting(&wanted, asked.count_of_none()).finish(None)

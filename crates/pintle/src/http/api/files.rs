@@ -9,7 +9,7 @@ use pintle_model::{FileHash, Time};
 use pintle_store::FileStats;
 use serde_json::json;
 
-use super::{lookup, stoppable};
+use super::{lookup, walk};
 use crate::http::caller::Caller;
 use crate::http::envelope::{Collection, entity, statistics};
 use crate::http::error::Failure;
@@ -55,7 +55,7 @@ pub async fn machines(
 ) -> Result<Response, Failure> {
     let hash = hash(&id)?;
     let asked = options.of(&odata::MACHINE, Expands::Nothing, &caller, &instance)?;
-    let is_long = asked.is_long();
+    let (is_long, tenant) = (asked.is_long(), asked.tenant());
     let answer = move |instance: &Instance, stop: &AtomicBool| match instance.store.list_file_machines(
         &caller.scope,
         &hash,
@@ -71,7 +71,7 @@ pub async fn machines(
         }
     };
     if is_long {
-        return stoppable(move |stop| answer(&instance, stop)).await;
+        return walk(instance, tenant, answer).await;
     }
     lookup(instance, move |instance| answer(instance, &AtomicBool::new(false))).await
 }

@@ -11,7 +11,7 @@ use pintle_store::{FileMachines, Listing, MachineList, Observable};
 use serde_json::json;
 
 use super::observed::{Asked, machines_of, members, stats_of};
-use super::stoppable;
+use super::walk;
 use crate::http::arguments::Arguments;
 use crate::http::caller::Caller;
 use crate::http::envelope::Collection;
@@ -79,7 +79,7 @@ pub async fn find_by_ip(
     let address = address(arguments.text("ip")?)?;
     let at = moment(&instance, &arguments, NEAR)?;
     let asked = options.of(&odata::MACHINE, Expands::Nothing, &caller, &instance)?;
-    stoppable(move |stop| {
+    walk(instance, caller.scope.tenant(), move |instance, stop| {
         let listing = asked.related(stop);
         Ok(list(&wanted, instance.store.list_machines_at(&caller.scope, address, at, NEAR, &listing)?))
     })
@@ -99,7 +99,7 @@ pub async fn find(
     let address = address(&key)?;
     let at = moment(&instance, &arguments, NEAR_IN_FIND)?;
     let asked = options.of(&odata::MACHINE, Expands::Nothing, &caller, &instance)?;
-    stoppable(move |stop| {
+    walk(instance, caller.scope.tenant(), move |instance, stop| {
         let of = |listing: &Listing<'_>| {
             instance.store.list_machines_at(&caller.scope, address, at, NEAR_IN_FIND, listing)
         };

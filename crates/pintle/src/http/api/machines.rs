@@ -10,7 +10,7 @@ use axum::response::Response;
 use pintle_model::shapes::machine;
 use pintle_store::{Comparison, Condition, Filter, Listing, Literal, Operand, Quantifier, TextTest};
 
-use super::{lookup, stoppable};
+use super::{lookup, walk};
 use crate::http::caller::Caller;
 use crate::http::envelope::{Collection, entity};
 use crate::http::error::Failure;
@@ -33,14 +33,14 @@ pub async fn list(
     options: ListOptions,
 ) -> Result<Response, Failure> {
     let asked = options.of(&odata::MACHINE, Expands::Nothing, &caller, &instance)?;
-    let is_long = asked.is_long();
+    let (is_long, tenant) = (asked.is_long(), asked.tenant());
     let answer = move |instance: &Instance, stop: &AtomicBool| {
         let list = instance.store.list_machines(&caller.scope, &asked.page(&wanted, stop))?;
         let next = asked.next_link(wanted.origin(), list.about());
         Ok(Collection::counting(&wanted, list.about().count).finish_with(list, next))
     };
     if is_long {
-        return stoppable(move |stop| answer(&instance, stop)).await;
+        return walk(instance, tenant, answer).await;
     }
     lookup(instance, move |instance| answer(instance, &AtomicBool::new(false))).await
 }
@@ -71,7 +71,7 @@ pub async fn find_by_tag(
     RawQuery(query): RawQuery,
 ) -> Result<Response, Failure> {
     let filter = tagged(query.as_deref().unwrap_or_default())?;
-    stoppable(move |stop| {
+    walk(instance, caller.scope.tenant(), move |instance, stop| {
         let plain = Listing::of(rows.related());
         let listing = Listing { filter: Some(&filter), stop: Some(stop), ..plain };
         let list = instance.store.list_machines(&caller.scope, &listing)?;

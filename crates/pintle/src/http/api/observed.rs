@@ -8,7 +8,7 @@ use axum::response::Response;
 use pintle_store::{FileMachines, Listing, MachineList, Observable, Prevalence};
 use serde_json::Value;
 
-use super::{lookup, stoppable};
+use super::{lookup, walk};
 use crate::http::caller::Caller;
 use crate::http::envelope::{Collection, statistics};
 use crate::http::error::Failure;
@@ -73,7 +73,7 @@ pub(super) async fn related(
     + Send
     + 'static,
 ) -> Result<Response, Failure> {
-    let is_long = asked.is_long();
+    let (is_long, tenant) = (asked.is_long(), asked.tenant());
     let answer = move |instance: &Instance, stop: &AtomicBool| match find(instance, &asked.related(stop))? {
         Some((list, found)) => {
             let mut machines = Collection::counting(&wanted, list.about().count);
@@ -85,7 +85,7 @@ pub(super) async fn related(
         }
     };
     if is_long {
-        return stoppable(move |stop| answer(&instance, stop)).await;
+        return walk(instance, tenant, answer).await;
     }
     lookup(instance, move |instance| answer(instance, &AtomicBool::new(false))).await
 }

@@ -7,7 +7,7 @@ use axum::response::Response;
 use pintle_store::UserName;
 
 use super::observed::related;
-use super::{blocking, stoppable};
+use super::{blocking, walk};
 use crate::http::caller::Caller;
 use crate::http::envelope::{Collection, entity};
 use crate::http::error::Failure;
@@ -29,7 +29,7 @@ pub async fn get(
     _: NoRows,
 ) -> Result<Response, Failure> {
     let name = user_name(&id)?;
-    stoppable(move |stop| {
+    walk(instance, caller.scope.tenant(), move |instance, stop| {
         let members = instance.store.user(&caller.scope, &name, stop)?;
         let members = members.ok_or_else(|| nobody(&id))?;
         Ok(entity(&wanted, &members))
@@ -85,7 +85,7 @@ pub async fn of_alert(
     _: NoRows,
 ) -> Result<Response, Failure> {
     let alert = id.parse().map_err(|_| Failure::not_found("Alert", &id))?;
-    stoppable(move |stop| {
+    walk(instance, caller.scope.tenant(), move |instance, stop| {
         let user = instance.store.alert_user(&caller.scope, &alert, stop)?;
         let user = user.ok_or_else(|| Failure::not_found("Alert", &id))?;
         let members = user.ok_or_else(|| Failure::not_related("User", &id))?;

@@ -25,7 +25,7 @@ pub(super) static ENTRIES: &[Entry] = &[
                   `$orderby` says, at most 10,000 at a time. Their `evidence` is left empty unless `$expand` names it.",
         query: ALERT_LIST,
         answers: &[ALERTS],
-        refusals: &[BAD_OPTION],
+        refusals: &[BUSY, BAD_OPTION],
         ..Entry::GET
     },
     Entry {
@@ -135,6 +135,7 @@ pub(super) static ENTRIES: &[Entry] = &[
         query: RELATED_MACHINES,
         answers: &[MACHINES],
         refusals: &[
+            BUSY,
             BAD_HASH,
             (
                 404,
@@ -172,7 +173,7 @@ pub(super) static ENTRIES: &[Entry] = &[
         meaning: "The machines within retention that the caller may see, by id, at most 10,000 at a time.",
         query: MACHINE_LIST,
         answers: &[MACHINES],
-        refusals: &[BAD_OPTION],
+        refusals: &[BUSY, BAD_OPTION],
         ..Entry::GET
     },
     Entry {
@@ -199,10 +200,13 @@ pub(super) static ENTRIES: &[Entry] = &[
             SELECT_MACHINES,
         ],
         answers: &[MACHINES],
-        refusals: &[(
-            400,
-            "`MissingRequiredParameter`: no tag. `InvalidInput`, `ODataError`: a parameter with a bad value.",
-        )],
+        refusals: &[
+            BUSY,
+            (
+                400,
+                "`MissingRequiredParameter`: no tag. `InvalidInput`, `ODataError`: a parameter with a bad value.",
+            ),
+        ],
         ..Entry::GET
     },
     Entry {

@@ -25,6 +25,7 @@ pub(in super::super) static ENTRIES: &[Entry] = &[
         query: &[SELECT_USERS],
         answers: &[A_USER],
         refusals: &[
+            BUSY,
             BAD_OPTION,
             (404, "`ResourceNotFound`: no such alert, none that the caller may see, or it is about no user."),
         ],
@@ -49,7 +50,7 @@ pub(in super::super) static ENTRIES: &[Entry] = &[
         keys: USER,
         query: &[SELECT_USERS],
         answers: &[A_USER],
-        refusals: &[BAD_OPTION, (404, "`ResourceNotFound`: nobody has heard of the user.")],
+        refusals: &[BUSY, BAD_OPTION, (404, "`ResourceNotFound`: nobody has heard of the user.")],
         ..Entry::GET
     },
     Entry {
@@ -60,7 +61,7 @@ pub(in super::super) static ENTRIES: &[Entry] = &[
         keys: USER,
         query: RELATED_MACHINES,
         answers: &[MACHINES],
-        refusals: &[BAD_OPTION, UNKNOWN],
+        refusals: &[BUSY, BAD_OPTION, UNKNOWN],
         ..Entry::GET
     },
     Entry {
@@ -71,7 +72,7 @@ pub(in super::super) static ENTRIES: &[Entry] = &[
         keys: DOMAIN,
         query: RELATED_MACHINES,
         answers: &[MACHINES],
-        refusals: &[BAD_DOMAIN, UNKNOWN],
+        refusals: &[BUSY, BAD_DOMAIN, UNKNOWN],
         ..Entry::GET
     },
     Entry {
@@ -97,7 +98,7 @@ pub(in super::super) static ENTRIES: &[Entry] = &[
         keys: ADDRESS,
         query: RELATED_MACHINES,
         answers: &[MACHINES],
-        refusals: &[BAD_ADDRESS, UNKNOWN],
+        refusals: &[BUSY, BAD_ADDRESS, UNKNOWN],
         ..Entry::GET
     },
     Entry {
@@ -123,7 +124,7 @@ pub(in super::super) static ENTRIES: &[Entry] = &[
         keys: FIND_BY_IP,
         query: RELATED_MACHINES,
         answers: &[MACHINES],
-        refusals: &[BAD_ADDRESS],
+        refusals: &[BUSY, BAD_ADDRESS],
         ..Entry::GET
     },
     Entry {
@@ -134,7 +135,7 @@ pub(in super::super) static ENTRIES: &[Entry] = &[
         keys: FIND,
         query: RELATED_MACHINES,
         answers: &[MACHINES],
-        refusals: &[BAD_ADDRESS, (404, "`ResourceNotFound`: no machine had the address then.")],
+        refusals: &[BUSY, BAD_ADDRESS, (404, "`ResourceNotFound`: no machine had the address then.")],
         ..Entry::GET
     },
 ];

@@ -64,6 +64,8 @@ pub(super) const LOOK_BACK_HOURS: Parameter = Parameter::option(
 
 pub(super) const BAD_OPTION: Refusal =
     (400, "`ODataError`: an option that begins with `$` and is not obeyed here, or has a bad value.");
+pub(super) const BUSY: Refusal =
+    (503, "`ServiceUnavailable`: busy with other lists; `Retry-After` says for how long at most.");
 pub(super) const NO_ALERT: Refusal =
     (404, "`ResourceNotFound`: no such alert, or none that the caller may see.");
 pub(super) const NO_MACHINE: Refusal =

@@ -13,7 +13,7 @@ pub(in super::super) static ENTRIES: &[Entry] = &[
         keys: MACHINE_ID,
         query: ALERT_LIST,
         answers: &[ALERTS],
-        refusals: &[BAD_OPTION, NO_MACHINE],
+        refusals: &[BUSY, BAD_OPTION, NO_MACHINE],
         ..Entry::GET
     },
     Entry {
@@ -28,7 +28,7 @@ pub(in super::super) static ENTRIES: &[Entry] = &[
             about: "The number alone.",
             content: &[("text/plain", Schema::Text)],
         }],
-        refusals: &[BAD_OPTION, NO_MACHINE],
+        refusals: &[BUSY, BAD_OPTION, NO_MACHINE],
         ..Entry::GET
     },
     Entry {
@@ -39,7 +39,7 @@ pub(in super::super) static ENTRIES: &[Entry] = &[
         keys: HASH,
         query: ALERT_LIST,
         answers: &[ALERTS],
-        refusals: &[BAD_HASH, UNKNOWN],
+        refusals: &[BUSY, BAD_HASH, UNKNOWN],
         ..Entry::GET
     },
     Entry {
@@ -50,7 +50,7 @@ pub(in super::super) static ENTRIES: &[Entry] = &[
         keys: DOMAIN,
         query: ALERT_LIST,
         answers: &[ALERTS],
-        refusals: &[BAD_DOMAIN, UNKNOWN],
+        refusals: &[BUSY, BAD_DOMAIN, UNKNOWN],
         ..Entry::GET
     },
     Entry {
@@ -61,7 +61,7 @@ pub(in super::super) static ENTRIES: &[Entry] = &[
         keys: ADDRESS,
         query: ALERT_LIST,
         answers: &[ALERTS],
-        refusals: &[BAD_ADDRESS, UNKNOWN],
+        refusals: &[BUSY, BAD_ADDRESS, UNKNOWN],
         ..Entry::GET
     },
     Entry {
@@ -72,7 +72,7 @@ pub(in super::super) static ENTRIES: &[Entry] = &[
         keys: USER,
         query: ALERT_LIST,
         answers: &[ALERTS],
-        refusals: &[BAD_OPTION, UNKNOWN],
+        refusals: &[BUSY, BAD_OPTION, UNKNOWN],
         ..Entry::GET
     },
 ];
