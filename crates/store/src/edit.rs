@@ -136,7 +136,7 @@ impl Store {
         let mut last = hold(&self.editing);
         let mut unknown = Vec::new();
         for id in ids {
-            if self.alert(scope, id)?.is_none() {
+            if self.visible_alert(scope, id)?.is_none() {
                 unknown.push(id.to_string());
             }
         }

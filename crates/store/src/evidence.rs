@@ -83,9 +83,8 @@ pub(crate) fn authority_host(url: &str) -> Option<&str> {
     }
     match authority.split_once(':') {
         Some((host, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => Some(host),
-        // An address of IPv6, bare.
-        Some(_) => Some(authority),
-        None => Some(authority),
+        // Without a port; or an address of IPv6, bare.
+        _ => Some(authority),
     }
 }
 

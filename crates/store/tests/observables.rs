@@ -14,7 +14,7 @@ use pintle_store::{
 };
 use serde_json::{Value, json};
 use support::observed::{
-    DAY, at, connection, dns, domain, ip, logon, logon_users, machines, process, row, stats, user,
+    DAY, adapter, at, connection, dns, domain, ip, logon, logon_users, machines, process, row, stats, user,
     user_machines,
 };
 use support::{TENANT, alert, append, groups, in_group, open, options, source_groups, time, whole};
@@ -332,6 +332,21 @@ fn a_base_from_before_says_what_it_does_not_know_until_it_is_rebuilt() {
     assert_eq!(store.notices(), [""; 0]);
     assert_eq!(machines(&store, &whole(), &domain("new.example")), Some(vec!["m1".into()]));
     assert_eq!(store.check(&mut |_| {}).unwrap().notices, [""; 0]);
+}
+
+#[test]
+fn where_many_listen_is_no_machine_s_own_address() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = open(folder.path());
+    let stamp = "2026-07-01T00:00:00Z";
+    let shared =
+        ["255.255.255.255", "::ffff:255.255.255.255", "224.0.0.251", "ff02::fb", "127.0.0.1", "0.0.0.0"];
+    append(&store, shared.map(|to| connection("m1", stamp, "10.0.0.8", "", to)).into());
+    append(&store, vec![adapter("m1", stamp, &shared), connection("m1", stamp, "10.0.0.8", "", "10.0.0.9")]);
+    for address in shared {
+        assert_eq!(at(&store, &whole(), address, time(stamp), 15), [""; 0], "{address}");
+    }
+    assert_eq!(at(&store, &whole(), "10.0.0.9", time(stamp), 15), ["m1"]);
 }
 
 #[test]

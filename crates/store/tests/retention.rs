@@ -14,7 +14,9 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
 use pintle_model::Time;
-use pintle_store::{ArchiveCaps, Expired, Memory, Options, Page, Retention, Store};
+use pintle_store::{
+    AlertChange, ArchiveCaps, Expired, MachineChange, Memory, Options, Page, Retention, Store, TagChange,
+};
 use support::{SHA1_A, SHA1_B, alert, append, file_seen, list, machine_ids, time, whole};
 
 const DAY: Duration = Duration::from_secs(24 * 3600);
@@ -102,6 +104,35 @@ fn what_has_expired_is_gone_for_good_and_nothing_else() {
         Some(vec!["new".into()]),
         "no machine has another's ordinal"
     );
+}
+
+#[test]
+fn what_people_changed_goes_with_what_expires_and_is_known_again_from_the_archive() {
+    let folder = tempfile::tempdir().unwrap();
+    let hands = Hands::at("2026-02-01T00:00:00Z");
+    let retention = Retention { alerts: Some(DAY * 30), machines: Some(DAY * 30), ..Retention::default() };
+    let store = open(folder.path(), &hands, retention);
+    let (machine, id) = ("old".to_owned(), "a1".parse().unwrap());
+    append(&store, vec![file_seen(&machine, "2026-01-31T00:00:00Z", SHA1_A, "", "")]);
+    append(&store, vec![alert("a1", "old", "2026-01-31T00:00:00Z", SHA1_A)]);
+    let tags = Some(TagChange::Add("given".into()));
+    let change = MachineChange { tags, device_value: Some("High".into()) };
+    store.change_machines(&whole(), "alex", std::slice::from_ref(&machine), &change).unwrap();
+    let change = AlertChange { comment: Some("seen before".into()), ..AlertChange::default() };
+    store.change_alerts(&whole(), "alex", std::slice::from_ref(&id), &change).unwrap();
+    let is_changed = |store: &Store| {
+        let machine = store.machine(&whole(), &machine).unwrap().unwrap();
+        let alert = store.alert(&whole(), &id).unwrap().unwrap();
+        (machine.contains("given"), machine.contains("High"), alert.contains("seen before"))
+    };
+    assert_eq!(is_changed(&store), (true, true, true));
+    hands.put("2026-05-10T00:00:00Z");
+    store.expire().unwrap();
+    append(&store, vec![file_seen(&machine, "2026-05-09T00:00:00Z", SHA1_A, "", "")]);
+    append(&store, vec![alert("a1", "old", "2026-05-09T00:00:00Z", SHA1_A)]);
+    assert_eq!(is_changed(&store), (false, false, false));
+    store.rebuild_online(&mut |_| {}).unwrap();
+    assert_eq!(is_changed(&store), (true, true, true));
 }
 
 #[test]

@@ -290,10 +290,16 @@ fn named_by(url: &str) -> Option<Observable> {
     domain().or_else(|| Observable::ip(evidence::authority_host(url)?))
 }
 
-/// An address by which a machine can be told from others.
+/// An address by which a machine can be told from others: not where all or many listen, which a sensor may
+/// name as the machine's end of what was sent there.
 fn own_address(text: &str) -> Option<IpAddr> {
-    observable::address(text)
-        .filter(|address| !address.is_unspecified() && !address.is_loopback() && !address.is_multicast())
+    let is_broadcast = |address: IpAddr| matches!(address, IpAddr::V4(address) if address.is_broadcast());
+    observable::address(text).filter(|address| {
+        !address.is_unspecified()
+            && !address.is_loopback()
+            && !address.is_multicast()
+            && !is_broadcast(*address)
+    })
 }
 
 /// Notes a kind of logon; the name of the part is all there is of it.

@@ -37,7 +37,7 @@ impl Store {
         Ok(alert.as_ref().and_then(render))
     }
 
-    pub(super) fn visible_alert(&self, scope: &Scope, id: &AlertId) -> Result<Option<Entity>, Error> {
+    pub(crate) fn visible_alert(&self, scope: &Scope, id: &AlertId) -> Result<Option<Entity>, Error> {
         let sight = self.sight_of_alerts(scope)?;
         Ok(self.kept_alert(scope, id)?.filter(|alert| sight.group(alert).is_some()))
     }
