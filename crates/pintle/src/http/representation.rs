@@ -81,7 +81,7 @@ impl<R: Resource> Representation<R> {
 }
 
 impl Entities {
-    /// Those that a projection shows, joined.
+    /// Those that show only some members, in an envelope.
     #[cfg(test)]
     pub fn showing(projection: Projection) -> Entities {
         Entities { projection, rows: Rows::Joined }
