@@ -7,7 +7,9 @@ use pintle_model::tables::{
     alert_evidence, device_file_events, device_info, device_logon_events, device_process_events,
 };
 use pintle_model::{Record, Row, Time, shapes};
-use pintle_store::{Folder, Memory, Observable, Options, Purge, Purged, Retention, Scope, Store, check};
+use pintle_store::{
+    Folder, Listing, Memory, Observable, Options, Purge, Purged, Retention, Scope, Store, check,
+};
 use serde_json::{Value, json};
 use support::observed::{
     DAY, at, connection, dns, domain, ip, logon, logon_users, machines, process, row, stats, user,
@@ -322,4 +324,24 @@ fn a_base_from_before_says_what_it_does_not_know_until_it_is_rebuilt() {
     assert_eq!(store.notices(), [""; 0]);
     assert_eq!(machines(&store, &whole(), &domain("new.example")), Some(vec!["m1".into()]));
     assert_eq!(store.check(&mut |_| {}).unwrap().notices, [""; 0]);
+}
+
+#[test]
+fn a_user_of_more_domains_than_are_looked_at_is_told_as_such() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = open(folder.path());
+    let logons = |domains: std::ops::Range<usize>| {
+        domains.map(|n| process("m1", "2026-07-01T00:00:00Z", &format!("d{n}"), "admin")).collect()
+    };
+    append(&store, logons(0..50_000));
+    let is_cut_short = |name: &str| {
+        let name = name.parse().unwrap();
+        let (_, of_machines) = store.list_user_machines(&whole(), &name, &Listing::ALL).unwrap().unwrap();
+        let (_, of_user) = store.user(&whole(), &name).unwrap().unwrap();
+        assert_eq!(of_user.cut_short, of_machines.cut_short);
+        of_user.cut_short
+    };
+    assert!(!is_cut_short("admin"));
+    append(&store, logons(50_000..100_001));
+    assert!(is_cut_short("admin"));
 }
