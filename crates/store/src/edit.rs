@@ -59,7 +59,8 @@ pub struct AlertChange {
     pub classification: Option<String>,
     /// The finer verdict.
     pub determination: Option<String>,
-    /// A comment to be added. An alert keeps its newest 1,000.
+    /// A comment to be added. An alert keeps its newest 1,000, and of these each that stands behind no more
+    /// than 256 KiB of newer ones, so at the most one more than that.
     pub comment: Option<String>,
 }
 

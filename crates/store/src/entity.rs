@@ -26,6 +26,8 @@ pub(crate) mod most {
     pub(crate) const TAGS_GIVEN: usize = 1000;
     /// Tags of telemetry that people took away from a machine.
     pub(crate) const TAGS_TAKEN: usize = 10_000;
+    /// Bytes of comments, as JSON, behind which an alert keeps no older one.
+    pub(crate) const COMMENT_BYTES: usize = 256 * 1024;
 }
 
 /// A machine, a file, an alert, a user, or a user on a machine.
@@ -59,11 +61,13 @@ impl Entity {
     }
 
     /// Notes one of several parts; the newest wins, then the smaller bytes. Of more than `most`
-    /// (those that people gave are counted apart) the ones with the smallest names stay, whatever the
-    /// order of arrival, so that hostile telemetry cannot grow an entity without end.
+    /// (those that people gave are counted apart, and their comments have a bound in bytes besides) the ones
+    /// with the smallest names stay, whatever the order of arrival, so that hostile telemetry cannot grow an
+    /// entity without end.
     pub(crate) fn note_part(&mut self, name: Box<str>, fact: Fact, most: usize) -> Change {
         if let Some(known) = self.parts.get_mut(&name) {
             let change = known.take(fact);
+            self.drop_old_comments();
             // Which of several is the newest is something that the API shows.
             let is_one_of_several = change.is_any() && self.parts.len() > 1;
             return if is_one_of_several { Change::Value } else { change };
@@ -72,6 +76,7 @@ impl Entity {
             return Change::Nothing;
         }
         self.parts.insert(name, fact);
+        self.drop_old_comments();
         Change::Value
     }
 

@@ -10,7 +10,7 @@ use pintle_model::tables::{
 };
 use pintle_model::{Record, Row, Time, shapes};
 use pintle_store::{
-    Error, Folder, Memory, Observable, Options, Purge, Purged, Retention, Scope, Store, check,
+    Error, Folder, Listing, Memory, Observable, Options, Purge, Purged, Retention, Scope, Store, check,
 };
 use serde_json::{Value, json};
 use support::observed::{
@@ -377,4 +377,24 @@ fn users_of_many_domains_and_of_one_machine_are_all_told_wherever_they_lie() {
         let asked = format!("{}\\administrator", domain(n));
         assert_eq!(user(&store, &whole(), &asked).unwrap()["id"], asked.as_str());
     }
+}
+
+#[test]
+fn a_user_of_more_domains_than_are_looked_at_is_told_as_such() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = open(folder.path());
+    let logons = |domains: std::ops::Range<usize>| {
+        domains.map(|n| process("m1", "2026-07-01T00:00:00Z", &format!("d{n}"), "admin")).collect()
+    };
+    append(&store, logons(0..50_000));
+    let is_cut_short = |name: &str| {
+        let name = name.parse().unwrap();
+        let (_, of_machines) = store.list_user_machines(&whole(), &name, &Listing::ALL).unwrap().unwrap();
+        let (_, of_user) = store.user(&whole(), &name, &AtomicBool::default()).unwrap().unwrap();
+        assert_eq!(of_user.cut_short, of_machines.cut_short);
+        of_user.cut_short
+    };
+    assert!(!is_cut_short("admin"));
+    append(&store, logons(50_000..100_001));
+    assert!(is_cut_short("admin"));
 }

@@ -57,17 +57,9 @@ impl Collection {
         Collection { begun: body.len(), body, entities, headers: HeaderMap::new() }
     }
 
-    /// Says that machines may be missing, because these hashes stand beside several of the asked
-    /// kind, and names them.
+    /// The same as [`tell_gaps`] does.
     pub fn tell_gaps(&mut self, found: &FileMachines) {
-        let Some(why) = incomplete(found) else { return };
-        self.headers.insert(INCOMPLETE, HeaderValue::from_static(why));
-        let named = ask_instead(found);
-        if !named.is_empty()
-            && let Ok(named) = HeaderValue::try_from(named.join(", "))
-        {
-            self.headers.insert(ASK_INSTEAD, named);
-        }
+        tell_gaps(found, &mut self.headers);
     }
 
     /// The answer, with a link to the rows that follow if there are some.
@@ -148,6 +140,18 @@ pub fn count(count: usize) -> Response {
     let mut response = success(Body::from(count.to_string()), HeaderMap::new());
     response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
     response
+}
+
+/// Says that rows may be missing, and why; because hashes stand beside several of the asked kind, which.
+pub fn tell_gaps(found: &FileMachines, headers: &mut HeaderMap) {
+    let Some(why) = incomplete(found) else { return };
+    headers.insert(INCOMPLETE, HeaderValue::from_static(why));
+    let named = ask_instead(found);
+    if !named.is_empty()
+        && let Ok(named) = HeaderValue::try_from(named.join(", "))
+    {
+        headers.insert(ASK_INSTEAD, named);
+    }
 }
 
 /// Why a file's machines may not be all; `None`: they are.

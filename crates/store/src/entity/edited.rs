@@ -124,12 +124,44 @@ impl Entity {
     /// The comments on an alert as a JSON array: those that telemetry gives, then those made here, the
     /// oldest first. `None`: none was made here.
     pub(crate) fn comments(&self) -> Option<String> {
-        let made = self.edits().rev().filter(|(name, _)| name.starts_with(COMMENT));
-        let made: Vec<&str> = made.map(|(_, fact)| &*fact.json).collect();
+        let mut made: Vec<&str> = self.kept_comments().map(|(_, fact)| &*fact.json).collect();
+        made.reverse();
         let told = self.facts.json(shapes::alert::COMMENTS);
         let told = told.and_then(|json| json.strip_prefix('[')?.strip_suffix(']')).map(str::trim);
         let told = told.filter(|told| !told.is_empty()).into_iter();
         (!made.is_empty()).then(|| format!("[{}]", told.chain(made).collect::<Vec<_>>().join(",")))
+    }
+
+    /// The comments made here that stay, the newest first: each that stands behind no more than
+    /// [`most::COMMENT_BYTES`] of newer ones. One that does not would not whatever else came, and what is older
+    /// stands behind as much without it: so which stay does not depend on the order in which they came, nor
+    /// on what was dropped in between. (It would if one that is too long were passed over for an older one.)
+    fn kept_comments(&self) -> impl Iterator<Item = (&str, &Fact)> {
+        let mut newer = 0;
+        self.made_comments().take_while(move |(_, fact)| {
+            let stays = newer <= most::COMMENT_BYTES;
+            newer += fact.json.len();
+            stays
+        })
+    }
+
+    /// The newest first.
+    fn made_comments(&self) -> impl Iterator<Item = (&str, &Fact)> {
+        // Tags come behind them.
+        self.edits().take_while(|(name, _)| name.starts_with(COMMENT))
+    }
+
+    /// Bytes of those newer than the one of this name.
+    fn newer_comments(&self, name: &str) -> usize {
+        self.made_comments().take_while(|(newer, _)| *newer < name).map(|(_, fact)| fact.json.len()).sum()
+    }
+
+    /// Drops the comments that do not stay.
+    pub(super) fn drop_old_comments(&mut self) {
+        let dropped = self.made_comments().skip(self.kept_comments().count());
+        for name in dropped.map(|(name, _)| name.to_owned()).collect::<Vec<_>>() {
+            self.parts.remove(name.as_str());
+        }
     }
 
     /// The parts that people gave.
@@ -145,8 +177,11 @@ impl Entity {
     }
 
     /// Makes room for a part of this name beside no more than `most` others of its kind: those with the
-    /// smallest names stay. Returns whether there is room.
+    /// smallest names stay. Returns whether there is room, which a comment has only if it would stay.
     pub(super) fn make_room(&mut self, name: &str, most: usize) -> bool {
+        if name.starts_with(COMMENT) && self.newer_comments(name) > most::COMMENT_BYTES {
+            return false;
+        }
         let edits = self.edits().count();
         let (count, most, greatest) = match name.starts_with(MARK) {
             true => (edits, most::EDITS, self.edits().next_back()),
@@ -230,5 +265,39 @@ mod tests {
             (&comments[0]["comment"], &comments[999]["comment"]),
             (&json!("comment 1000"), &json!("comment 1999"))
         );
+    }
+
+    #[test]
+    fn long_comments_push_older_ones_out_whatever_the_order() {
+        // Of many lengths, so that a short one often stands behind a long one that is dropped.
+        let comment = |n: i64| {
+            let long = "x".repeat(usize::try_from(n * 7_919 % 60_000).unwrap());
+            made(n, &[], Some(&format!("{n} {long}")))
+        };
+        let all: Vec<Edit> = (0..120).map(comment).collect();
+        let of = |edits: &mut dyn Iterator<Item = &Edit>| {
+            let mut alert = Entity::default();
+            edits.for_each(|edit| alert.edit(edit, at(0)));
+            alert
+        };
+        let ordered = of(&mut all.iter());
+        let kept: Vec<Value> = serde_json::from_str(&ordered.comments().unwrap()).unwrap();
+        let lengths: Vec<usize> = kept.iter().map(|comment| comment.to_string().len()).collect();
+        assert!(lengths.iter().sum::<usize>() > most::COMMENT_BYTES, "the newest, and one beyond");
+        assert!(lengths[1..].iter().sum::<usize>() <= most::COMMENT_BYTES);
+        assert!(kept.last().unwrap()["comment"].as_str().unwrap().starts_with("119 "));
+        for stride in [7, 11, 13, 119] {
+            let shuffled = of(&mut (0..120).map(|n| &all[n * stride % 120]));
+            assert_eq!(shuffled, ordered, "{stride}");
+            let twice = of(&mut all.iter().chain(all.iter().rev()));
+            assert_eq!(twice, ordered);
+            // In parts that were bounded already, as runs of the base are.
+            let mut merged = Entity::default();
+            for part in 0..stride {
+                let its = of(&mut all.iter().skip(part).step_by(stride));
+                merged.merge(its, most::EVIDENCE);
+            }
+            assert_eq!(merged, ordered, "{stride}");
+        }
     }
 }

@@ -21,7 +21,7 @@ use crate::listing::{About, Ranked, Rows, Value, settle};
 use crate::render::{self, AlertGroup, Extras};
 use crate::retention::Cutoffs;
 use crate::store::{Store, read_lock};
-use crate::{Domain, Error, Listing, Observable, Page, Scope, UserName};
+use crate::{Domain, Error, FileMachines, Listing, Observable, Page, Scope, UserName};
 
 /// Says of an alert whether it belongs to a list.
 type Belongs<'q> = &'q dyn Fn(&Entity) -> bool;
@@ -84,7 +84,14 @@ impl Store {
             files.iter().any(|file| file.get(hash.kind()) == Some(*hash) || sets.contains(file))
         };
         let named = named.iter().map(alert_index::Named::File).collect();
-        self.alerts_naming(scope, named, &belongs, seen.is_some(), listing)
+        let list = self.alerts_naming(scope, named, &belongs, seen.is_some(), listing)?;
+        // An alert that names only a hash of another kind cannot be counted to the file either.
+        let (ask_instead, cut_short) =
+            seen.map(|seen| (seen.resolved.ask_instead, seen.resolved.cut_short)).unwrap_or_default();
+        Ok(list.map(|list| {
+            let gaps = FileMachines { ask_instead, cut_short, ..list.gaps };
+            AlertList { gaps, ..list }
+        }))
     }
 
     /// The alerts whose evidence names a domain. `None`: nobody has ever told of it.
@@ -212,7 +219,9 @@ impl Store {
                 return Ok(None);
             }
         }
-        asked.list(&candidates, Some((belongs, Sure::Never)), listing).map(Some)
+        let list = asked.list(&candidates, Some((belongs, Sure::Never)), listing)?;
+        let gaps = FileMachines { damaged: self.lacks_some(), ..FileMachines::default() };
+        Ok(Some(AlertList { gaps, ..list }))
     }
 
     fn ask_of_alerts(&self, scope: &Scope) -> Result<AlertQuestion, Error> {
@@ -269,6 +278,7 @@ impl AlertQuestion {
             shown,
             numbers: settled.numbers.into_iter(),
             about: settled.about,
+            gaps: FileMachines::default(),
             extras: Extras::default(),
             written: 0,
         })
@@ -413,6 +423,7 @@ pub struct AlertList {
     shown: Time,
     numbers: IntoIter<u32>,
     about: About,
+    gaps: FileMachines,
     extras: Extras,
     written: usize,
 }
@@ -434,6 +445,11 @@ impl AlertList {
     /// What is known of the list as a whole.
     pub fn about(&self) -> &About {
         &self.about
+    }
+
+    /// Why alerts that name what was asked about may be missing.
+    pub fn gaps(&self) -> &FileMachines {
+        &self.gaps
     }
 
     /// The next piece, of about 64 KB, as `{…},{…}`; all of them joined are the list. `None`: there are no

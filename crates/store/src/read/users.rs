@@ -87,20 +87,27 @@ fn prevalence(directory: &Directory, scope: &Scope, pairs: &[(u32, Pair)]) -> Pr
 
 impl Store {
     /// A user by name: the members of one `user` object. Of several domains the one in which the user is
-    /// on the most machines, then the one seen last, then by id. `None`: nobody has heard of them. Ends with
-    /// [`Error::Stopped`] once `stop` is set.
-    pub fn user(&self, scope: &Scope, asked: &UserName, stop: &AtomicBool) -> Result<Option<String>, Error> {
+    /// on the most machines, then the one seen last, then by id; and why it may be another. `None`: nobody
+    /// has heard of them. Ends with [`Error::Stopped`] once `stop` is set.
+    pub fn user(
+        &self,
+        scope: &Scope,
+        asked: &UserName,
+        stop: &AtomicBool,
+    ) -> Result<Option<(String, FileMachines)>, Error> {
         let question = self.ask_of_files(scope)?;
         let last =
             |seen: &Seen| seen.pairs.iter().filter_map(|(_, pair)| pair.any_role).map(|of| of.last).max();
         let rank = |user: &User, seen: &Seen| (seen.pairs.len(), last(seen), Reverse(user.id()));
         let mut found: Option<(User, Seen)> = None;
-        question.users_meant(asked, &mut |user, seen| {
+        let cut_short = question.users_meant(asked, &mut |user, seen| {
             if found.as_ref().is_none_or(|(other, of_other)| rank(&user, &seen) > rank(other, of_other)) {
                 found = Some((user, seen));
             }
         })?;
-        found.map(|(user, seen)| question.render_user(&user, &seen, stop)).transpose()
+        let Some((user, seen)) = found else { return Ok(None) };
+        let gaps = FileMachines { cut_short, damaged: self.lacks_some(), ..FileMachines::default() };
+        Ok(Some((question.render_user(&user, &seen, stop)?, gaps)))
     }
 
     /// Whether telemetry names a user of exactly this name, as far as that counts for the caller.

@@ -93,7 +93,7 @@ pub fn stats(store: &Store, scope: &Scope, asked: &Observable, look_back: Durati
 }
 
 pub fn user(store: &Store, scope: &Scope, name: &str) -> Option<Value> {
-    let members = store.user(scope, &name.parse().unwrap(), &AtomicBool::default()).unwrap()?;
+    let (members, _) = store.user(scope, &name.parse().unwrap(), &AtomicBool::default()).unwrap()?;
     Some(serde_json::from_str(&format!("{{{members}}}")).unwrap())
 }
 

@@ -182,5 +182,7 @@ fn dressed(
     wanted: &Representation<Alerts>,
     next: Option<String>,
 ) -> Result<Response, Failure> {
-    Collection::counting(wanted, alerts.about().count).finish_with_alerts(alerts, next)
+    let mut rows = Collection::counting(wanted, alerts.about().count);
+    rows.tell_gaps(alerts.gaps());
+    rows.finish_with_alerts(alerts, next)
 }

@@ -9,7 +9,7 @@ use pintle_store::UserName;
 use super::observed::related;
 use super::{blocking, walk};
 use crate::http::caller::Caller;
-use crate::http::envelope::{Collection, entity};
+use crate::http::envelope::{Collection, entity, tell_gaps};
 use crate::http::error::Failure;
 use crate::http::list::{Expands, ListOptions};
 use crate::http::odata;
@@ -31,8 +31,10 @@ pub async fn get(
     let name = user_name(&id)?;
     walk(instance, caller.scope.tenant(), move |instance, stop| {
         let members = instance.store.user(&caller.scope, &name, stop)?;
-        let members = members.ok_or_else(|| nobody(&id))?;
-        Ok(entity(&wanted, &members))
+        let (members, gaps) = members.ok_or_else(|| nobody(&id))?;
+        let mut response = entity(&wanted, &members);
+        tell_gaps(&gaps, response.headers_mut());
+        Ok(response)
     })
     .await
 }

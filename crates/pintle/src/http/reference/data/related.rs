@@ -35,7 +35,7 @@ pub(in super::super) static ENTRIES: &[Entry] = &[
         path: "/api/files/{id}/alerts",
         id: "files.alerts",
         summary: "List the alerts that name a file",
-        meaning: "The alerts whose evidence names the file, by this hash or by others that can only mean the same file.",
+        meaning: "The alerts whose evidence names the file, by this hash or by others that can only mean the same file. When a conflict between hashes kept alerts out, the headers `Pintle-Incomplete` and `Pintle-Ask-Instead` say so.",
         keys: HASH,
         query: ALERT_LIST,
         answers: &[ALERTS],
