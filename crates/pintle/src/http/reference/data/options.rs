@@ -20,10 +20,10 @@ pub(super) const SELECT: Parameter = Parameter::option(
     Schema::Named("odata-select"),
     "The members to give, as `id,status`, in any case; `*` for all. At most 100 names.",
 );
-const COUNT: Parameter =
+pub(super) const COUNT: Parameter =
     Parameter::option("$count", Schema::Bool, "Whether to count all rows, as `@odata.count`.");
 const ORDER_ALERTS: Parameter = order_by("odata-order-alert");
-const ORDER_MACHINES: Parameter = order_by("odata-order-machine");
+pub(super) const ORDER_MACHINES: Parameter = order_by("odata-order-machine");
 
 const fn order_by(format: &'static str) -> Parameter {
     Parameter::option(
@@ -36,7 +36,7 @@ const fn order_by(format: &'static str) -> Parameter {
 const EXPAND: Parameter =
     Parameter::option("$expand", Schema::OneOf(&["evidence"]), "`evidence` gives alerts theirs.");
 const WHICH_ALERTS: Parameter = Parameter::option("$filter", Schema::Filter(&odata::ALERT), "Which alerts.");
-const WHICH_MACHINES: Parameter =
+pub(super) const WHICH_MACHINES: Parameter =
     Parameter::option("$filter", Schema::Filter(&odata::MACHINE), "Which machines.");
 
 pub(super) const ALERT_FILTER: &[Parameter] = &[WHICH_ALERTS];
