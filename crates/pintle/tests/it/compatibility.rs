@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use axum::http::Method;
 use percent_encoding::percent_decode_str;
 use pintle::http::routes::{Credential, routes};
 use serde::Deserialize;
@@ -58,6 +59,14 @@ fn facts() -> Vec<Row> {
 }
 
 impl Row {
+    /// A row about a route, whether Defender has it or not.
+    fn plain(path: &str, method: &Method) -> Row {
+        let none = Vec::new;
+        let (options, body, features, errors, better) = (none(), none(), none(), none(), none());
+        let request = format!("{method} {path}");
+        Row { id: request.clone(), request, state: None, options, body, features, errors, better }
+    }
+
     fn method(&self) -> &str {
         self.request.split(' ').next().unwrap()
     }
@@ -211,6 +220,29 @@ fn the_facts_are_about_38_endpoints_and_agree_with_the_route_table() {
 fn a_call_shows_what_stands_in_it() {
     let rows = facts();
     for (request, id) in [
+#[test]
+fn every_read_of_the_data_has_a_scenario_that_shows_what_its_answer_was_made_from() {
+    let routes = routes();
+    let templates = routes.iter().filter(|route| match route.credential {
+        Credential::Bearer(access) => access.reads_data,
+        Credential::Anonymous | Credential::Form => false,
+    });
+    let rows: Vec<Row> = templates.map(|route| Row::plain(route.path, &route.method)).collect();
+    let mut unshown: BTreeSet<&str> = rows.iter().map(|row| row.id.as_str()).collect();
+    for (_, scenario) in every_scenario() {
+        let tells =
+            |call: &&Call| call.answer_headers.get("Pintle-Scope").is_some_and(|scope| !scope.is_empty());
+        for call in scenario.call.iter().filter(tells) {
+            let (method, url) = call.request.split_once(' ').unwrap();
+            let row = row_of(&rows, method, url.split('?').next().unwrap());
+            if let Some(row) = row {
+                unshown.remove(row.id.as_str());
+            }
+        }
+    }
+    assert!(unshown.is_empty(), "no scenario has Pintle-Scope in `answer_headers` for {unshown:?}");
+}
+
         ("get /API/v1.0/Alerts/?$top=1", "alerts.list"),
         ("patch /api/alerts/x", "alerts.update"),
         ("get /api/machines/findByTag?tag=x", "machines.findbytag"),
