@@ -40,7 +40,7 @@ pub struct Call {
     #[serde(default)]
     caller: Caller,
     #[serde(default)]
-    headers: BTreeMap<String, String>,
+    pub headers: BTreeMap<String, String>,
     #[serde(default)]
     pub body: Option<String>,
     #[serde(default = "once")]
