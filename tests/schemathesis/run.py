@@ -75,6 +75,14 @@ def found(dev, bearer):
     return dev | {"alerts": ids("/api/alerts?$top=5", "id"), "machines": ids("/api/machines?$top=5", "id"), "files": files}
 
 
+def members(document):
+    """The names that `$select` may give, by the name of the entity's type: those that are there unless it
+    names others, and those that are there only if it names them."""
+    schemas = {name: schema for name, schema in document["components"]["schemas"].items() if "x-there-unless-selected" in schema}
+    there = {name: schema["x-there-unless-selected"] for name, schema in schemas.items()}
+    return {name: [there[name], [one for one in schema["properties"] if one not in there[name]]] for name, schema in schemas.items()}
+
+
 def begin(dev, bearer, scratch, part, of_part):
     """Schemathesis on some of the operations. What is random depends on the seed alone."""
     command = [
@@ -94,9 +102,9 @@ def begin(dev, bearer, scratch, part, of_part):
     return subprocess.Popen(command, cwd=scratch, env=settings, stdout=said, stderr=subprocess.STDOUT)
 
 
-def run(dev, bearer, scratch):
+def run(dev, document, bearer, scratch):
     """The worst exit code and how many cases there were. Python uses one core, so it runs once for each part."""
-    dev = found(dev, bearer)
+    dev = found(dev, bearer) | {"members": members(document)}
     running = {part: begin(dev, bearer, scratch, part, of_part) for part, of_part in PARTS.items()}
     try:
         codes = [process.wait() for process in running.values()]
@@ -120,7 +128,7 @@ def main():
         server, dev = started(pintle, scratch)
         try:
             document = json.load(urllib.request.urlopen(dev["http"] + "/openapi.json", timeout=30))
-            code, cases = run(dev, token(pintle, dev, document), scratch)
+            code, cases = run(dev, document, token(pintle, dev, document), scratch)
         finally:
             server.kill()
             server.wait()

@@ -150,6 +150,13 @@ impl Facts {
         self.0.get(&member.0).map(|fact| fact.at)
     }
 
+    /// Says of a value that is known that a source knew it at another time.
+    pub fn date(&mut self, member: MemberId, at: Time) {
+        if let Some(fact) = self.0.get_mut(&member.0) {
+            fact.at = at;
+        }
+    }
+
     /// A member's text, unescaped; `None` when unknown, `null` or no string.
     pub fn text(&self, member: MemberId) -> Option<String> {
         serde_json::from_str::<Option<String>>(self.json(member)?).ok()?

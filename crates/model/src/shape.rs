@@ -37,6 +37,8 @@ pub struct Member {
     pub of: Option<Part>,
     /// Whether a [`Kind::Int`] has 32 bits in Defender's own metadata.
     pub is_short: bool,
+    /// Whether it is shown only to who asks for it by name.
+    pub is_on_request: bool,
 }
 
 /// What the elements of a list are, or an object.
@@ -72,8 +74,15 @@ impl Shape {
 
 impl Member {
     /// What holds of a member of which its shape says no more than name and kind.
-    pub(crate) const ANY: Member =
-        Member { name: "", kind: Kind::Text, is_nullable: true, words: &[], of: None, is_short: false };
+    pub(crate) const ANY: Member = Member {
+        name: "",
+        kind: Kind::Text,
+        is_nullable: true,
+        words: &[],
+        of: None,
+        is_short: false,
+        is_on_request: false,
+    };
 
     /// The canonical JSON text of a value a source gave for this member, as [`Kind::canonical`]. Of a
     /// list only the elements that fit are left; of an object, the members that do not fit are `null`.

@@ -144,16 +144,16 @@ impl Audit {
         let mut written = hold(&self.written);
         written.tell_counted(|flood| flood.ended(now), now);
         if let Some(entry) = written.flood.pass(entry, now) {
-            // It is counted and logged there.
-            let _ = written.append(&entry, None, now);
+            // What fails is counted and logged there.
+            let _ = written.append_lines(entry, now);
         }
     }
 
-    /// Writes a line that is durable when this returns: for what changes who may do what, and for
-    /// administrative calls.
+    /// Writes a line, or all that its list takes, that is durable when this returns: for what changes
+    /// who may do what or what is known, and for administrative calls.
     pub fn record(&self, entry: Entry) -> Result<(), Error> {
         let now = (self.clock)();
-        hold(&self.written).append(&entry, None, now).map_err(Error::io("writing in", &self.folder))?;
+        hold(&self.written).append_lines(entry, now).map_err(Error::io("writing in", &self.folder))?;
         self.sync()
     }
 
@@ -215,6 +215,12 @@ impl Written {
             }
             self.lost += 1;
         })
+    }
+
+    /// Writes every line of an entry that can be written; the first error otherwise.
+    fn append_lines(&mut self, entry: Entry, now: Time) -> io::Result<()> {
+        let lines = entry.lines();
+        lines.iter().map(|line| self.append(line, None, now)).fold(Ok(()), io::Result::and)
     }
 
     fn tell_counted(&mut self, counted: impl FnOnce(&mut Flood) -> Vec<(Entry, u64)>, now: Time) {

@@ -103,6 +103,8 @@ pub struct Limits {
     pub header_timeout: Duration,
     /// Between two pieces of a request's body.
     pub body_timeout: Duration,
+    /// Bytes a second that an answer must be taken with, taken over all of it.
+    pub min_answer_rate: Size,
     /// How long a connection without a request is kept.
     pub idle_timeout: Duration,
     /// How long running requests have when the server stops.
@@ -220,6 +222,7 @@ impl Default for Limits {
             handshake_timeout: Duration::from_secs(10),
             header_timeout: Duration::from_secs(10),
             body_timeout: Duration::from_secs(30),
+            min_answer_rate: Size::from_bytes(4 << 10),
             idle_timeout: Duration::from_secs(75),
             drain_timeout: Duration::from_secs(30),
             max_connections: NonZeroUsize::MIN.saturating_add(4095),

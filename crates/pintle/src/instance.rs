@@ -31,6 +31,9 @@ const SIGNING_IN: usize = 32;
 /// Lists of hashes looked up at once, each of which may take some 30 MB.
 const LISTS_AT_ONCE: usize = 8;
 
+/// Events looked for at once: each reads and unpacks one batch after the other, which may be all there are.
+const EVENTS_AT_ONCE: usize = 2;
+
 /// Why a data folder could not be opened.
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
@@ -105,6 +108,8 @@ pub struct Instance {
     pub ingest_slots: Slots,
     /// Lists of hashes looked up at once.
     pub look_up_slots: Slots,
+    /// Events looked for in the archive at once.
+    pub event_slots: Slots,
     dev: bool,
 }
 
@@ -173,6 +178,7 @@ impl Instance {
             coverage: Told::default(),
             ingest_slots: Slots::default(),
             look_up_slots: Slots::of(LISTS_AT_ONCE),
+            event_slots: Slots::of(EVENTS_AT_ONCE),
             dev: false,
         })
     }

@@ -46,6 +46,8 @@ struct Changed {
 
 /// So many changes are read one by one, whatever the size of the index.
 const FEW: usize = 10_000;
+/// So many are in memory whole at once, and put in their rows before readers are let in again.
+const AT_ONCE: usize = 1_000;
 
 impl AlertIndexes {
     /// Notes alerts that are another now. Only once the base has them so: who reads them meanwhile is to
@@ -106,19 +108,25 @@ fn made(base: &Base, of: TenantId) -> Result<Rows, Error> {
     Ok(rows)
 }
 
-/// Reads some alerts again.
+/// Reads some alerts again. Who has the index already may look at it meanwhile: each alert is as it was or as
+/// it is, and those that are new are found at the end, however it ends.
 fn refresh(index: &AlertIndex, base: &Base, of: TenantId, ids: &BTreeSet<AlertId>) -> Result<(), Error> {
     if ids.is_empty() {
         return Ok(());
     }
-    let mut read: Vec<(AlertId, Entity)> = Vec::with_capacity(ids.len());
-    for id in ids {
-        read.extend(base.alert(of, id)?.map(|alert| (id.clone(), alert)));
-    }
-    let mut rows = index.write().unwrap_or_else(PoisonError::into_inner);
-    for (id, alert) in read {
-        rows.put(id, &alert);
-    }
-    rows.settle();
-    Ok(())
+    let write = || index.write().unwrap_or_else(PoisonError::into_inner);
+    let ids: Vec<&AlertId> = ids.iter().collect();
+    let done = ids.chunks(AT_ONCE).try_for_each(|some| {
+        let read = some.iter().map(|id| Ok((*id, base.alert(of, id)?)));
+        let read: Vec<(&AlertId, Option<Entity>)> = read.collect::<Result<_, Error>>()?;
+        let mut rows = write();
+        for (id, alert) in read {
+            if let Some(alert) = alert {
+                rows.put(id.clone(), &alert);
+            }
+        }
+        Ok(())
+    });
+    write().settle();
+    done
 }

@@ -49,6 +49,7 @@ use run::{BlockCache, ByLength, Run};
 use value::{Arrival, decode};
 use view::{SharedDelta, View, read_delta};
 
+pub(crate) use changes::{Dated, Earlier};
 pub(crate) use check::check;
 pub(crate) use expire::{Stays, machines_there};
 pub(crate) use link::{file_names, link};
@@ -219,15 +220,14 @@ impl Base {
         Ok((directories, lost))
     }
 
-    /// Applies what was observed in one batch, to the directory first; what it changes changed at this time
-    /// or later. The caller is the only one who
+    /// Applies what was observed in one batch, to the directory first. The caller is the only one who
     /// writes. A reader in between may see a part of the batch, which is not acknowledged yet.
     pub(crate) fn apply(
         &self,
         batch: &ArchivedBatch,
         observed: Observed,
         place: Place,
-        not_before: Time,
+        dated: Dated<'_>,
         directories: &Directories,
     ) -> Result<Receipt, Error> {
         let tenant = batch.tenant;
@@ -237,8 +237,8 @@ impl Base {
         for (hashes, _) in &observed.files {
             receipt.new_files += u64::from(!view.has_file(tenant, hashes)?);
         }
-        let received = batch.received.max(not_before);
-        let mut clock = ChangeClock { last: self.last_change(tenant), received };
+        let received = batch.received.max(dated.not_before);
+        let mut clock = ChangeClock { last: self.last_change(tenant), received, earlier: dated.earlier };
         let (alerts, new_alerts) = changed_alerts(&view, batch, observed.alerts, &mut clock)?;
 
         let machines = observed.machines.iter().map(|(_, change)| change.span);
@@ -266,9 +266,9 @@ impl Base {
             for edit in &batch.edits {
                 if let Edited::Machine(id) = &edit.of
                     && let Some(ordinal) = directory.ordinal(id)
+                    && let Some(machine) = directory.get(ordinal)
                 {
-                    let mut change = Entity::default();
-                    change.edit(edit, clock.next());
+                    let change = machine.entity().change_of_machine(edit, clock.next());
                     changed.extend(directory.note(ordinal, change).then_some(ordinal));
                 }
             }
@@ -323,7 +323,7 @@ impl Base {
     }
 
     /// When something of a tenant's was last changed.
-    fn last_change(&self, of: TenantId) -> Time {
+    pub(crate) fn last_change(&self, of: TenantId) -> Time {
         read_delta(&self.view().active).counts.get(&of).map_or(Time::MIN, |counts| counts.last_change)
     }
 

@@ -22,6 +22,9 @@ pub struct Batch {
 }
 
 impl Batch {
+    /// Where what people change and raise here comes from: no telemetry is taken in under this name. (It was
+    /// `api` before, a name that telemetry may have.)
+    pub const PEOPLE: &str = "(people)";
     /// The most records a batch may hold.
     pub const MAX_RECORDS: usize = 100_000;
 

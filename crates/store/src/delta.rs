@@ -120,8 +120,12 @@ impl TenantDelta {
 
     /// Takes in what is said of an alert.
     pub(crate) fn note_alert(&mut self, id: AlertId, change: Entity) {
-        self.bytes += 1000 + change.parts.values().map(|fact| fact.json.len() + 100).sum::<usize>();
-        self.alerts.entry(id).or_default().merge(change, most::EVIDENCE);
+        self.bytes += change.parts.values().map(|fact| fact.json.len() + 100).sum::<usize>();
+        let alert = self.alerts.entry(id).or_insert_with(|| {
+            self.bytes += 1000;
+            Entity::default()
+        });
+        alert.merge(change, most::EVIDENCE);
     }
 
     /// Notes that a batch came in, and what was kept aside of it.

@@ -13,7 +13,7 @@ use pintle_model::{MemberId, TenantId, shapes};
 use serde::{Deserialize, Serialize};
 
 use crate::entity::Entity;
-use crate::entity::edited::changes_tags;
+use crate::entity::tags::changes_tags;
 
 /// The groups of all tenants that have any.
 pub(crate) type GroupsByTenant = HashMap<TenantId, Arc<DeviceGroups>>;
@@ -289,7 +289,7 @@ impl Traits {
         let text = |member| machine.facts.text(member).map(|text| fold(&text));
         Traits {
             name: text(m::COMPUTER_DNS_NAME),
-            tags: machine.tags().iter().map(|tag| fold(tag)).collect(),
+            tags: machine.tags().shown().iter().map(|tag| fold(tag)).collect(),
             os: text(m::OS_PLATFORM),
             source_group: text(m::RBAC_GROUP_NAME),
         }

@@ -266,18 +266,25 @@ impl Directory {
 
     /// The machine of this id, else the one of this name that was seen last.
     pub(crate) fn find(&self, scope: &Scope, window: Window, id_or_name: &str) -> Option<&Machine> {
-        let there = |ordinal: u32| {
-            let machine = self.get(ordinal).filter(|machine| machine.is_recent(window));
-            machine.filter(|_| self.is_visible(scope, ordinal))
-        };
-        let by_id = |text: &str| there(self.ordinal(&text.parse().ok()?)?);
-        let lower = id_or_name.to_lowercase();
-        by_id(id_or_name).or_else(|| by_id(&lower)).or_else(|| {
-            let named = self.by_name.get(&lower)?.iter().filter_map(|ordinal| there(*ordinal));
+        self.find_by_id(scope, window, id_or_name).or_else(|| {
+            let ordinals = self.by_name.get(&id_or_name.to_lowercase())?;
+            let named = ordinals.iter().filter_map(|ordinal| self.there(scope, window, *ordinal));
             named.max_by(|one, other| {
                 one.last_seen().cmp(&other.last_seen()).then_with(|| other.id.cmp(&one.id))
             })
         })
+    }
+
+    /// The machine of this id, as it is written or in lower case.
+    pub(crate) fn find_by_id(&self, scope: &Scope, window: Window, id: &str) -> Option<&Machine> {
+        let by_id = |text: &str| self.there(scope, window, self.ordinal(&text.parse().ok()?)?);
+        by_id(id).or_else(|| by_id(&id.to_lowercase()))
+    }
+
+    /// The machine of this ordinal, if the caller may see it and it lies in the window.
+    fn there(&self, scope: &Scope, window: Window, ordinal: u32) -> Option<&Machine> {
+        let machine = self.get(ordinal).filter(|machine| machine.is_recent(window));
+        machine.filter(|_| self.is_visible(scope, ordinal))
     }
 
     /// All machines that the caller may see and that lie in the window, in the order of their ids.

@@ -2,9 +2,13 @@
 //! kind, stands above whatever telemetry says of the same member, before or after, and comes back in
 //! every rebuild.
 
+use std::collections::BTreeSet;
+
 use pintle_model::{AlertId, MachineId, MemberId, Time, shapes};
 use serde::{Deserialize, Serialize};
 
+use crate::entity::most;
+use crate::entity::tags::{Full, Tags};
 use crate::store::{Store, hold};
 use crate::{Batch, Error, Scope};
 
@@ -21,8 +25,20 @@ pub(crate) struct Edit {
     pub(crate) members: Vec<(u8, Box<str>)>,
     /// A comment that is added.
     pub(crate) comment: Option<Box<str>>,
-    /// Tags that are given (`true`) and taken away.
-    pub(crate) tags: Vec<(Box<str>, bool)>,
+    /// What becomes of tags.
+    pub(crate) tags: Vec<(Box<str>, TagMark)>,
+}
+
+/// What people make of one tag of a machine. Archived by its number here; the first two are what a truth
+/// value was, whether it is given, before there was a third.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) enum TagMark {
+    /// It is taken away, and stays away when telemetry gives it.
+    Taken,
+    /// It is given.
+    Given,
+    /// It is neither any longer: telemetry alone says whether the machine has it.
+    Withdrawn,
 }
 
 /// What is changed.
@@ -69,7 +85,8 @@ pub struct MachineChange {
     pub tags: Option<TagChange>,
 }
 
-/// A change of a machine's tags. A machine keeps 1,000 tags that were given or taken away.
+/// A change of a machine's tags. A machine keeps 1,000 tags that people gave, and 10,000 that they took away
+/// although telemetry gives them.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum TagChange {
     /// One is given, if the machine has it not.
@@ -89,6 +106,10 @@ pub enum Refused {
     Unknown(Vec<String>),
     /// These tags of the machine are missing in the list that was to extend them.
     TagsMissing(Vec<String>),
+    /// People would have given this machine more tags than this number, which is the most.
+    TooManyTags(MachineId, usize),
+    /// People would have taken away more tags of this machine than this number, which is the most.
+    TooManyTagsTaken(MachineId, usize),
     /// It could not be kept.
     Failed(Error),
 }
@@ -135,14 +156,16 @@ impl Store {
     }
 
     /// Changes machines, named by id or by name, all of them or none. Durable and visible when this
-    /// returns, which it does with their ids, in the same order.
+    /// returns, which it does with each of them as it is then, ascending by id: the members of a `machine`
+    /// object. One that the change moved into another device group is among them also if the scope does
+    /// not see that group: who may change a machine may be told what came of it.
     pub fn change_machines(
         &self,
         scope: &Scope,
         by: &str,
         names: &[String],
         change: &MachineChange,
-    ) -> Result<Vec<MachineId>, Refused> {
+    ) -> Result<Vec<String>, Refused> {
         let mut last = hold(&self.editing);
         let mut unknown = Vec::new();
         let mut machines = Vec::with_capacity(names.len());
@@ -159,6 +182,12 @@ impl Store {
         let mut edits = Vec::with_capacity(machines.len());
         for (id, has) in &machines {
             let tags = change.tags.as_ref().map_or(Ok(Vec::new()), |tags| tags.of_machine(has));
+            let tags = tags.map_err(Refused::TagsMissing)?;
+            match has.is_full_with(&tags) {
+                Some(Full::Given) => return Err(Refused::TooManyTags(id.clone(), most::TAGS_GIVEN)),
+                Some(Full::Taken) => return Err(Refused::TooManyTagsTaken(id.clone(), most::TAGS_TAKEN)),
+                None => {}
+            }
             let device_value = change.device_value.as_deref();
             edits.push(Edit {
                 of: Edited::Machine(id.clone()),
@@ -169,11 +198,14 @@ impl Store {
                     .into_iter()
                     .collect(),
                 comment: None,
-                tags: tags.map_err(Refused::TagsMissing)?,
+                tags,
             });
         }
         self.keep(scope, edits)?;
-        Ok(machines.into_iter().map(|(id, _)| id).collect())
+        let changed: BTreeSet<MachineId> = machines.into_iter().map(|(id, _)| id).collect();
+        let tenant = Scope::whole(scope.tenant());
+        let read = |id: &MachineId| self.machine(&tenant, id.as_str()).transpose();
+        Ok(changed.iter().filter_map(read).collect::<Result<_, _>>()?)
     }
 
     /// Now, but later than the last change.
@@ -188,29 +220,30 @@ impl Store {
         if edits.is_empty() {
             return Ok(());
         }
-        self.append_with(Batch::live(scope.tenant(), "api"), edits)?;
+        self.append_with(Batch::live(scope.tenant(), Batch::PEOPLE), edits)?;
         Ok(())
     }
 }
 
 impl TagChange {
     /// What it changes on a machine that has these tags; or those of them that it lacks and must not.
-    fn of_machine(&self, has: &[String]) -> Result<Vec<(Box<str>, bool)>, Vec<String>> {
-        let given = |tag: &String| (!has.contains(tag)).then(|| (tag.as_str().into(), true));
-        let taken = |tag: &String| (tag.as_str().into(), false);
+    fn of_machine(&self, tags: &Tags) -> Result<Vec<(Box<str>, TagMark)>, Vec<String>> {
+        let has = tags.shown();
+        let given = |tag: &String| (!has.contains(tag)).then(|| (tag.as_str().into(), TagMark::Given));
+        let taken = |tag: &String| (tag.as_str().into(), tags.taking(tag));
         Ok(match self {
             TagChange::Add(tag) => given(tag).into_iter().collect(),
-            TagChange::Remove(tag) => has.iter().filter(|has| *has == tag).map(taken).collect(),
-            TagChange::Replace(tags) => {
-                let gone = has.iter().filter(|has| !tags.contains(has)).map(taken);
-                tags.iter().filter_map(given).chain(gone).collect()
+            TagChange::Remove(tag) => has.get(tag).map(taken).into_iter().collect(),
+            TagChange::Replace(wanted) => {
+                let gone = has.iter().filter(|has| !wanted.contains(has)).map(taken);
+                wanted.iter().filter_map(given).chain(gone).collect()
             }
-            TagChange::Extend(tags) => {
-                let missing: Vec<String> = has.iter().filter(|has| !tags.contains(has)).cloned().collect();
+            TagChange::Extend(wanted) => {
+                let missing: Vec<String> = has.iter().filter(|has| !wanted.contains(has)).cloned().collect();
                 if !missing.is_empty() {
                     return Err(missing);
                 }
-                tags.iter().filter_map(given).collect()
+                wanted.iter().filter_map(given).collect()
             }
         })
     }

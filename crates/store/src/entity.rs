@@ -2,6 +2,7 @@
 
 pub(crate) mod edited;
 mod stored;
+pub(crate) mod tags;
 
 use std::collections::BTreeMap;
 
@@ -19,8 +20,12 @@ pub(crate) mod most {
     pub(crate) const LOGON_TYPES: usize = 16;
     /// Pieces of evidence of an alert.
     pub(crate) const EVIDENCE: usize = 1000;
-    /// Parts that people gave: tags of a machine, comments on an alert.
+    /// Parts that people gave: comments on an alert.
     pub(crate) const EDITS: usize = 1000;
+    /// Tags that people gave a machine.
+    pub(crate) const TAGS_GIVEN: usize = 1000;
+    /// Tags of telemetry that people took away from a machine.
+    pub(crate) const TAGS_TAKEN: usize = 10_000;
 }
 
 /// A machine, a file, an alert, a user, or a user on a machine.
@@ -54,8 +59,8 @@ impl Entity {
     }
 
     /// Notes one of several parts; the newest wins, then the smaller bytes. Of more than `most`
-    /// (those that people gave are counted apart) the ones with the smallest names stay, whatever the order of arrival, so that hostile
-    /// telemetry cannot grow an entity without end.
+    /// (those that people gave are counted apart) the ones with the smallest names stay, whatever the
+    /// order of arrival, so that hostile telemetry cannot grow an entity without end.
     pub(crate) fn note_part(&mut self, name: Box<str>, fact: Fact, most: usize) -> Change {
         if let Some(known) = self.parts.get_mut(&name) {
             let change = known.take(fact);

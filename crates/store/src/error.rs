@@ -50,6 +50,11 @@ pub enum Error {
         /// The limit.
         limit: usize,
     },
+    /// Telemetry came under a name that it cannot have ([`Batch::PEOPLE`]): give it another.
+    ///
+    /// [`Batch::PEOPLE`]: crate::Batch::PEOPLE
+    #[error("the source `{0}` stands for what people change here: call this one something else")]
+    ReservedSource(&'static str),
     /// A backup or a data folder cannot be made there: name another folder.
     #[error("{} cannot take it: {reason}", .folder.display())]
     UnfitFolder {
@@ -72,6 +77,9 @@ pub enum Error {
         /// The refusal.
         source: io::Error,
     },
+    /// What a list is ordered by takes more memory than one list may have, 256 MiB: ask for less of it.
+    #[error("the list is too long to be put into this order: ask for a part of it, or order it by less")]
+    TooMuchToOrder,
     /// Nobody waits for the answer any more ([`Listing::stop`]).
     ///
     /// [`Listing::stop`]: crate::Listing::stop

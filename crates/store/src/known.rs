@@ -11,7 +11,7 @@ use pintle_model::{AlertId, TenantId, Time};
 use crate::alert_index::AlertIndexes;
 use crate::archive::{self, ArchivedBatch, Place, Until};
 use crate::base::key::Marks;
-use crate::base::{Base, Duty};
+use crate::base::{Base, Dated, Duty, Earlier};
 use crate::device_group::GroupsByTenant;
 use crate::directory::{Directories, SharedDirectory};
 use crate::edit::Edited;
@@ -21,7 +21,9 @@ use crate::{Error, Memory, Receipt, Replayed};
 
 /// See the module.
 pub(crate) struct Known {
-    pub(crate) base: Base,
+    pub(crate) base: Arc<Base>,
+    /// What the base is made anew instead of, while it is.
+    earlier: Option<Earlier>,
     pub(crate) directories: Directories,
     pub(crate) alert_indexes: AlertIndexes,
     /// Why the machines could not all be read, if so.
@@ -44,12 +46,25 @@ impl Known {
         let (directories, lost_machines) = base.directories(groups)?;
         let directories = Directories::new(directories);
         Ok(Known {
-            base,
+            base: Arc::new(base),
+            earlier: None,
             directories,
             alert_indexes: AlertIndexes::default(),
             lost_machines,
             listed: Mutex::new(Time::MIN),
         })
+    }
+
+    /// This, to be made what another base is.
+    pub(crate) fn instead_of(self, earlier: Option<Earlier>) -> Known {
+        Known { earlier, ..self }
+    }
+
+    /// Writes all to the base, which was made anew: what changes from now on changes after all that was
+    /// known earlier.
+    pub(crate) fn finish(&self) -> Result<(), Error> {
+        self.fold()?;
+        self.earlier.as_ref().map_or(Ok(()), |earlier| self.base.change_after(&earlier.base))
     }
 
     /// A tenant's machines. Fails if some are lost: none is answered for then.
@@ -91,7 +106,8 @@ impl Known {
         let alerts: Vec<AlertId> = observed.alerts.keys().chain(edited).cloned().collect();
         let listed = (!alerts.is_empty()).then(|| hold(&self.listed));
         let after = listed.as_deref().map_or(Time::MIN, |listed| listed.just_after());
-        let receipt = self.base.apply(batch, observed, place, after, &self.directories)?;
+        let dated = Dated { not_before: after, earlier: self.earlier.as_ref() };
+        let receipt = self.base.apply(batch, observed, place, dated, &self.directories)?;
         self.alert_indexes.note(batch.tenant, alerts.iter());
         Ok(receipt)
     }
@@ -101,6 +117,19 @@ impl Known {
     pub(crate) fn note_listed(&self, now: Time) {
         let mut listed = hold(&self.listed);
         *listed = now.max(*listed);
+    }
+
+    /// When lists of alerts were last asked for.
+    pub(crate) fn last_listed(&self) -> Time {
+        *hold(&self.listed)
+    }
+
+    /// The same, when a list of one tenant's alerts is asked for. Returns the moment that parts what it has
+    /// from what comes afterwards: all that is known now changed at it or before.
+    pub(crate) fn listed(&self, of: TenantId, now: Time) -> Time {
+        let mut listed = hold(&self.listed);
+        *listed = now.max(*listed);
+        listed.max(self.base.last_change(of))
     }
 
     /// Writes what is only in memory to the base.

@@ -8,7 +8,7 @@ mod value;
 use std::cmp::Ordering;
 use std::sync::atomic::{AtomicBool, Ordering as Atomic};
 
-use pintle_model::MemberId;
+use pintle_model::{MemberId, Time, shapes};
 use serde::{Deserialize, Serialize};
 
 use crate::{Error, Filter, Page};
@@ -16,6 +16,8 @@ pub(crate) use value::Value;
 
 /// Rows looked at before others are let in, and before it is seen whether anybody still waits.
 const AT_ONCE: usize = 1_024;
+/// Bytes of what rows are ordered by that one list may keep while it is settled.
+const MOST_BYTES: usize = if cfg!(test) { 4 << 20 } else { 256 << 20 };
 /// At first fewer are looked at: the first ones may be enough, and to look may mean to read.
 const FEW: usize = 32;
 
@@ -75,6 +77,23 @@ impl OrderBy {
 pub struct Place {
     values: Vec<Value>,
     id: String,
+    /// When the first page of the list was asked for, of a list of alerts.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) listed: Option<Time>,
+}
+
+impl Place {
+    /// When the row last changed, if the list shows those first that changed first.
+    pub(crate) fn change(&self, order: &[OrderBy]) -> Option<Time> {
+        const CHANGES: [MemberId; 2] = [shapes::alert::SEQUENCE, shapes::alert::LAST_UPDATE_TIME];
+        let first = order.first()?;
+        match self.values.first()? {
+            Value::Number(ticks) if CHANGES.contains(&first.member) && !first.descending => {
+                Some(Time::from_ticks(*ticks))
+            }
+            _ => None,
+        }
+    }
 }
 
 /// What is known of a list as a whole once it is settled.
@@ -99,6 +118,13 @@ pub(crate) struct Ranked {
     pub(crate) values: Vec<Value>,
     /// Its place among the candidates, which are ascending by id.
     pub(crate) place: usize,
+}
+
+impl Ranked {
+    /// About how much memory it takes.
+    fn bytes(&self) -> usize {
+        size_of::<Ranked>() + self.values.iter().map(Value::bytes).sum::<usize>()
+    }
 }
 
 /// The rows of a list, by number.
@@ -205,8 +231,9 @@ impl<'l> Paged<'l> {
         let numbers = self.rows.iter().filter_map(number).collect();
         let count = self.listing.count.then_some(self.total);
         let last = self.rows.last().filter(|_| self.is_over());
-        let next =
-            last.and_then(|last| Some(Place { values: last.values.clone(), id: rows.id(number(last)?)? }));
+        let next = last.and_then(|last| {
+            Some(Place { values: last.values.clone(), id: rows.id(number(last)?)?, listed: None })
+        });
         Settled { numbers, about: About { count, next } }
     }
 }
@@ -225,7 +252,7 @@ fn by_values<R: Rows>(rows: &R, candidates: &[u32], listing: &Listing<'_>) -> Re
         |one: &Ranked, other: &Ranked| compare(&one.values, &other.values).then(one.place.cmp(&other.place));
     // One more than there are to be, so that it shows whether more follow.
     let most = page.end().saturating_add(1);
-    let (mut kept, mut found, mut passed) = (Vec::new(), Vec::new(), 0);
+    let (mut kept, mut found, mut passed, mut bytes): (Vec<Ranked>, _, _, _) = (Vec::new(), Vec::new(), 0, 0);
     for (some, first) in candidates.chunks(AT_ONCE).zip((0..).step_by(AT_ONCE)) {
         if listing.is_stopped() {
             return Err(Error::Stopped);
@@ -236,10 +263,15 @@ fn by_values<R: Rows>(rows: &R, candidates: &[u32], listing: &Listing<'_>) -> Re
         let before = kept.len();
         kept.extend(behind);
         passed += kept.len() - before;
+        bytes += kept.iter().skip(before).map(Ranked::bytes).sum::<usize>();
         // Those that come too late in the order are let go now and then.
         if kept.len() >= most.saturating_mul(2).saturating_add(AT_ONCE) {
             kept.select_nth_unstable_by(most, in_order);
             kept.truncate(most);
+            bytes = kept.iter().map(Ranked::bytes).sum();
+        }
+        if bytes > MOST_BYTES {
+            return Err(Error::TooMuchToOrder);
         }
     }
     kept.sort_unstable_by(in_order);

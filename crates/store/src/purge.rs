@@ -5,10 +5,10 @@ use pintle_model::{
 };
 use serde::{Deserialize, Serialize};
 
-use crate::Reject;
 use crate::archive::{ArchivedBatch, BatchId};
 use crate::edit::{Edit, Edited};
 use crate::observe::{machine_of, time_of};
+use crate::{Batch, Reject};
 
 /// Records of one tenant to be taken out.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -25,7 +25,7 @@ pub struct Purge {
 pub enum Purged {
     /// One batch, by its id.
     Batch(#[serde(with = "digits")] BatchId),
-    /// All that came from a source of this name.
+    /// All telemetry that came from a source of this name. What people changed or raised here is none.
     Source(String),
     /// All that is about a machine, by its id, and what was kept aside and names it. Changes by people of
     /// alerts that were on it stay in the archive, and show nowhere.
@@ -99,12 +99,18 @@ pub(crate) fn left(mut batch: ArchivedBatch, purges: &[Purge]) -> Left {
     }
 }
 
+/// Whether a batch is what people changed or raised here. What they raise has a comment with it, so either has
+/// changes and telemetry has none; older versions called its source by a name that telemetry may have.
+fn is_by_people(batch: &ArchivedBatch) -> bool {
+    batch.source == Batch::PEOPLE || !batch.edits.is_empty()
+}
+
 impl Purged {
     fn takes_batch(&self, batch: &ArchivedBatch) -> bool {
         match self {
             Purged::Tenant => true,
             Purged::Batch(id) => batch.id == *id,
-            Purged::Source(source) => batch.source == *source,
+            Purged::Source(source) => batch.source == *source && !is_by_people(batch),
             Purged::Machine(_) | Purged::User(_) | Purged::Before(_) => false,
         }
     }
@@ -231,6 +237,31 @@ mod tests {
         assert!(is_user("corp\\alex", "Alex", Some("CORP")));
         assert!(!is_user("corp\\alex", "alex", Some("other")) && !is_user("corp\\alex", "alex", None));
         assert!(!is_user("alex", "alexandra", None));
+    }
+
+    #[test]
+    fn what_people_did_goes_with_no_source_whatever_it_was_called_when_it_was_archived() {
+        let tenant = TenantId::from_bytes([1; 16]);
+        let edit = Edit {
+            of: Edited::Machine("m1".parse().unwrap()),
+            made: Time::from_ticks(7),
+            by: "alex".into(),
+            members: Vec::new(),
+            comment: None,
+            tags: Vec::new(),
+        };
+        let of = |source: &str, edits: &[Edit]| {
+            ArchivedBatch::new(Batch::live(tenant, source), edits.to_vec(), Time::from_ticks(7)).unwrap().0
+        };
+        for (batch, goes) in [
+            (of("api", &[]), true),
+            (of("api", std::slice::from_ref(&edit)), false),
+            (of(Batch::PEOPLE, std::slice::from_ref(&edit)), false),
+            (of(Batch::PEOPLE, &[]), false),
+        ] {
+            assert_eq!(Purged::Source(batch.source.clone()).takes_batch(&batch), goes, "{}", batch.source);
+            assert!(Purged::Batch(batch.id).takes_batch(&batch) && Purged::Tenant.takes_batch(&batch));
+        }
     }
 
     #[test]

@@ -1,5 +1,7 @@
 //! An alert that somebody raises about an event that telemetry holds.
 
+use std::sync::atomic::AtomicBool;
+
 use pintle_model::{
     Alert, AlertId, ColumnId, Evidence, Facts, MachineId, MemberId, Record, Row, Time, shapes,
 };
@@ -12,7 +14,7 @@ use crate::{Batch, Error, Scope};
 /// What an alert is to say, and of which event.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NewAlert {
-    /// The machine.
+    /// The machine, by its id in any case.
     pub machine: MachineId,
     /// The exact time of the event.
     pub at: Time,
@@ -33,9 +35,18 @@ pub struct NewAlert {
 impl Store {
     /// Raises an alert about an event, with what the event names as its evidence. An open alert of the
     /// same title on the same machine takes the event instead. Durable and visible when this returns.
-    /// `None`: there is no such event, or not for this caller.
-    pub fn raise_alert(&self, scope: &Scope, by: &str, new: &NewAlert) -> Result<Option<AlertId>, Error> {
-        let Some(event) = self.event(scope, &new.machine, new.at, new.report)? else { return Ok(None) };
+    /// `None`: there is no such event, or not for this caller. Reads all of the archive that may hold it; once
+    /// `stop` is set that ends with [`Error::Stopped`], and nothing is raised.
+    pub fn raise_alert(
+        &self,
+        scope: &Scope,
+        by: &str,
+        new: &NewAlert,
+        stop: &AtomicBool,
+    ) -> Result<Option<AlertId>, Error> {
+        let found = self.event(scope, &new.machine, new.at, new.report, stop)?;
+        let Some((machine, event)) = found else { return Ok(None) };
+        let new = &NewAlert { machine, ..new.clone() };
         let mut last = hold(&self.editing);
         let made = self.moment_after(&mut last);
         let open = self.open_alert(scope, new)?;
@@ -54,7 +65,7 @@ impl Store {
             tags: Vec::new(),
         });
         let records = vec![Record::Alert(Alert { id: id.clone(), facts, evidence })];
-        let batch = Batch { records, ..Batch::live(scope.tenant(), "api") };
+        let batch = Batch { records, ..Batch::live(scope.tenant(), Batch::PEOPLE) };
         self.append_with(batch, edit.into_iter().collect())?;
         Ok(Some(id))
     }

@@ -15,6 +15,7 @@ use pintle_model::{FileHash, Hashes, MachineId, TenantId, Time};
 use crate::base::Files;
 use crate::base::value::Arrival;
 use crate::directory::{Grouping, MachineList, SharedDirectory, Window};
+use crate::entity::tags::Tags;
 use crate::known::Known;
 use crate::lookup::{self, Resolved};
 use crate::pair::Pair;
@@ -206,17 +207,25 @@ impl Store {
         Ok(machine)
     }
 
+    /// A machine's id as it is kept, by id alone.
+    pub(crate) fn machine_id(&self, scope: &Scope, id: &MachineId) -> Result<Option<MachineId>, Error> {
+        let window = self.machine_window(scope.tenant());
+        let directory = self.directory(scope)?;
+        let directory = read_lock(&directory);
+        Ok(directory.find_by_id(scope, window, id.as_str()).map(|machine| machine.id.clone()))
+    }
+
     /// A machine's id and its tags, by id or by name.
     pub(crate) fn machine_tags(
         &self,
         scope: &Scope,
         id_or_name: &str,
-    ) -> Result<Option<(MachineId, Vec<String>)>, Error> {
+    ) -> Result<Option<(MachineId, Tags)>, Error> {
         let window = self.machine_window(scope.tenant());
         let directory = self.directory(scope)?;
         let directory = read_lock(&directory);
         let machine = directory.find(scope, window, id_or_name);
-        Ok(machine.map(|machine| (machine.id.clone(), machine.entity().tags().into_iter().collect())))
+        Ok(machine.map(|machine| (machine.id.clone(), machine.entity().tags())))
     }
 
     /// Machines, ascending by id, as `{…},{…}`. Returns how many were written.

@@ -21,6 +21,7 @@ use pintle_model::Time;
 use serde::{Deserialize, Serialize};
 
 use crate::archive::{self, Position, Until};
+use crate::base::Earlier;
 use crate::device_group::GroupsByTenant;
 use crate::folders::sync_folder;
 use crate::known::{Known, Upkeep};
@@ -111,7 +112,7 @@ impl Store {
             )?;
             drop(upkeep);
             known.base.skip_to(committed);
-            known.fold()?;
+            known.finish()?;
             drop(known);
             if !purges.is_empty() {
                 note(folder, purges, remade, self.now())?;
@@ -151,12 +152,14 @@ impl Store {
             })?;
             folder.remade_archive()
         };
-        let marks = self.known().base.marks();
+        let earlier = Earlier { base: Arc::clone(&self.known().base), is_purged: !purges.is_empty() };
+        let marks = earlier.base.marks();
         // Nothing of it is read again after a crash, so only memory bounds what is folded at once.
         let memory = Memory { records: u64::MAX, bytes: self.memory().bytes.max(Memory::default().bytes) };
         // Nobody asks this one about machines, so their groups do not matter.
         let groups = GroupsByTenant::new();
-        let known = Arc::new(Known::open(&folder.start_rebuild()?, memory, Some(marks), &groups)?);
+        let known = Known::open(&folder.start_rebuild()?, memory, Some(marks), &groups)?;
+        let known = Arc::new(known.instead_of(Some(earlier)));
         let upkeep = Upkeep::start(&known)?;
         let before = archive::size_from(&source, Position::START)?;
         let (bytes, bytes_total) = if purges.is_empty() { (0, before) } else { (before, before * 2) };

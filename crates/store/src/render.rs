@@ -127,7 +127,7 @@ fn members(id: &MachineId, entity: &Entity, group: Option<&GroupLabel>) -> [Stri
             m::RBAC_GROUP_NAME => group.map(|group| quoted(&group.name)),
             // 0 is "in no group"; the number of a group that a source only names is unknown.
             m::RBAC_GROUP_ID if known.is_none() && is_in_no_group(entity) => Some("0".into()),
-            m::MACHINE_TAGS => Some(Value::from_iter(entity.tags()).to_string().into()),
+            m::MACHINE_TAGS => Some(Value::from_iter(entity.tags().shown()).to_string().into()),
             m::ONBOARDING_STATUS if known.is_none() => Some("\"Onboarded\"".into()),
             m::IP_ADDRESSES => Some(addresses.list.clone().into()),
             m::LAST_IP_ADDRESS if known.is_none() => addresses.last.as_deref().map(quoted),
@@ -219,7 +219,8 @@ pub(crate) fn render_alert(
             a::ALERT_CREATION_TIME | a::FIRST_EVENT_TIME => from_span(|span| span.first),
             a::LAST_EVENT_TIME => from_span(|span| span.last),
             a::MITRE_TECHNIQUES | a::LOGGED_ON_USERS | a::COMMENTS | a::DOMAINS => Some("[]".into()),
-            _ => None,
+            // Also a `null` of people: that an alert is open again stands above when it was resolved.
+            _ => entity.shown(member).map(Cow::Borrowed),
         }
     });
     if extras.sequence {

@@ -8,7 +8,7 @@ use pintle_model::tables::alert_info;
 use pintle_model::{Record, TenantId, Time, shapes};
 
 use crate::archive::{self, Archive, ArchivedBatch, BatchId, Encoded, Frame, Place, Position, Until};
-use crate::base::Base;
+use crate::base::{Base, Earlier};
 use crate::device_group::GroupsByTenant;
 use crate::edit::Edit;
 use crate::known::{Known, Upkeep};
@@ -117,6 +117,8 @@ impl Store {
         backup::remove_staging(&folder)?;
         let given = std::mem::take(&mut options.device_groups).into_iter();
         let device_groups: GroupsByTenant = given.map(|(of, groups)| (of, Arc::new(groups))).collect();
+        let (_, marks) = Base::reached(&folder.base())?;
+        let is_made_anew = marks.is_none();
         let known = Arc::new(Known::open(&folder.base(), options.memory, None, &device_groups)?);
         let upkeep = Upkeep::start(&known)?;
         let archived = folder.archive();
@@ -136,8 +138,11 @@ impl Store {
         let whole = applied.max(archive::durable(&archived));
         let until = Until::End { whole };
         if caught_up.bytes_total > 0 {
-            // What nobody saw before everything stopped is to be seen by who asks for what changed since.
-            known.note_listed((options.clock)());
+            // What nobody saw before everything stopped is to be seen by who asks for what changed since. Where
+            // the base is gone, nobody knows what that is, and it is made as a rebuild makes it.
+            if !is_made_anew {
+                known.note_listed((options.clock)());
+            }
             // Machines that are not known would be taken for new ones.
             known.admit()?;
         }
@@ -188,14 +193,18 @@ impl Store {
             return Err(Error::ArchiveIncomplete(lacking));
         }
         let groups = GroupsByTenant::new();
-        let known = Arc::new(Known::open(&folder.start_rebuild()?, options.memory, marks, &groups)?);
+        // One that cannot be opened has nothing to say: that may be why it is made anew.
+        let earlier = marks.and_then(|_| Base::open(&folder.base(), options.memory, None).ok());
+        let earlier = earlier.map(|base| Earlier { base: Arc::new(base), is_purged: false });
+        let known = Known::open(&folder.start_rebuild()?, options.memory, marks, &groups)?;
+        let known = Arc::new(known.instead_of(earlier));
         let upkeep = Upkeep::start(&known)?;
         let mut rebuilt =
             Replayed { bytes_total: archive::size_from(&archived, Position::START)?, ..Replayed::default() };
         let whole = applied.max(archive::durable(&archived));
         upkeep.catch_up(&archived, Until::End { whole }, &mut rebuilt, progress, &mut Err)?;
         drop(upkeep);
-        known.fold()?;
+        known.finish()?;
         drop(known);
         folder.finish_rebuild()?;
         Store::open_in(folder, options, progress)
@@ -282,7 +291,7 @@ impl Store {
         let is_kept_up = upkeep.take().is_some();
         let device_groups = hold(&self.device_groups);
         let known = Arc::new(self.close_if_failed(change(committed.after, &device_groups))?);
-        known.note_listed(self.now());
+        known.note_listed(self.now().max(self.known().last_listed()));
         if is_kept_up {
             *upkeep = Some(self.close_if_failed(Upkeep::start(&known))?);
         }
@@ -331,6 +340,9 @@ impl Store {
     /// Writers queue their batch in the archive and then compete for the commit lock; whoever
     /// gets it syncs and applies every batch that waits, so one sync serves them all.
     pub fn append(&self, batch: Batch) -> Result<Receipt, Error> {
+        if batch.source == Batch::PEOPLE {
+            return Err(Error::ReservedSource(Batch::PEOPLE));
+        }
         self.append_with(batch, Vec::new())
     }
 

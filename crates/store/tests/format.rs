@@ -16,24 +16,12 @@ use std::path::{Path, PathBuf};
 
 use pintle_store::{Batch, Folder, Memory, Options, Page, Reject, Span, Store};
 use support::{
-    MD5_A, MD5_B, SHA1_A, SHA1_B, SHA256_A, SHA256_B, assorted_records, batch, hash, options, whole,
+    MD5_A, MD5_B, SHA1_A, SHA1_B, SHA256_A, SHA256_B, assorted_records, batch, copy_folder, hash, options,
+    whole,
 };
 
 fn fixture() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixture/v1")
-}
-
-fn copy(from: &Path, to: &Path) {
-    fs::create_dir_all(to).unwrap();
-    for entry in fs::read_dir(from).unwrap() {
-        let entry = entry.unwrap();
-        let to = to.join(entry.file_name());
-        if entry.file_type().unwrap().is_dir() {
-            copy(&entry.path(), &to);
-        } else {
-            fs::copy(entry.path(), to).unwrap();
-        }
-    }
 }
 
 /// What is asked, as text that shows in a difference and names nothing of this version's types.
@@ -96,7 +84,7 @@ fn record() {
         std::thread::yield_now();
     }
     let _ = fs::remove_dir_all(fixture());
-    copy(&folder, &fixture());
+    copy_folder(&folder, &fixture());
     fs::remove_file(fixture().join("LOCK")).unwrap();
     fs::write(fixture().join("answers.txt"), told(&store)).unwrap();
 }
@@ -108,7 +96,7 @@ fn what_version_1_left_is_opened_and_answered_the_same() {
     }
     let folder = tempfile::tempdir().unwrap();
     for part in ["archive", "base"] {
-        copy(&fixture().join(part), &folder.path().join(part));
+        copy_folder(&fixture().join(part), &folder.path().join(part));
     }
     let expected = fs::read_to_string(fixture().join("answers.txt")).unwrap();
     assert!(count(&folder.path().join("base"), ".run") > 1, "several runs are read");

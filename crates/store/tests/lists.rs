@@ -341,10 +341,10 @@ fn many(from: usize, count: usize, status: &str, told: usize) -> Vec<Record> {
     (from..from + count).map(alert).collect()
 }
 
-/// Walks lists while others write, and finds each alert that was there before exactly once.
 /// So many times new alerts come while a walk goes on.
 const NEW_ONES: usize = 150;
 
+/// Walks lists while others write, and finds each alert that was there before exactly once.
 fn walk_while_others_write(alerts_before: usize, page: usize, rounds: usize) {
     let folder = tempfile::tempdir().unwrap();
     let store = open(folder.path());
@@ -439,6 +439,33 @@ fn a_change_is_seen_by_the_next_who_asks_and_stays_when_the_base_is_made_anew() 
     assert_eq!(alerts(&store, &whole(), &listing).0, changed);
     drop(store);
     assert_eq!(alerts(&open(folder.path()), &whole(), &listing).0, changed);
+}
+
+#[test]
+fn very_many_changes_are_all_seen_by_the_next_who_asks() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = open(folder.path());
+    append(&store, many(0, 2_500, "New", 0));
+    let listed = |status: &str| {
+        let status_is = Condition::compare(
+            Operand::member(&a::SHAPE, a::STATUS).unwrap(),
+            Comparison::Eq,
+            Literal::Text(status.into()),
+        );
+        let filter = Filter::new(&a::SHAPE, status_is.unwrap());
+        let listing = Listing { filter: Some(&filter), count: true, ..Listing::ALL };
+        let (ids, count, _) = alerts(&store, &whole(), &listing);
+        assert_eq!(count, Some(ids.len()));
+        ids
+    };
+    let ids = |numbers: std::ops::Range<usize>| numbers.map(|nth| format!("d{nth:07}")).collect::<Vec<_>>();
+    assert_eq!(listed("New"), ids(0..2_500));
+    // More than are read again at once, old ones and new ones, these in two goes.
+    append(&store, many(100, 3_000, "Resolved", 1));
+    append(&store, many(3_100, 1_500, "Resolved", 1));
+    assert_eq!((listed("New"), listed("Resolved")), (ids(0..100), ids(100..4_600)));
+    append(&store, many(0, 4_700, "InProgress", 2));
+    assert_eq!((listed("Resolved"), listed("InProgress")), (ids(0..0), ids(0..4_700)));
 }
 
 #[test]

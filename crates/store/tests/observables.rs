@@ -3,11 +3,15 @@
 
 mod support;
 
+use std::sync::atomic::AtomicBool;
+
 use pintle_model::tables::{
     alert_evidence, device_file_events, device_info, device_logon_events, device_process_events,
 };
 use pintle_model::{Record, Row, Time, shapes};
-use pintle_store::{Folder, Memory, Observable, Options, Purge, Purged, Retention, Scope, Store, check};
+use pintle_store::{
+    Error, Folder, Memory, Observable, Options, Purge, Purged, Retention, Scope, Store, check,
+};
 use serde_json::{Value, json};
 use support::observed::{
     DAY, at, connection, dns, domain, ip, logon, logon_users, machines, process, row, stats, user,
@@ -139,7 +143,8 @@ fn what_counts_as_a_user_a_domain_and_an_address() {
     assert_eq!(logon_users(&store, &whole(), "m2").unwrap()[0]["id"], "corp\\robin smith");
     assert_eq!(at(&store, &whole(), "10.0.0.9", time(stamp), 15), ["m1"]);
     assert!(at(&store, &whole(), "127.0.0.1", time(stamp), 15).is_empty());
-    let of_alert = |id: &str| store.alert_user(&whole(), &id.parse().unwrap()).unwrap();
+    let of_alert =
+        |id: &str| store.alert_user(&whole(), &id.parse().unwrap(), &AtomicBool::default()).unwrap();
     assert!(of_alert("a2").unwrap().unwrap().starts_with(r#""id":"corp\\kim","#));
     assert_eq!((of_alert("a1"), of_alert("a9")), (Some(None), None));
 
@@ -189,6 +194,8 @@ fn who_sees_some_machines_is_told_of_no_others() {
             (&"s1".into(), &"s1".into())
         );
     }
+    let stopped = store.user(&narrow, &"alex".parse().unwrap(), &AtomicBool::new(true));
+    assert!(matches!(stopped, Err(Error::Stopped)), "nobody waits for it");
     let counted =
         |scope: &Scope, asked: &Observable| stats(&store, scope, asked, DAY * 30).map(|told| told.machines);
     for (asked, wide_count, narrow_count) in [
@@ -312,6 +319,9 @@ fn a_base_from_before_says_what_it_does_not_know_until_it_is_rebuilt() {
     let store = open(folder.path());
     let notices = store.notices();
     assert!(notices.len() == 1 && notices[0].contains("pintle rebuild"), "{notices:?}");
+    for unknown in ["domains, IP addresses and users", "events that alerts can be raised about"] {
+        assert!(notices[0].contains(unknown), "{notices:?}");
+    }
     append(&store, vec![dns("m1", "2026-07-15T00:00:00Z", "new.example")]);
     assert_eq!(machines(&store, &whole(), &domain("new.example")), Some(vec!["m1".into()]));
     drop(store);
@@ -322,4 +332,34 @@ fn a_base_from_before_says_what_it_does_not_know_until_it_is_rebuilt() {
     assert_eq!(store.notices(), [""; 0]);
     assert_eq!(machines(&store, &whole(), &domain("new.example")), Some(vec!["m1".into()]));
     assert_eq!(store.check(&mut |_| {}).unwrap().notices, [""; 0]);
+}
+
+#[test]
+fn users_of_many_domains_and_of_one_machine_are_all_told_wherever_they_lie() {
+    let folder = tempfile::tempdir().unwrap();
+    let few = Options { memory: Memory { records: 2_000, ..Memory::default() }, ..options() };
+    let store = Store::open(folder.path(), few).unwrap();
+    // More than are read at once, in runs and in memory, and some in both.
+    let domain = |n: usize| format!("d{:04}", n * 7_919 % 3_000);
+    let logons = |from, to, day| {
+        let at = format!("2026-07-{day:02}T00:00:00Z");
+        (from..to).map(|n| logon("m1", &at, &domain(n), "administrator", "Network")).collect::<Vec<_>>()
+    };
+    for from in (0..3_000).step_by(250) {
+        append(&store, logons(from, from + 250, 1));
+    }
+    append(&store, logons(900, 2_100, 9));
+    append(&store, vec![logon("m2", "2026-07-09T00:00:00Z", "", "administrator", "Network")]);
+    let told = logon_users(&store, &whole(), "m1").unwrap();
+    let mut expected: Vec<String> = (0..3_000).map(|n| format!("{}\\administrator", domain(n))).collect();
+    expected.sort();
+    let ids: Vec<&str> = told.iter().map(|user| user["id"].as_str().unwrap()).collect();
+    assert_eq!(ids, expected);
+    let seen_twice = told.iter().filter(|user| user["firstSeen"] != user["lastSeen"]).count();
+    assert_eq!(seen_twice, 1_200);
+    assert_eq!(user_machines(&store, &whole(), "administrator").unwrap(), ["m1", "m2"]);
+    for n in (0..3_000).step_by(97) {
+        let asked = format!("{}\\administrator", domain(n));
+        assert_eq!(user(&store, &whole(), &asked).unwrap()["id"], asked.as_str());
+    }
 }

@@ -3,11 +3,13 @@
 
 mod support;
 
+use std::sync::atomic::AtomicBool;
+
 use pintle_model::tables::device_process_events as t;
-use pintle_model::{Cell, Record, Row, Time};
-use pintle_store::{Folder, Memory, NewAlert, Options, Purge, Purged, Store};
+use pintle_model::{AlertId, Cell, Record, Row, Time};
+use pintle_store::{Error, Folder, Memory, NewAlert, Options, Purge, Purged, Scope, Store};
 use serde_json::Value;
-use support::{SHA1_A, TENANT, append, groups, options, time, whole};
+use support::{SHA1_A, TENANT, append, device, groups, options, source_groups, time, whole};
 
 /// A process started on a machine, with a number; two events may have one number.
 fn started(machine: &str, at: Time, report: i64) -> Record {
@@ -41,6 +43,10 @@ fn new(machine: &str, at: Time, report: i64, title: &str) -> NewAlert {
     }
 }
 
+fn raise(store: &Store, scope: &Scope, new: &NewAlert) -> Option<AlertId> {
+    store.raise_alert(scope, "alex", new, &AtomicBool::default()).unwrap()
+}
+
 #[test]
 fn an_event_is_found_in_any_batch_through_every_remaking_and_by_nothing_but_all_that_names_it() {
     let folder = tempfile::tempdir().unwrap();
@@ -55,8 +61,7 @@ fn an_event_is_found_in_any_batch_through_every_remaking_and_by_nothing_but_all_
     let mut nth = 0;
     let mut is_found = |store: &Store, machine: &str, at: Time, report: i64| {
         nth += 1;
-        let raised =
-            store.raise_alert(&whole(), "alex", &new(machine, at, report, &format!("{nth}"))).unwrap();
+        let raised = raise(store, &whole(), &new(machine, at, report, &format!("{nth}")));
         raised.is_some()
     };
     let mut all_are_found = |store: &Store, when: &str| {
@@ -79,7 +84,7 @@ fn an_event_is_found_in_any_batch_through_every_remaking_and_by_nothing_but_all_
     drop(store);
     let store = Store::rebuild(Folder::lock(&path).unwrap(), small, &mut |_| {}).unwrap();
     all_are_found(&store, "rebuilt");
-    assert!(store.raise_alert(&groups(&[5]), "alex", &new("m1", hours(0), 0, "x")).unwrap().is_none());
+    assert!(raise(&store, &groups(&[5]), &new("m1", hours(0), 0, "x")).is_none());
 }
 
 #[test]
@@ -87,7 +92,7 @@ fn an_open_alert_of_the_same_title_on_the_same_machine_takes_the_event() {
     let folder = tempfile::tempdir().unwrap();
     let store = support::open(&folder.path().join("data"));
     append(&store, vec![started("m1", hours(5), 1), started("m1", hours(3), 2), started("m2", hours(3), 2)]);
-    let raise = |new: &NewAlert| store.raise_alert(&whole(), "alex", new).unwrap().unwrap();
+    let raise = |new: &NewAlert| raise(&store, &whole(), new).unwrap();
     let first = raise(&new("m1", hours(5), 1, "same"));
     assert_eq!(raise(&new("m1", hours(3), 2, "same")), first);
     let others = [raise(&new("m1", hours(3), 2, "other")), raise(&new("m2", hours(3), 2, "same"))];
@@ -104,4 +109,37 @@ fn an_open_alert_of_the_same_title_on_the_same_machine_takes_the_event() {
     assert_eq!(kinds.iter().filter(|kind| **kind == "Process").count(), 2, "{kinds:?}");
     let process = alert["evidence"].as_array().unwrap().iter().find(|one| one["sha1"] == SHA1_A).unwrap();
     assert_eq!((&process["filePath"], &process["processId"]), (&r"C:\Tools".into(), &7.into()));
+}
+
+#[test]
+fn a_machine_that_is_hidden_is_not_reached_by_another_whose_name_is_its_id() {
+    let folder = tempfile::tempdir().unwrap();
+    let device_groups = [(TENANT, source_groups(&["a", "b"]))].into();
+    let store = Store::open(&folder.path().join("data"), Options { device_groups, ..options() }).unwrap();
+    append(&store, vec![started("hidden", hours(5), 1), started("seen", hours(5), 2)]);
+    append(&store, vec![device("hidden", "2026-05-01T00:00:00Z", "ws-1", &[], "Linux", "b")]);
+    append(&store, vec![device("seen", "2026-05-01T00:00:00Z", "hidden", &[], "Linux", "a")]);
+    let sees_a = groups(&[1]);
+    assert!(store.machine(&sees_a, "hidden").unwrap().unwrap().contains("\"id\":\"seen\""));
+    let raise =
+        |scope: &Scope, machine, report| raise(&store, scope, &new(machine, hours(5), report, "title"));
+    assert!(raise(&sees_a, "hidden", 1).is_none());
+    assert!(raise(&whole(), "ws-1", 1).is_none(), "a name is no id");
+    let raised = raise(&whole(), "HIDDEN", 1).unwrap();
+    let members = store.alert(&whole(), &raised).unwrap().unwrap();
+    assert!(members.contains("\"machineId\":\"hidden\""), "{members}");
+    assert_eq!(raise(&whole(), "hidden", 1), Some(raised));
+    assert!(raise(&sees_a, "seen", 2).is_some());
+}
+
+#[test]
+fn a_search_for_which_nobody_waits_ends() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = support::open(&folder.path().join("data"));
+    append(&store, vec![started("m1", hours(5), 1)]);
+    let new = new("m1", hours(5), 1, "title");
+    let stopped = store.raise_alert(&whole(), "alex", &new, &AtomicBool::new(true));
+    assert!(matches!(stopped, Err(Error::Stopped)));
+    assert_eq!(store.totals(&whole()).unwrap().alerts, 0);
+    assert!(raise(&store, &whole(), &new).is_some());
 }

@@ -51,7 +51,8 @@ pub static ASKABLE: Shape = Shape { name: SHAPE.name, members: &WITH_SEQUENCE };
 const MEMBERS: usize = SHAPE.members.len();
 
 static WITH_SEQUENCE: [Member; MEMBERS + 1] = {
-    let sequence = Member { name: "sequence", kind: Kind::Int, is_nullable: false, ..Member::ANY };
+    let sequence =
+        Member { name: "sequence", kind: Kind::Int, is_nullable: false, is_on_request: true, ..Member::ANY };
     let mut members = [sequence; MEMBERS + 1];
     let (known, _) = members.split_at_mut(MEMBERS);
     known.copy_from_slice(SHAPE.members);

@@ -12,6 +12,10 @@ use serde_json::{Map, Value};
 const TEXT: usize = 200;
 /// Bytes of a detail as JSON.
 const DETAIL: usize = 4 << 10;
+/// Characters of a text in a list: no id is longer.
+const LISTED: usize = 256;
+/// What the name of a list and the numbers of its parts take besides, at most.
+const PARTS: usize = 80;
 
 /// What somebody is to the server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -150,12 +154,15 @@ pub struct Entry {
     pub(super) target: Option<String>,
     pub(super) outcome: Outcome,
     pub(super) detail: Map<String, Value>,
+    /// A list that may take several lines.
+    each: Option<(&'static str, Vec<String>)>,
 }
 
 impl Entry {
     /// That somebody has done this, in words with dots between, the thing first: `client.created`.
     pub fn new(actor: Actor, action: &'static str) -> Entry {
-        Entry { actor, tenant: None, action, target: None, outcome: Outcome::Done, detail: Map::new() }
+        let detail = Map::new();
+        Entry { actor, tenant: None, action, target: None, outcome: Outcome::Done, detail, each: None }
     }
 
     /// In this tenant.
@@ -190,17 +197,62 @@ impl Entry {
             Value::String(text) => Value::String(cut(&text)),
             value => value,
         };
-        let size = |value: &Value| value.to_string().len();
-        let others: usize = self.detail.iter().map(|(name, value)| name.len() + size(value) + 4).sum();
-        if others + name.len() + size(&value) < DETAIL {
+        if self.size() + name.len() + value.to_string().len() < DETAIL {
             self.detail.insert(cut(name), value);
         } else {
             self.detail.insert("cut".to_owned(), true.into());
         }
         self
     }
+
+    /// With a list of texts, however long, each cut to 256 characters: of one that is too long for the
+    /// detail a line is written for every part that fits, with all the rest in each of them, and `part`
+    /// of `parts`. Of a refusal only the first is.
+    pub fn with_each(self, name: &'static str, texts: Vec<String>) -> Entry {
+        Entry { each: Some((name, texts)), ..self }
+    }
+
+    /// The lines that it takes.
+    pub(super) fn lines(mut self) -> Vec<Entry> {
+        let Some((name, texts)) = self.each.take() else { return vec![self] };
+        let texts: Vec<Value> = texts.iter().map(|text| cut_to(LISTED, text).into()).collect();
+        let room = DETAIL.saturating_sub(self.size() + PARTS);
+        let (mut rest, mut parts) = (&texts[..], Vec::new());
+        while let Some((part, others)) = rest.split_at_checked(fitting(rest, room)) {
+            parts.push(part.to_vec());
+            rest = others;
+        }
+        let count = parts.len().max(1);
+        if count == 1 {
+            return vec![self.with(name, texts)];
+        }
+        let written = if self.outcome == Outcome::Refused { 1 } else { count };
+        let line = |(number, part)| {
+            self.clone().with("part", number).with("parts", count).with(name, Value::Array(part))
+        };
+        (1..).zip(parts).take(written).map(line).collect()
+    }
+
+    /// The bytes of the detail as JSON.
+    fn size(&self) -> usize {
+        self.detail.iter().map(|(name, value)| name.len() + value.to_string().len() + 4).sum()
+    }
+}
+
+/// How many of these texts, from the first on, fit into so many bytes of a JSON array: one at least.
+fn fitting(texts: &[Value], room: usize) -> usize {
+    let mut bytes = 0;
+    let fits = |text: &&Value| {
+        bytes += text.to_string().len() + 1;
+        bytes <= room
+    };
+    texts.iter().take_while(fits).count().max(1)
 }
 
 fn cut(text: &str) -> String {
-    text.chars().take(TEXT).collect()
+    cut_to(TEXT, text)
+}
+
+fn cut_to(most: usize, text: &str) -> String {
+    text.chars().take(most).collect()
 }

@@ -98,7 +98,7 @@ pub(super) fn sealed(
     entry: &Entry,
     repeated: Option<u64>,
 ) -> serde_json::Result<(Vec<u8>, Hash)> {
-    let Entry { actor, tenant, action, target, outcome, detail } = entry;
+    let Entry { actor, tenant, action, target, outcome, detail, .. } = entry;
     let body = Body {
         seq,
         at: at.to_string(),

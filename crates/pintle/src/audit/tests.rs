@@ -116,6 +116,40 @@ fn a_detail_is_bounded() {
 }
 
 #[test]
+fn a_long_list_takes_the_lines_that_it_needs_with_all_the_rest_in_each() {
+    let world = World::new();
+    let audit = world.open();
+    let texts = |count: usize| (0..count).map(|nth| format!("{nth}{}", "\u{1}\u{1f4a9}".repeat(150)));
+    let entry = |count| {
+        let entry = Entry::new(Actor::server(), "alert.updated").with("assignedTo", "\u{1}".repeat(500));
+        entry.with_each("alerts", texts(count).collect())
+    };
+    let list = |line: &Line| line.detail["alerts"].as_array().unwrap().clone();
+    for count in [0, 1, 2, 1_000] {
+        let before = world.lines().len();
+        audit.record(entry(count)).unwrap();
+        let lines = world.lines().split_off(before.max(1));
+        let told: Vec<_> = lines.iter().flat_map(list).collect();
+        let expected = texts(count).map(|text| text.chars().take(256).collect::<String>());
+        assert!(told.iter().map(|text| text.as_str().unwrap().to_owned()).eq(expected), "{count}");
+        for (line, part) in lines.iter().zip(1..) {
+            let parts = (lines.len() > 1).then(|| (part.into(), lines.len().into()));
+            let has = line.detail.get("part").cloned().zip(line.detail.get("parts").cloned());
+            assert!(has == parts && !line.detail.contains_key("cut"), "{line:?}");
+            assert_eq!(line.detail["assignedTo"].as_str().unwrap().len(), 200);
+            let size = serde_json::to_string(&line.detail).unwrap().len();
+            assert!(size <= 4 << 10, "{size}");
+        }
+    }
+    let before = world.lines().len();
+    audit.note(entry(1_000).refused(404));
+    let lines = world.lines().split_off(before);
+    let [line] = &lines[..] else { panic!("{lines:?}") };
+    assert_eq!((&line.detail["code"], &line.detail["part"]), (&"404".into(), &1.into()));
+    assert!(sound(&world.verified()));
+}
+
+#[test]
 fn reopened_it_goes_on() {
     let world = World::of_three_lines();
     let head = world.verified().head;

@@ -65,7 +65,7 @@ struct Kind {
     /// One batch: its id as `pintle batches` shows it, or the first 8 digits or more
     #[arg(long, value_name = "ID")]
     batch: Option<String>,
-    /// All that came from a source of exactly this name
+    /// All telemetry that came from a source of exactly this name; what people changed stays
     #[arg(long, value_name = "NAME")]
     source: Option<String>,
     /// All that is about a machine, and what was kept aside and names its id

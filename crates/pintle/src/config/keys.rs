@@ -133,6 +133,9 @@ pub static KEYS: &[Key] = &[
         "How long a new connection may be silent, and how long a request's headers may take."),
     key!("server.body_timeout", Duration, server.limits.body_timeout, Some("body-timeout"), "TIME", None,
         "How long a request's body may stall before the request ends with 408."),
+    key!("server.min_answer_rate", Size, server.limits.min_answer_rate, Some("min-answer-rate"), "SIZE", None,
+        "Bytes a second that an answer must have been taken with on average, server.body_timeout apart. Who \
+         takes it slower is cut off: a long list is kept for them as long."),
     key!("server.idle_timeout", Duration, server.limits.idle_timeout, Some("idle-timeout"), "TIME", None,
         "How long a connection is kept open between requests."),
     key!("server.drain_timeout", Duration, server.limits.drain_timeout, Some("drain-timeout"), "TIME", None,

@@ -1,10 +1,14 @@
-//! The body of a change: a JSON object with a few members. What a body may not say is refused before
+//! Bodies that are read whole: that of a change is a JSON object with a few members. What a body may not say is refused before
 //! anything is looked up, so a change is made whole or not at all.
 
 use std::sync::Arc;
 
 use axum::body::Body;
 use axum::extract::{FromRequest, Request};
+use axum::http::HeaderMap;
+use axum::http::header::CONTENT_ENCODING;
+use bytes::Bytes;
+use http_body_util::{BodyExt as _, LengthLimitError, Limited};
 use serde_json::{Map, Value};
 
 use crate::http::error::Failure;
@@ -21,8 +25,20 @@ impl FromRequest<Arc<Instance>> for Members {
     type Rejection = Failure;
 
     async fn from_request(request: Request<Body>, _: &Arc<Instance>) -> Result<Members, Failure> {
-        let body = axum::body::to_bytes(request.into_body(), MAX_BODY).await;
-        Members::read(&body.map_err(|_| Failure::too_large(MAX_BODY as u64))?)
+        let (head, body) = request.into_parts();
+        Members::read(&whole(&head.headers, body, MAX_BODY).await?)
+    }
+}
+
+/// All of a body of at most so many bytes, which is read as it is: one that is packed is refused.
+pub async fn whole(headers: &HeaderMap, body: Body, most: usize) -> Result<Bytes, Failure> {
+    if let Some(coding) = headers.get(CONTENT_ENCODING).filter(|coding| *coding != "identity") {
+        return Err(Failure::packed(coding.to_str().unwrap_or_default()));
+    }
+    match Limited::new(body, most).collect().await {
+        Ok(read) => Ok(read.to_bytes()),
+        Err(error) if error.is::<LengthLimitError>() => Err(Failure::too_long(most)),
+        Err(_) => Err(Failure::body_broke_off()),
     }
 }
 
@@ -122,7 +138,7 @@ impl Members {
             return Err(incorrect(&format!("member '{name}' is empty")));
         }
         if ids.len() > most {
-            return Err(Failure::batch_too_large(ids.len(), most));
+            return Err(Failure::batch_size(ids.len(), most));
         }
         ids.sort_unstable();
         ids.dedup();

@@ -1,12 +1,13 @@
 //! Who is calling, and whether they may: bearer token, permission, quota, in that order, before a
 //! handler runs. A handler gets a [`Scope`] and cannot read the store without one.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use axum::extract::{FromRequestParts, Request, State};
-use axum::http::HeaderMap;
 use axum::http::header::AUTHORIZATION;
 use axum::http::request::Parts;
+use axum::http::{HeaderMap, StatusCode};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use pintle_store::Scope;
@@ -19,7 +20,7 @@ use crate::auth::role::RolePermission;
 use crate::auth::token::{self, Refusal};
 use crate::config::Quota;
 use crate::http::AppId;
-use crate::http::error::Failure;
+use crate::http::error::{Failure, WrittenDown};
 use crate::http::origin::client_address_of;
 use crate::http::quota;
 use crate::http::unknown::Strict;
@@ -36,13 +37,35 @@ pub struct Access {
     pub at_most: Option<Limits>,
     /// An application needs one of these. None: whoever has a token that counts may, users too.
     pub permissions: &'static [Permission],
-    /// Whether it is about who may do what: refusals are in the audit log.
-    pub is_administration: bool,
-    /// Whether it answers from the data: answers say what that covers.
-    pub reads_data: bool,
+    /// What it is for.
+    pub purpose: Purpose,
     /// A user needs this besides one of the permissions' delegated forms; `None`: no user may,
     /// unless everybody may.
     pub role_permission: Option<RolePermission>,
+}
+
+/// What callers come to a route for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Purpose {
+    /// To read the data: answers say what that covers.
+    Data,
+    /// To change what is known: each change and each refusal is in the audit log.
+    Change,
+    /// To see or change who may do what, which is in the audit log, as are refusals.
+    Administration,
+    /// Something else.
+    Other,
+}
+
+impl Purpose {
+    /// What a refusal is called in the audit log; `None`: it is not there.
+    fn refused(self) -> Option<&'static str> {
+        match self {
+            Purpose::Change => Some("change.refused"),
+            Purpose::Administration => Some("admin.refused"),
+            Purpose::Data | Purpose::Other => None,
+        }
+    }
 }
 
 impl Access {
@@ -79,24 +102,21 @@ pub async fn admit(
     next: Next,
 ) -> Response {
     let known = here(&instance, request.headers());
-    let note_refused = |actor: Option<Actor>, code: u16, request: &Request| {
-        if access.is_administration {
-            let address = client_address_of(request, &instance);
-            let actor = actor.unwrap_or_else(|| Actor::anonymous().from_address(address));
-            let entry = Entry::new(actor, "admin.refused").on(request.uri().path()).refused(code);
-            instance.audit.note(entry);
+    let refusals = Refusals::of(&instance, access.purpose, &request);
+    let note_refused = |rights: Option<&Rights>, code: StatusCode| {
+        if let Some(refusals) = &refusals {
+            refusals.note(rights, code);
         }
     };
     let rights = match identify(&instance, known).await {
         Ok(rights) => rights,
         Err(failure) => {
-            note_refused(None, 401, &request);
+            note_refused(None, StatusCode::UNAUTHORIZED);
             return failure.into_response();
         }
     };
     if let Err(missing) = rights.may(access.permissions, access.role_permission) {
-        let address = client_address_of(&request, &instance);
-        note_refused(Some(rights.who.actor(address)), 403, &request);
+        note_refused(Some(&rights), StatusCode::FORBIDDEN);
         return Failure::missing(&missing).into_response();
     }
     let allowance = match count(&instance, &rights, &access) {
@@ -109,9 +129,14 @@ pub async fn admit(
     if let Some(strict) = &strict {
         request.extensions_mut().insert(strict.clone());
     }
-    request.extensions_mut().insert(Caller { rights: Arc::new(rights), scope: scope.clone() });
+    let rights = Arc::new(rights);
+    request.extensions_mut().insert(Caller { rights: Arc::clone(&rights), scope: scope.clone() });
     let mut response = next.run(request).await;
-    if access.reads_data && response.status().is_success() {
+    let is_written_down = response.extensions().get::<WrittenDown>().is_some();
+    if access.purpose == Purpose::Change && response.status().is_client_error() && !is_written_down {
+        note_refused(Some(&rights), response.status());
+    }
+    if access.purpose == Purpose::Data && response.status().is_success() {
         instance.coverage.tell(&instance.store, &scope, response.headers_mut());
     }
     if let Some(strict) = strict {
@@ -122,6 +147,36 @@ pub async fn admit(
         quota::tell(&allowance, response.headers_mut());
     }
     response
+}
+
+/// Where refusals of a call go.
+struct Refusals {
+    instance: Arc<Instance>,
+    action: &'static str,
+    path: String,
+    address: Option<IpAddr>,
+}
+
+impl Refusals {
+    fn of(instance: &Arc<Instance>, purpose: Purpose, request: &Request) -> Option<Refusals> {
+        Some(Refusals {
+            action: purpose.refused()?,
+            instance: Arc::clone(instance),
+            path: request.uri().path().to_owned(),
+            address: client_address_of(request, instance),
+        })
+    }
+
+    /// Writes down that somebody, if it is known who, was refused.
+    fn note(&self, rights: Option<&Rights>, code: StatusCode) {
+        let anonymous = || Actor::anonymous().from_address(self.address);
+        let actor = rights.map_or_else(anonymous, |rights| rights.who.actor(self.address));
+        let entry = Entry::new(actor, self.action).on(&self.path).refused(code.as_u16());
+        self.instance.audit.note(match rights {
+            Some(rights) => entry.in_tenant(rights.tenant),
+            None => entry,
+        });
+    }
 }
 
 /// A token that the built-in issuer's keys do not vouch for, and why.

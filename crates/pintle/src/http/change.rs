@@ -6,6 +6,7 @@ use axum::response::{IntoResponse, Response};
 use pintle_store::Refused;
 
 use crate::audit::{Actor, Entry};
+use crate::http::body::incorrect;
 use crate::http::caller::Caller;
 use crate::http::error::Failure;
 use crate::instance::Instance;
@@ -31,7 +32,8 @@ impl Changer {
         Entry::new(self.actor.clone(), action).in_tenant(self.tenant)
     }
 
-    /// Writes down how a change ended, before the answer says so. `kind` is what was to be changed.
+    /// Writes down how a change ended, before the answer says so; durably, but for a refusal, of which many
+    /// alike are only counted. `kind` is what was to be changed.
     pub fn tell<T>(
         &self,
         instance: &Instance,
@@ -39,32 +41,37 @@ impl Changer {
         entry: Entry,
         ended: Result<T, Refused>,
     ) -> Result<T, Failure> {
-        let (entry, ended) = match ended {
-            Ok(done) => (entry, Ok(done)),
+        let refuse = |entry: Entry, status, failure: Failure| {
+            instance.audit.note(entry.refused(status));
+            Err(failure.written_down())
+        };
+        match ended {
+            Ok(done) => instance.audit.record(entry).map(|()| done).map_err(Failure::internal),
             Err(Refused::Unknown(unknown)) => {
-                let failure = Failure::not_found(kind, &unknown.join(", "));
-                (entry.refused(404), Err(failure))
+                refuse(entry, 404, Failure::not_found(kind, &unknown.join(", ")))
             }
             Err(Refused::TagsMissing(tags)) => {
                 let named = tags.join("', '");
                 let message = format!("machineTags leaves out tags that the device has: '{named}'");
-                (entry.refused(400), Err(Failure::input(message)))
+                refuse(entry, 400, Failure::input(message))
+            }
+            Err(Refused::TooManyTags(machine, most)) => {
+                let message = format!("device '{machine}' would have more than {most} tags that people gave");
+                refuse(entry, 400, incorrect(&message))
+            }
+            Err(Refused::TooManyTagsTaken(machine, most)) => {
+                let message = format!("more than {most} tags would be taken away from device '{machine}'");
+                refuse(entry, 400, incorrect(&message))
             }
             Err(Refused::Failed(error)) => {
-                let entry = entry.failed(&error);
-                let failure = match error {
+                // Why it was not done says more than why that could not be written down, which is logged.
+                let _ = instance.audit.record(entry.failed(&error));
+                Err(match error {
                     full @ pintle_store::Error::Full(_) => Failure::full(&full),
                     error => Failure::unavailable(&error),
-                };
-                (entry, Err(failure))
+                })
             }
-        };
-        let written = instance.audit.record(entry);
-        // Why it was not done says more than why that could not be written down, which is logged.
-        if ended.is_ok() {
-            written.map_err(Failure::internal)?;
         }
-        ended
     }
 }
 

@@ -30,6 +30,7 @@ use tower::ServiceExt;
 use super::unread::{DrainedBody, Patience};
 use super::{Peer, Scheme};
 use crate::config::Limits;
+use crate::http::error::Failure;
 
 /// Bytes of headers a request may have; a token takes a few thousand of them.
 const MAX_HEADER_BYTES: u32 = 64 * 1024;
@@ -66,10 +67,9 @@ pub async fn serve(
 ) {
     let activity = Arc::new(Activity::new());
     let stream = Watched { stream, activity: Arc::clone(&activity) };
-    let body_timeout = limits.body_timeout;
     let service = hyper::service::service_fn({
-        let activity = Arc::clone(&activity);
-        move |request| answer(router.clone(), request, ends, body_timeout, Arc::clone(&activity))
+        let (activity, limits) = (Arc::clone(&activity), limits.clone());
+        move |request| answer(router.clone(), request, ends, limits.clone(), Arc::clone(&activity))
     });
 
     let mut builder = auto::Builder::new(TokioExecutor::new());
@@ -118,7 +118,7 @@ async fn answer(
     router: axum::Router,
     request: Request<Incoming>,
     ends: Ends,
-    body_timeout: Duration,
+    limits: Limits,
     activity: Arc<Activity>,
 ) -> Result<Response, Infallible> {
     let piece_bytes = if request.version() == Version::HTTP_2 { FRAME_BYTES } else { PIECE_BYTES };
@@ -126,7 +126,8 @@ async fn answer(
     let stalled = Arc::new(AtomicBool::new(false));
     let http2 = request.version() == Version::HTTP_2;
     let mut request = request.map(|body| {
-        let body = TimedBody { body, timeout: body_timeout, waiting: None, stalled: Arc::clone(&stalled) };
+        let timeout = limits.body_timeout;
+        let body = TimedBody { body, timeout, waiting: None, stalled: Arc::clone(&stalled) };
         // hyper reads on by itself over HTTP/1.1.
         if http2 { Body::new(DrainedBody::new(body, AFTER_ANSWER)) } else { Body::new(body) }
     });
@@ -142,10 +143,12 @@ async fn answer(
     };
     if stalled.load(Ordering::Relaxed) {
         // Whatever the handler made of the broken body, the reason is this one.
-        response = StatusCode::REQUEST_TIMEOUT.into_response();
+        if response.status() != StatusCode::REQUEST_TIMEOUT {
+            response = Failure::body_broke_off().into_response();
+        }
         response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
     }
-    let responding = running.responding();
+    let responding = running.responding(&limits);
     Ok(response.map(|body| Body::new(TrackedBody { rest: Bytes::new(), body, piece_bytes, responding })))
 }
 
@@ -163,8 +166,8 @@ struct State {
     served: bool,
     /// Handlers at work.
     handlers: usize,
-    /// Answers on their way out, by number: when a piece of each was last taken.
-    responses: BTreeMap<u64, Instant>,
+    /// Answers on their way out whose client is waited for, by number.
+    responses: BTreeMap<u64, Taken>,
     /// The number of the next answer.
     next_response: u64,
     /// When the first byte after the last request came.
@@ -176,6 +179,15 @@ struct State {
     /// When the last request ended. What else is written (answers to HTTP/2 pings) is no use of the
     /// connection.
     used: Instant,
+}
+
+/// How an answer is taken.
+#[derive(Clone, Copy)]
+struct Taken {
+    /// When a piece of it last was.
+    last: Instant,
+    /// Until when all is to be that was given out of hand.
+    due: Instant,
 }
 
 /// What is to be done about a connection.
@@ -215,9 +227,13 @@ impl Activity {
         // Of an answer over HTTP/1 a piece is long; what is written of it counts.
         let blocked = state.blocked.then_some(state.progress);
         // An HTTP/2 client may give no window for one of its answers and take the others.
-        let stalled = state.responses.values().min().copied().filter(|_| !state.blocked || state.http2);
-        let (end, late) = if let Some(since) = blocked.into_iter().chain(stalled).min() {
-            (since + limits.body_timeout, Verdict::Cut)
+        let stalled = state.responses.values().map(|taken| taken.last).min();
+        let stalled = stalled.filter(|_| !state.blocked || state.http2);
+        let stalled = blocked.into_iter().chain(stalled).map(|since| since + limits.body_timeout).min();
+        // Who takes a byte now and then has never stalled.
+        let due = state.responses.values().map(|taken| taken.due).min();
+        let (end, late) = if let Some(end) = stalled.into_iter().chain(due).min() {
+            (end, Verdict::Cut)
         } else if state.handlers > 0 {
             return Verdict::Wait(None);
         } else if let Some(since) = state.header_since.filter(|_| !state.http2) {
@@ -263,8 +279,12 @@ struct Running(Option<Arc<Activity>>);
 struct Responding {
     activity: Arc<Activity>,
     number: u64,
-    /// Its next piece is being made, for which the client is not to blame.
-    at_work: bool,
+    /// Since when its next piece is being made, for which the client is not to blame.
+    at_work: Option<Instant>,
+    /// Until when all that was given is to be taken.
+    due: Instant,
+    /// Bytes a second that are to be taken.
+    rate: u64,
 }
 
 impl Running {
@@ -278,43 +298,60 @@ impl Running {
         Running(Some(activity))
     }
 
-    fn responding(mut self) -> Option<Responding> {
+    fn responding(mut self, limits: &Limits) -> Option<Responding> {
         let activity = self.0.take()?;
+        let (last, rate) = (Instant::now(), limits.min_answer_rate.bytes().max(1));
+        let due = last + limits.body_timeout;
         let mut state = activity.state();
         state.handlers = state.handlers.saturating_sub(1);
         let number = state.next_response;
         state.next_response += 1;
-        state.responses.insert(number, Instant::now());
-        state.progress = Instant::now();
+        state.responses.insert(number, Taken { last, due });
+        state.progress = last;
         drop(state);
         activity.changed.notify_one();
-        Some(Responding { activity, number, at_work: false })
+        Some(Responding { activity, number, at_work: None, due, rate })
     }
 }
 
 impl Responding {
     /// The client has taken what it was given before.
     fn taken(&mut self) {
-        if !self.at_work {
-            self.activity.state().responses.insert(self.number, Instant::now());
+        if self.at_work.is_none() {
+            self.note(Instant::now());
         }
+    }
+
+    /// It is given so many bytes.
+    fn given(&mut self, bytes: usize) {
+        let micros = (bytes as u64).saturating_mul(1_000_000) / self.rate;
+        self.due += Duration::from_micros(micros);
+        self.note(Instant::now());
+    }
+
+    fn note(&self, last: Instant) {
+        self.activity.state().responses.insert(self.number, Taken { last, due: self.due });
     }
 
     /// Whether the client waits for the next piece.
     fn works(&mut self, at_work: bool) {
-        if self.at_work == at_work {
-            return;
+        let now = Instant::now();
+        match (at_work, self.at_work) {
+            (true, None) => {
+                let mut state = self.activity.state();
+                state.handlers += 1;
+                state.responses.remove(&self.number);
+                self.at_work = Some(now);
+            }
+            (false, Some(since)) => {
+                self.due += now - since;
+                let mut state = self.activity.state();
+                state.handlers = state.handlers.saturating_sub(1);
+                state.responses.insert(self.number, Taken { last: now, due: self.due });
+                self.at_work = None;
+            }
+            _ => return,
         }
-        let mut state = self.activity.state();
-        if at_work {
-            state.handlers += 1;
-            state.responses.remove(&self.number);
-        } else {
-            state.handlers = state.handlers.saturating_sub(1);
-            state.responses.insert(self.number, Instant::now());
-        }
-        drop(state);
-        self.at_work = at_work;
         self.activity.changed.notify_one();
     }
 }
@@ -334,7 +371,7 @@ impl Drop for Running {
 impl Drop for Responding {
     fn drop(&mut self) {
         let mut state = self.activity.state();
-        state.handlers = state.handlers.saturating_sub(usize::from(self.at_work));
+        state.handlers = state.handlers.saturating_sub(usize::from(self.at_work.is_some()));
         state.responses.remove(&self.number);
         state.used = Instant::now();
     }
@@ -461,6 +498,9 @@ struct TrackedBody {
 impl TrackedBody {
     fn piece(&mut self) -> Frame<Bytes> {
         let length = self.rest.len().min(self.piece_bytes);
+        if let Some(responding) = &mut self.responding {
+            responding.given(length);
+        }
         Frame::data(self.rest.split_to(length))
     }
 }

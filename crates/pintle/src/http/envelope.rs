@@ -222,10 +222,13 @@ pub fn statistics<R: Resource>(wanted: &Representation<R>, members: &str) -> Res
 fn single(of: &str, entities: &Entities, members: &str) -> Response {
     let mut body = Vec::with_capacity(4096);
     context(of, &mut body);
-    if !members.is_empty() {
-        body.push(b',');
-    }
+    body.push(b',');
+    let begun = body.len();
     entities.members(members, &mut body);
+    if body.len() == begun {
+        // Nothing that was asked for is there.
+        body.pop();
+    }
     body.push(b'}');
     success(body.into(), HeaderMap::new())
 }
@@ -257,4 +260,24 @@ fn success(body: Body, headers: HeaderMap) -> Response {
     response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(JSON));
     response.headers_mut().insert(ODATA_VERSION, HeaderValue::from_static("4.0"));
     response
+}
+
+#[cfg(test)]
+mod tests {
+    use pintle_store::Projection;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_thing_of_which_nothing_is_shown_is_json_all_the_same() {
+        for (names, expected) in [
+            (&["id", "sequence"][..], r#"{"@odata.context":"c","id":"a"}"#),
+            (&["sequence"], r#"{"@odata.context":"c"}"#),
+        ] {
+            let entities = Entities::showing(Projection::of(names.iter().copied()));
+            let response = single("c", &entities, r#""id":"a","status":"New""#);
+            let body = axum::body::to_bytes(response.into_body(), usize::MAX).await.unwrap();
+            assert_eq!(body, expected);
+        }
+    }
 }

@@ -24,7 +24,12 @@ pub struct Failure {
     code: &'static str,
     message: String,
     header: Option<Header>,
+    is_written_down: bool,
 }
+
+/// Response extension: the audit log has a line of its own about this.
+#[derive(Clone, Copy, Debug)]
+pub struct WrittenDown;
 
 #[derive(Debug)]
 enum Header {
@@ -36,7 +41,12 @@ enum Header {
 
 impl Failure {
     fn new(status: StatusCode, code: &'static str, message: impl Into<String>) -> Failure {
-        Failure { status, code, message: message.into(), header: None }
+        Failure { status, code, message: message.into(), header: None, is_written_down: false }
+    }
+
+    /// Which is in the audit log already, with more than a status.
+    pub fn written_down(self) -> Failure {
+        Failure { is_written_down: true, ..self }
     }
 
     /// 401: no token at all.
@@ -140,12 +150,6 @@ impl Failure {
         Failure::new(StatusCode::BAD_REQUEST, "MissingRequiredParameter", message)
     }
 
-    /// 400: more things at once than are allowed.
-    pub fn batch_too_large(received: usize, allowed: usize) -> Failure {
-        let message = format!("The request has {received} items, and {allowed} are allowed at once");
-        Failure::new(StatusCode::BAD_REQUEST, "MaximumBatchSizeExceeded", message)
-    }
-
     /// 400: a body that cannot be used.
     pub fn request_body(message: impl Into<String>) -> Failure {
         Failure::new(StatusCode::BAD_REQUEST, "InvalidRequestBody", message)
@@ -236,16 +240,16 @@ impl Failure {
         Failure { header: Some(Header::RetryAfter(exceeded.retry_after)), ..failure }
     }
 
-    /// 503: nothing can be taken in, and it is no fault of the request.
+    /// 503: neither telemetry nor a change can be kept, and it is no fault of the request.
     pub fn unavailable(why: &dyn std::error::Error) -> Failure {
-        tracing::error!(error = %why, "telemetry was refused");
-        let message = "The server accepts no telemetry at the moment: its log says why";
+        tracing::error!(error = %why, "telemetry or a change could not be kept");
+        let message = "The server keeps nothing new at the moment: its log says why";
         Failure::new(StatusCode::SERVICE_UNAVAILABLE, "ServiceUnavailable", message)
     }
 
     /// 507: there is no space on the disk.
     pub fn full(why: &pintle_store::Error) -> Failure {
-        tracing::error!(error = %why, "telemetry was refused");
+        tracing::error!(error = %why, "telemetry or a change could not be kept");
         let message = "The server's disk is full: free some space, and send it again";
         let failure = Failure::new(StatusCode::INSUFFICIENT_STORAGE, "InsufficientStorage", message);
         Failure { header: Some(Header::RetryAfter(10)), ..failure }
@@ -260,11 +264,16 @@ impl Failure {
 
 impl From<pintle_store::Error> for Failure {
     fn from(error: pintle_store::Error) -> Failure {
-        if let pintle_store::Error::Stopped = error {
+        match error {
             // Nobody reads it, and nothing is wrong.
-            return Failure::new(StatusCode::SERVICE_UNAVAILABLE, "ServiceUnavailable", error.to_string());
+            pintle_store::Error::Stopped => {
+                Failure::new(StatusCode::SERVICE_UNAVAILABLE, "ServiceUnavailable", error.to_string())
+            }
+            pintle_store::Error::TooMuchToOrder => Failure::query(
+                "The list is too long to be put into this order: ask for a part of it with $filter or $top, or name fewer properties in $orderby.",
+            ),
+            error => Failure::internal(error),
         }
-        Failure::internal(error)
     }
 }
 
@@ -299,6 +308,9 @@ impl IntoResponse for Failure {
                 headers.insert(RETRY_AFTER, HeaderValue::from(seconds));
             }
             None => {}
+        }
+        if self.is_written_down {
+            response.extensions_mut().insert(WrittenDown);
         }
         response
     }

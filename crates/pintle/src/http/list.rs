@@ -92,7 +92,7 @@ impl ListOptions {
     pub fn only_filter(self, fields: &'static Fields) -> Result<Option<Filter>, Failure> {
         let filter = self.options.filter.as_deref().map(|text| odata::filter(text, fields)).transpose()?;
         let others = Options { filter: None, ..self.options };
-        match others.first() {
+        match others.first().or(others.select.is_some().then_some("$select")) {
             None => Ok(filter),
             Some(name) => Err(Failure::query(&format!(
                 "The requested resource is a number, so {name} does not apply to it: only $filter does."

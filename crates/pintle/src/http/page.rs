@@ -1,7 +1,7 @@
 //! The query options of a read. Names without `$` are ignored, because clients send their credentials or
 //! `top=1` there; names with `$` that are not obeyed are refused, so that nobody takes an unfiltered
-//! answer for a filtered one. `$select` is obeyed or refused by [`Representation`], which every answer of
-//! the data needs.
+//! answer for a filtered one. `$select` is obeyed or refused by [`Representation`], which every answer made
+//! of entities needs; the others refuse it themselves.
 //!
 //! [`Representation`]: crate::http::representation::Representation
 
@@ -151,6 +151,21 @@ impl FromRequestParts<Arc<Instance>> for NoRows {
             Some(_) => Err(Failure::query(
                 "The requested resource is not a collection, so $top and $skip do not apply to it.",
             )),
+        }
+    }
+}
+
+/// The options of a change that is answered with nothing: none at all.
+pub struct NoOptions;
+
+impl FromRequestParts<Arc<Instance>> for NoOptions {
+    type Rejection = Failure;
+
+    async fn from_request_parts(parts: &mut Parts, instance: &Arc<Instance>) -> Result<NoOptions, Failure> {
+        NoRows::from_request_parts(parts, instance).await?;
+        match Options::read(parts.uri.query().unwrap_or_default())?.select {
+            None => Ok(NoOptions),
+            Some(_) => Err(unsupported("$select")),
         }
     }
 }

@@ -45,6 +45,10 @@ pub(crate) struct Entry {
 /// A status and when it is given.
 pub(crate) type Refusal = (u16, &'static str);
 
+/// What may become of a body that is read whole, but for its size.
+const BROKE_OFF: Refusal = (408, "`BadRequest`: the body broke off, or came too slowly.");
+const PACKED: Refusal = (415, "`InvalidInput`: a `Content-Encoding`.");
+
 /// A part of a URL.
 #[derive(Clone, Copy)]
 pub(crate) struct Parameter {

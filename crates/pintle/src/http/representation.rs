@@ -81,6 +81,12 @@ impl<R: Resource> Representation<R> {
 }
 
 impl Entities {
+    /// These members, joined in one answer.
+    #[cfg(test)]
+    pub fn showing(projection: Projection) -> Entities {
+        Entities { projection, rows: Rows::Joined }
+    }
+
     /// Whether collections are lines of JSON.
     pub fn are_lines(&self) -> bool {
         self.rows == Rows::Lines
@@ -125,9 +131,6 @@ impl<R: Resource> FromRequestParts<Arc<Instance>> for Representation<R> {
 
 /// Reads `$select`; that it is there once is seen to where the other options are read.
 fn select(query: &str, of: Option<(&'static Shape, &'static str)>) -> Result<Select, Failure> {
-    if !query.contains(['s', 'S']) {
-        return Ok(Select::default());
-    }
     let asked = form::pairs(query).find(|(name, _)| name.trim().eq_ignore_ascii_case("$select"));
     let Some((_, text)) = asked else { return Ok(Select::default()) };
     let Some((shape, entity)) = of else {
@@ -208,6 +211,7 @@ mod tests {
             ("$select=id", "(id)", projection(&["id"])),
             ("%24Select=+OSPlatform,%20ID+", "(OSPlatform,ID)", projection(&["id", "osPlatform"])),
             ("$select=id,ID,iD", "(id)", projection(&["id"])),
+            ("$%73elect=id", "(id)", projection(&["id"])),
             ("$select=*", "(*)", Projection::ALL),
             ("$select=id,*", "(id,*)", Projection::ALL),
         ] {

@@ -18,7 +18,7 @@ use crate::auth::role::RolePermission::{self, AlertsInvestigation, ManageSecurit
 use crate::http::api::alerts::{change as alert_change, create as alert_create};
 use crate::http::api::machines::change as machine_change;
 use crate::http::api::{admin, alert_lists, alerts, domains, files, hash_list, ingest, ips, machines, users};
-use crate::http::caller::{Access, admit};
+use crate::http::caller::{Access, Purpose, admit};
 use crate::http::origin::is_encrypted;
 use crate::http::{discovery, path, reference, sign_in, token};
 use crate::instance::Instance;
@@ -91,13 +91,13 @@ pub fn routes() -> Vec<Route> {
         reads("/api/machines/{id}/alerts/$count",         get(alert_lists::count_of_machine), Some("machines.alerts.count"), ALERTS, Some(ViewData)),
         reads("/api/users/{id}/alerts",                   get(alert_lists::of_user), Some("users.alerts"), ALERTS,                 Some(ViewData)),
         // Changes. Those of alerts take one role permission, tags and values another, as their pages say.
-        takes("/api/alerts/batchUpdate",                  post(alert_change::batch_update), Some("alerts.batch_update"), &[AlertReadWrite], Some(AlertsInvestigation)).at_most(10, 500),
-        takes("/api/alerts/CreateAlertByReference",       post(alert_create::by_reference), Some("alerts.create_by_reference"), &[AlertReadWrite], Some(AlertsInvestigation)).at_most(15, u32::MAX),
-        takes("/api/machines/AddOrRemoveTagForMultipleMachines", post(machine_change::tag_many), Some("machines.tags_bulk"), &[MachineReadWrite], Some(ManageSecuritySettings)),
+        changes("/api/alerts/batchUpdate",                post(alert_change::batch_update), Some("alerts.batch_update"), &[AlertReadWrite], Some(AlertsInvestigation)).at_most(10, 500),
+        changes("/api/alerts/CreateAlertByReference",     post(alert_create::by_reference), Some("alerts.create_by_reference"), &[AlertReadWrite], Some(AlertsInvestigation)).at_most(15, u32::MAX),
+        changes("/api/machines/AddOrRemoveTagForMultipleMachines", post(machine_change::tag_many), Some("machines.tags_bulk"), &[MachineReadWrite], Some(ManageSecuritySettings)),
         patches("/api/alerts/{id}",                       patch(alert_change::update), Some("alerts.update"), &[AlertReadWrite],     Some(AlertsInvestigation)),
         patches("/api/machines/{id}",                     patch(machine_change::update), Some("machines.update"), &[MachineReadWrite], Some(AlertsInvestigation)),
-        takes("/api/machines/{id}/tags",                  post(machine_change::tag), Some("machines.tags"), &[MachineReadWrite],     Some(ManageSecuritySettings)),
-        takes("/api/machines/{id}/setDeviceValue",        post(machine_change::set_value), Some("machines.set_device_value"), &[MachineReadWrite], Some(ManageSecuritySettings)),
+        changes("/api/machines/{id}/tags",                post(machine_change::tag), Some("machines.tags"), &[MachineReadWrite],     Some(ManageSecuritySettings)),
+        changes("/api/machines/{id}/setDeviceValue",      post(machine_change::set_value), Some("machines.set_device_value"), &[MachineReadWrite], Some(ManageSecuritySettings)),
         takes("/api/ingest",                              post(ingest::ingest),     None,                   &[EventWrite],          None),
 
         form(Method::GET,  "/{tenant}/oauth2/token", get(token::v1)),
@@ -132,20 +132,17 @@ fn administers(operation: &'static Operation) -> Route {
             quota: None,
             at_most: None,
             permissions: &[Administration],
-            is_administration: true,
-            reads_data: false,
+            purpose: Purpose::Administration,
             role_permission: Some(RolePermission::ManageSystemSettings),
         },
         // A tenant's administrators are not the server's.
         Reach::Server | Reach::Owner => {
             let permissions = &[ServerAdministration];
-            let (is_administration, reads_data) = (true, false);
             Access {
                 quota: None,
                 at_most: None,
                 permissions,
-                is_administration,
-                reads_data,
+                purpose: Purpose::Administration,
                 role_permission: None,
             }
         }
@@ -161,14 +158,7 @@ fn reads(
     permissions: &'static [Permission],
     role_permission: Option<RolePermission>,
 ) -> Route {
-    let access = Access {
-        quota,
-        at_most: None,
-        permissions,
-        is_administration: false,
-        reads_data: true,
-        role_permission,
-    };
+    let access = Access { quota, at_most: None, permissions, purpose: Purpose::Data, role_permission };
     Route { method: Method::GET, path, handler, credential: Credential::Bearer(access) }
 }
 
@@ -190,14 +180,19 @@ fn takes(
     permissions: &'static [Permission],
     role_permission: Option<RolePermission>,
 ) -> Route {
-    let access = Access {
-        quota,
-        at_most: None,
-        permissions,
-        is_administration: false,
-        reads_data: false,
-        role_permission,
-    };
+    let access = Access { quota, at_most: None, permissions, purpose: Purpose::Other, role_permission };
+    Route { method: Method::POST, path, handler, credential: Credential::Bearer(access) }
+}
+
+/// Changes what is known.
+fn changes(
+    path: &'static str,
+    handler: MethodRouter<Arc<Instance>>,
+    quota: Option<&'static str>,
+    permissions: &'static [Permission],
+    role_permission: Option<RolePermission>,
+) -> Route {
+    let access = Access { quota, at_most: None, permissions, purpose: Purpose::Change, role_permission };
     Route { method: Method::POST, path, handler, credential: Credential::Bearer(access) }
 }
 
@@ -217,7 +212,7 @@ fn patches(
     permissions: &'static [Permission],
     role_permission: Option<RolePermission>,
 ) -> Route {
-    Route { method: Method::PATCH, ..takes(path, handler, quota, permissions, role_permission) }
+    Route { method: Method::PATCH, ..changes(path, handler, quota, permissions, role_permission) }
 }
 
 impl Route {

@@ -71,8 +71,18 @@ fn router() -> Router {
         .route("/slow", get(async || tokio::time::sleep(ms(400)).await))
         .route("/never", get(async || std::future::pending::<()>().await))
         .route("/large", get(async || vec![b'x'; 64 << 20]))
+        .route("/trickle", get(trickle))
         .route("/panic", get(panics))
         .route("/ends", get(ends))
+}
+
+/// Pieces that take 100 ms each to make.
+async fn trickle() -> axum::body::Body {
+    let pieces = futures_util::stream::unfold(0, async |nth| {
+        tokio::time::sleep(ms(100)).await;
+        (nth < 8).then(|| (Ok::<_, std::convert::Infallible>(Bytes::from_static(b"piece ")), nth + 1))
+    });
+    axum::body::Body::from_stream(pieces)
 }
 
 async fn panics() -> &'static str {

@@ -24,7 +24,7 @@ use axum::serve::IncomingStream;
 use axum::{Json, Router};
 use futures_util::TryStreamExt;
 use pintle_model::FileHash;
-use pintle_store::{Page, Progress, Scope, Span, Store};
+use pintle_store::{Batch, Page, Progress, Scope, Span, Store};
 use tokio::net::UnixListener;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
@@ -206,6 +206,9 @@ async fn ingest(
     body: Body,
 ) -> Result<Response, Refused> {
     let tenant = scope(&instance, &asked.tenant)?.tenant();
+    if asked.source == Batch::PEOPLE {
+        return Err(unusable(pintle_store::Error::ReservedSource(Batch::PEOPLE)));
+    }
     let format = asked.format.as_deref().map(intake::format).transpose().map_err(unusable)?;
     let (lines, answer) = mpsc::channel::<Result<Bytes, io::Error>>(16);
     let input = StreamReader::new(body.into_data_stream().map_err(io::Error::other));

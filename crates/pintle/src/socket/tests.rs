@@ -45,6 +45,9 @@ async fn what_one_command_puts_in_another_finds() {
     assert_eq!(report.kept_aside.values().sum::<u64>(), 1);
     assert_eq!((report.new.machines, report.new.files), (2, 1));
 
+    let refused = session.client.ingest(&ingest("(people)"), Body::from(row(3, SHA1)), &mut |_, _| {}).await;
+    assert!(refused.unwrap_err().to_string().contains("stands for what people change here"));
+
     // A second command, while the first owns the folder.
     let other = open(folder.path()).await;
     let mut answers = Vec::new();

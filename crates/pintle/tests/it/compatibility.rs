@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 
 use axum::http::Method;
 use percent_encoding::percent_decode_str;
+use pintle::http::caller::Purpose;
 use pintle::http::routes::{Credential, routes};
 use serde::Deserialize;
 use serde_json::Value;
@@ -238,7 +239,7 @@ fn what_is_said_to_be_better_is_shown() {
 fn every_read_of_the_data_has_a_scenario_that_shows_what_its_answer_was_made_from() {
     let routes = routes();
     let templates = routes.iter().filter(|route| match route.credential {
-        Credential::Bearer(access) => access.reads_data,
+        Credential::Bearer(access) => access.purpose == Purpose::Data,
         Credential::Anonymous | Credential::Form => false,
     });
     let rows: Vec<Row> = templates.map(|route| Row::plain(route.path, &route.method)).collect();

@@ -157,6 +157,7 @@ fn a_purge_says_what_it_means_and_begins_only_when_told_to() {
     refused(&["--batch", id.get(..7).unwrap(), "--yes"], 1, "the first 8 of its digits");
     refused(&["--batch", "0000000000", "--yes"], 1, "no batch begins with 0000000000");
     refused(&["--source", "first", "--yes"], 1, "nothing came from a source `first`");
+    refused(&["--source", "(people)", "--yes"], 1, "`(people)` is no source of telemetry");
     refused(&["--machine", "ws-03", "--yes"], 1, "no machine `ws-03`");
     refused(&["--machine", "", "--yes"], 1, "no machine ``");
     refused(&["--user", "", "--yes"], 1, "a user has a name");

@@ -87,10 +87,7 @@ impl Document {
                     self.fits(self.document.pointer(pointer).ok_or("a reference to nothing")?, value, at)?;
                 }
                 "x-there-unless-selected" if !self.may_select => {
-                    let lacks = |name: &&Value| {
-                        // Shown only where it is asked for.
-                        **name != "sequence" && value.get(name.as_str().unwrap()).is_none()
-                    };
+                    let lacks = |name: &&Value| value.get(name.as_str().unwrap()).is_none();
                     if let Some(name) = said.as_array().unwrap().iter().find(lacks) {
                         return Err(format!("{at} lacks {name}"));
                     }

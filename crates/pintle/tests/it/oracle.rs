@@ -2,7 +2,9 @@
 //! applications, machines and sightings, asked over HTTP by everybody about everything, while rights,
 //! rules and machines change in between.
 
+mod answer;
 mod change;
+mod expected;
 mod model;
 mod question;
 mod random;
@@ -64,12 +66,11 @@ impl Play {
         let mut config = Config::default();
         config.scope.narrow_statistics = narrow;
         config.quota.enabled = false;
-        let telemetry = Telemetry { lines: String::new(), minute: 0 };
         Play {
             world: World::new(config),
             random: Random(seed),
             tenants: Vec::new(),
-            telemetry,
+            telemetry: Telemetry::default(),
             next_group: 2,
         }
     }
@@ -80,10 +81,12 @@ impl Play {
         let sender = instance.control.create_application_with(sender, instance.now()).unwrap().0;
         let token =
             instance.issuer.issue(&sender, Proof::Secret, AUDIENCE, instance.now()).unwrap().unwrap().token;
-        let lines = std::mem::take(&mut self.telemetry.lines);
-        let request = Request::post("/api/ingest").header("Authorization", format!("Bearer {token}"));
-        let answer = self.world.send(request.body(Body::from(lines)).unwrap()).await;
-        assert!(answer.status == 200 && answer.body.contains(r#""rejected":0"#), "{}", answer.body);
+        let Telemetry { lines, alerts, .. } = &mut self.telemetry;
+        for body in [lines, alerts].map(std::mem::take).into_iter().filter(|body| !body.is_empty()) {
+            let request = Request::post("/api/ingest").header("Authorization", format!("Bearer {token}"));
+            let answer = self.world.send(request.body(Body::from(body)).unwrap()).await;
+            assert!(answer.status == 200 && answer.body.contains(r#""rejected":0"#), "{}", answer.body);
+        }
         self.telemetry.minute += 1;
     }
 
@@ -100,6 +103,7 @@ impl Play {
             machines: BTreeMap::new(),
             sightings: BTreeMap::new(),
             observed: BTreeMap::new(),
+            addresses: Vec::new(),
             alerts: BTreeMap::new(),
             groups: Vec::new(),
             default_seen_by: BTreeSet::new(),
@@ -113,6 +117,7 @@ impl Play {
             if random.chance(90) {
                 let machine = machine(random, id);
                 self.telemetry.machine(id, &machine);
+                tenant.addresses.push((self.telemetry.minute, id, machine.address));
                 tenant.machines.insert(id, machine);
             }
         }

@@ -46,7 +46,7 @@ pub(crate) struct Manifest {
     pub(crate) marks: Marks,
     /// What is counted of each tenant.
     pub(crate) tenants: BTreeMap<TenantId, Counts>,
-    /// From where on in the archive the runs hold domains, IP addresses and users too.
+    /// From where on in the archive the runs hold domains, IP addresses and users too, and where events are.
     pub(crate) observed_from: Position,
     /// It was read from version 1, and nobody has looked yet what the tenants' telemetry covers.
     #[serde(skip)]
@@ -122,8 +122,8 @@ impl Manifest {
         let Position { segment, offset } = self.observed_from;
         (self.observed_from > Position::START).then(|| {
             format!(
-                "domains, IP addresses and users are known from byte {offset} of segment {segment} of the archive on: \
-`pintle rebuild` makes those of earlier telemetry known"
+                "domains, IP addresses and users, and the events that alerts can be raised about, are known from byte {offset} \
+of segment {segment} of the archive on: `pintle rebuild` makes those of earlier telemetry known"
             )
         })
     }

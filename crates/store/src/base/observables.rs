@@ -2,6 +2,7 @@
 
 use std::net::IpAddr;
 use std::sync::PoisonError;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use pintle_model::TenantId;
 
@@ -17,7 +18,8 @@ use crate::observe;
 use crate::pair::{self, Pair};
 use crate::presence::Presence;
 
-/// Observables noted, with where they were seen, before readers are let in again.
+/// Observables noted, with where they were seen, before readers are let in again; and entries of a delta read
+/// before the writer is.
 const AT_ONCE: usize = 500;
 
 /// What is known of an observable.
@@ -43,22 +45,41 @@ impl Seen {
 }
 
 impl View {
-    /// The entries whose keys begin so, at least as far as filters remember keys; `held` gives those of
-    /// a delta.
-    fn beginning(
-        &self,
+    /// The entries whose keys begin so, at least as far as filters remember keys; `held` gives up to so many
+    /// of a delta, those behind a key.
+    fn beginning<'v>(
+        &'v self,
         of: TenantId,
         prefix: Vec<u8>,
-        held: impl Fn(&TenantDelta) -> Vec<Entry>,
-    ) -> Result<Merge<'_>, Error> {
-        let mut sources = Vec::new();
-        for run in self.runs.iter().filter(|run| run.may_hold(key::probe(&prefix))) {
-            sources.push(Source::Run(run.from(&prefix, Some(&self.cache))?));
-        }
+        held: impl Fn(&TenantDelta, Option<&[u8]>, usize) -> Vec<Entry> + Copy + 'v,
+    ) -> Result<Merge<'v>, Error> {
+        let mut sources = self.runs_beginning(&prefix)?;
         for delta in self.deltas() {
-            sources.extend(read_delta(delta).tenant(of).map(|tenant| Source::held(held(tenant))));
+            sources.push(Source::in_pieces(move |after| {
+                let delta = read_delta(delta);
+                delta.tenant(of).map(|tenant| held(tenant, after, AT_ONCE)).unwrap_or_default()
+            }));
         }
         Ok(Merge::of(sources, prefix))
+    }
+
+    /// The runs that may have keys that begin so, each at the first of these.
+    fn runs_beginning(&self, prefix: &[u8]) -> Result<Vec<Source<'_>>, Error> {
+        let runs = self.runs.iter().filter(|run| run.may_hold(key::probe(prefix)));
+        runs.map(|run| Ok(Source::Run(run.from(prefix, Some(&self.cache))?))).collect()
+    }
+
+    /// The users of a machine in a delta. They do not stand in the order of their keys there, so all of them
+    /// are read, but the writer is let in now and then.
+    fn held_logons(&self, delta: &SharedDelta, of: TenantId, machine: u32) -> Vec<Entry> {
+        let (mut entries, mut from) = (Vec::new(), Some(0));
+        while let Some(user) = from {
+            let delta = read_delta(delta);
+            let Some(tenant) = delta.tenant(of) else { break };
+            from = tenant.observables.logons_on(of, machine, user, AT_ONCE, &mut entries);
+        }
+        entries.sort_unstable();
+        entries
     }
 }
 
@@ -68,7 +89,10 @@ impl Base {
         let view = self.view();
         let rest = key::observable(&view.marks, asked);
         let key = key::of(of, Table::Observables, &rest);
-        let mut found = view.beginning(of, key.clone(), |delta| delta.observables.beginning(of, &rest))?;
+        let held = |delta: &TenantDelta, after: Option<&[u8]>, most: usize| {
+            delta.observables.beginning(of, &rest, after, most)
+        };
+        let mut found = view.beginning(of, key.clone(), held)?;
         // What begins the same may follow it: a longer name of the same mark, another domain of a user.
         match found.next_group()? {
             Some((name, values)) if name == key => Seen::of(&values).map(Some),
@@ -86,7 +110,10 @@ impl Base {
         let view = self.view();
         let rest = key::users_named(&view.marks, name);
         let prefix = key::of(of, Table::Observables, &rest);
-        let mut users = view.beginning(of, prefix, |delta| delta.observables.beginning(of, &rest))?;
+        let held = |delta: &TenantDelta, after: Option<&[u8]>, most: usize| {
+            delta.observables.beginning(of, &rest, after, most)
+        };
+        let mut users = view.beginning(of, prefix, held)?;
         while let Some((key, values)) = users.next_group()? {
             if let Some(user) = key::read_user(&key)
                 && !each(user, Seen::of(&values)?)?
@@ -107,7 +134,9 @@ impl Base {
     ) -> Result<(), Error> {
         let view = self.view();
         let prefix = key::logons_on(of, machine);
-        let mut logons = view.beginning(of, prefix, |delta| delta.observables.logons_on(of, machine))?;
+        let mut sources = view.runs_beginning(&prefix)?;
+        sources.extend(view.deltas().map(|delta| Source::held(view.held_logons(delta, of, machine))));
+        let mut logons = Merge::of(sources, prefix);
         while let Some((key, values)) = logons.next_group()? {
             if let Some((_, user)) = key::read_logon(&key)
                 && !each(user, value::entity(values.iter().map(Vec::as_slice), most::LOGON_TYPES)?)
@@ -118,19 +147,30 @@ impl Base {
         Ok(())
     }
 
-    /// What is known of a user on some machines, all of it together.
+    /// What is known of a user on some machines, all of it together. Ends with [`Error::Stopped`] once `stop`
+    /// is set.
     pub(crate) fn logons_of(
         &self,
         of: TenantId,
         user: &User,
         machines: impl Iterator<Item = u32>,
+        stop: &AtomicBool,
     ) -> Result<Entity, Error> {
         let view = self.view();
+        let of_user = key::observable(&view.marks, &Observable::User(user.clone()));
         let mut known = Entity::default();
         for machine in machines {
+            if stop.load(Ordering::Relaxed) {
+                return Err(Error::Stopped);
+            }
             let key = key::logon(of, machine, user);
-            let held = |delta: &TenantDelta| delta.observables.logon(of, machine, user);
-            let mut logons = view.beginning(of, key.clone(), |delta| held(delta).into_iter().collect())?;
+            let mut sources = view.runs_beginning(&key)?;
+            for delta in view.deltas() {
+                let delta = read_delta(delta);
+                let held = delta.tenant(of).and_then(|tenant| tenant.observables.logon(&of_user, machine));
+                sources.extend(held.map(|logon| Source::held(vec![(key.clone(), logon.to_bytes())])));
+            }
+            let mut logons = Merge::of(sources, key.clone());
             if let Some((name, values)) = logons.next_group()?
                 && name == key
             {
@@ -147,7 +187,10 @@ impl Base {
     pub(crate) fn machines_at(&self, of: TenantId, address: IpAddr) -> Result<Vec<(u32, Presence)>, Error> {
         let view = self.view();
         let prefix = key::machines_at(&view.marks, of, address);
-        let held = |delta: &TenantDelta| delta.observables.machines_at(&view.marks, of, address);
+        let held = |delta: &TenantDelta, after: Option<&[u8]>, most: usize| {
+            let after = after.and_then(|key| Some(key::read_address(key)?.1));
+            delta.observables.machines_at(&view.marks, of, (address, after), most)
+        };
         let mut machines = view.beginning(of, prefix, held)?;
         let mut found = Vec::new();
         while let Some((key, value)) = machines.next_merged()? {

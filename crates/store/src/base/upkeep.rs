@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
-use pintle_model::TenantId;
+use pintle_model::{TenantId, Time};
 
 use super::key::{Marks, Table};
 use super::manifest::Manifest;
@@ -101,6 +101,21 @@ impl Base {
             self.change(|manifest| manifest.applied = applied)?;
         }
         Ok(())
+    }
+
+    /// Notes, of a base that is opened again before it takes anything in, that what changes next does so after
+    /// all that has changed in another.
+    pub(crate) fn change_after(&self, other: &Base) -> Result<(), Error> {
+        let last: BTreeMap<TenantId, Time> = {
+            let view = other.view();
+            let delta = read_delta(&view.active);
+            delta.counts.iter().map(|(tenant, counts)| (*tenant, counts.last_change)).collect()
+        };
+        self.change(|manifest| {
+            for (tenant, counts) in &mut manifest.tenants {
+                counts.last_change = counts.last_change.max(last.get(tenant).copied().unwrap_or(Time::MIN));
+            }
+        })
     }
 
     /// Folds the frozen delta, if there is one. Returns whether there was.

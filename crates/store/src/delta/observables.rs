@@ -12,7 +12,7 @@ use crate::base::Entry;
 use crate::base::key::{self, Marks, Table};
 use crate::base::value;
 use crate::entity::{Entity, most};
-use crate::observable::{Observable, User};
+use crate::observable::Observable;
 use crate::pair::Pair;
 use crate::presence::Presence;
 
@@ -79,13 +79,22 @@ impl Observables {
         known.merge(presence);
     }
 
-    /// The observables whose keys begin so after the table, as a run has them.
-    pub(crate) fn beginning(&self, of: TenantId, rest: &[u8]) -> Vec<Entry> {
+    /// The observables whose keys begin so after the table, as a run has them, up to so many behind a whole
+    /// key.
+    pub(crate) fn beginning(
+        &self,
+        of: TenantId,
+        rest: &[u8],
+        after: Option<&[u8]>,
+        most: usize,
+    ) -> Vec<Entry> {
+        let after = after.and_then(|key| Some(key::split(key)?.2));
+        let from = after.map_or(Bound::Included(rest), Bound::Excluded);
         let begins = self
             .by_key
-            .range::<[u8], _>((Bound::Included(rest), Bound::Unbounded))
+            .range::<[u8], _>((from, Bound::Unbounded))
             .take_while(|(key, _)| key.starts_with(rest));
-        begins.filter_map(|(key, number)| self.entry(of, key, *number)).collect()
+        begins.take(most).filter_map(|(key, number)| self.entry(of, key, *number)).collect()
     }
 
     fn entry(&self, of: TenantId, key: &[u8], number: u32) -> Option<Entry> {
@@ -94,49 +103,56 @@ impl Observables {
         Some((key::of(of, Table::Observables, key), value))
     }
 
-    /// What is said of a user on a machine, as a run has it.
-    pub(crate) fn logon(&self, of: TenantId, machine: u32, user: &User) -> Option<Entry> {
-        // Few users are on a machine, so that looking through them costs less than another map.
-        let logons = self.logons.range((machine, 0)..=(machine, u32::MAX));
-        let is_it = |number: u32| matches!(self.things.get(at(number)), Some((Observable::User(of), _)) if of == user);
-        let (_, logon) = logons.into_iter().find(|((_, number), _)| is_it(*number))?;
-        Some((key::logon(of, machine, user), logon.to_bytes()))
+    /// What is said on a machine of the user who has this key after the table.
+    pub(crate) fn logon(&self, user: &[u8], machine: u32) -> Option<&Entity> {
+        self.logons.get(&(machine, *self.by_key.get(user)?))
     }
 
-    /// The users of a machine, as a run has them.
-    pub(crate) fn logons_on(&self, of: TenantId, machine: u32) -> Vec<Entry> {
-        self.logon_entries(of, self.logons.range((machine, 0)..=(machine, u32::MAX)))
-    }
-
-    fn logon_entries<'l>(
+    /// Appends users of a machine, as a run has them, in no order: up to so many, from one with this number
+    /// here on. Returns the number from which there may be more.
+    pub(crate) fn logons_on(
         &self,
         of: TenantId,
-        logons: impl Iterator<Item = (&'l (u32, u32), &'l Entity)>,
-    ) -> Vec<Entry> {
-        let mut entries: Vec<Entry> = logons
-            .filter_map(|((machine, user), logon)| match &self.things.get(at(*user))?.0 {
-                Observable::User(user) => Some((key::logon(of, *machine, user), logon.to_bytes())),
-                Observable::Domain(_) | Observable::Ip(_) => None,
-            })
-            .collect();
-        entries.sort_unstable();
-        entries
+        machine: u32,
+        from: u32,
+        most: usize,
+        out: &mut Vec<Entry>,
+    ) -> Option<u32> {
+        let mut last = None;
+        let some = self.logons.range((machine, from)..=(machine, u32::MAX)).take(most);
+        let some = some.inspect(|((_, user), _)| last = Some(*user));
+        out.extend(some.filter_map(|logon| self.logon_entry(of, logon)));
+        last?.checked_add(1)
     }
 
-    /// The machines that had an address, as a run has them.
-    pub(crate) fn machines_at(&self, marks: &Marks, of: TenantId, address: IpAddr) -> Vec<Entry> {
-        let machines = self.addresses.range((address, 0)..=(address, u32::MAX));
+    fn logon_entry(&self, of: TenantId, ((machine, user), logon): (&(u32, u32), &Entity)) -> Option<Entry> {
+        match &self.things.get(at(*user))?.0 {
+            Observable::User(user) => Some((key::logon(of, *machine, user), logon.to_bytes())),
+            Observable::Domain(_) | Observable::Ip(_) => None,
+        }
+    }
+
+    /// The machines that had an address, as a run has them, up to so many behind an ordinal.
+    pub(crate) fn machines_at(
+        &self,
+        marks: &Marks,
+        of: TenantId,
+        (address, after): (IpAddr, Option<u32>),
+        most: usize,
+    ) -> Vec<Entry> {
+        let from = after.map_or(Bound::Included((address, 0)), |after| Bound::Excluded((address, after)));
+        let machines = self.addresses.range((from, Bound::Included((address, u32::MAX))));
         let entry = |((address, machine), presence): (&(IpAddr, u32), &Presence)| {
             (key::address(marks, of, *address, *machine), presence.to_bytes())
         };
-        machines.map(entry).collect()
+        machines.take(most).map(entry).collect()
     }
 
     /// All entries of one of its tables, in no order.
     pub(super) fn entries(&self, marks: &Marks, of: TenantId, table: Table) -> Vec<Entry> {
         match table {
-            Table::Observables => self.beginning(of, b""),
-            Table::Logons => self.logon_entries(of, self.logons.iter()),
+            Table::Observables => self.beginning(of, b"", None, usize::MAX),
+            Table::Logons => self.logons.iter().filter_map(|logon| self.logon_entry(of, logon)).collect(),
             Table::Addresses => {
                 let entry = |((address, machine), presence): (&(IpAddr, u32), &Presence)| {
                     (key::address(marks, of, *address, *machine), presence.to_bytes())

@@ -1,7 +1,6 @@
 //! What people changed of an entity, kept beside what telemetry says of the same members, and shown in
 //! its place. And when an alert last changed here, which no source can say.
 
-use std::collections::BTreeSet;
 use std::ops::Bound;
 
 use pintle_model::{Fact, MemberId, Time, shapes};
@@ -10,11 +9,10 @@ use serde_json::json;
 use super::{Entity, most};
 use crate::edit::Edit;
 
-/// What begins the names of parts that people gave: tags, comments. No part from telemetry does.
+/// What begins the names of parts that people gave: comments. No part from telemetry does.
 pub(crate) const MARK: &str = "!";
 /// What comes after all of them.
 const BEHIND: &str = "\"";
-const TAG: &str = "!t";
 const COMMENT: &str = "!c";
 
 /// The number under which it is kept when something of an alert was last changed.
@@ -33,14 +31,35 @@ impl Entity {
         self.facts.json(set(member)).or_else(|| self.facts.json(member))
     }
 
-    /// Takes a change over, made at this moment.
-    pub(crate) fn edit(&mut self, edit: &Edit, at: Time) {
+    /// What a change by people, made at this moment, changes of a machine, to be merged into it.
+    pub(crate) fn change_of_machine(&self, edit: &Edit, at: Time) -> Entity {
+        let mut change = self.change_tags(edit, at);
+        change.edit(edit, at);
+        change
+    }
+
+    /// The same of an alert: to resolve it, or to open it again, has a time too. That is when it was done;
+    /// `at` is later where it is applied again after a crash.
+    pub(crate) fn change_of_alert(&self, edit: &Edit, at: Time) -> Entity {
+        use shapes::alert as a;
+        const RESOLVED: &str = "\"Resolved\"";
+        let was_resolved = self.shown(a::STATUS) == Some(RESOLVED)
+            && self.shown(a::RESOLVED_TIME).is_some_and(|time| time != "null");
+        let mut change = Entity::default();
+        change.edit(edit, at);
+        match change.facts.json(set(a::STATUS)).map(|status| status == RESOLVED) {
+            None => {}
+            Some(true) if was_resolved => {}
+            Some(true) => _ = change.facts.note(set(a::RESOLVED_TIME), at, format!("\"{}\"", edit.made)),
+            Some(false) => _ = change.facts.note(set(a::RESOLVED_TIME), at, "null"),
+        }
+        change
+    }
+
+    /// Takes a change over, made at this moment, but for tags.
+    fn edit(&mut self, edit: &Edit, at: Time) {
         for (member, json) in &edit.members {
             self.facts.note(set(MemberId(*member)), at, json.clone());
-        }
-        for (tag, is_given) in &edit.tags {
-            let fact = Fact { at, json: is_given.to_string().into() };
-            self.note_part([TAG, tag].concat().into(), fact, most::EDITS);
         }
         if let Some(comment) = &edit.comment {
             // The newest sort first, and stay where there are too many.
@@ -51,27 +70,35 @@ impl Entity {
         }
     }
 
-    /// The same of an alert: to resolve it, or to open it again, has a time too.
-    pub(crate) fn edit_alert(&mut self, edit: &Edit, at: Time) {
-        use shapes::alert as a;
-        const RESOLVED: &str = "\"Resolved\"";
-        let was_resolved = self.shown(a::STATUS) == Some(RESOLVED)
-            && self.shown(a::RESOLVED_TIME).is_some_and(|time| time != "null");
-        self.edit(edit, at);
-        if edit.members.iter().any(|(member, _)| *member == a::STATUS.0) {
-            match self.shown(a::STATUS) == Some(RESOLVED) {
-                true if was_resolved => {}
-                true => _ = self.facts.note(set(a::RESOLVED_TIME), at, format!("\"{at}\"")),
-                false => _ = self.facts.note(set(a::RESOLVED_TIME), at, "null"),
-            }
-        }
-    }
-
     /// Notes when something of an alert was changed here; if `is_live`, it was not known before.
     pub(crate) fn note_change(&mut self, at: Time, is_live: bool) {
         self.facts.note(CHANGED, at, "0");
         if is_live {
             self.facts.note(ARRIVED, at, "0");
+        }
+    }
+
+    /// Whether it is the same alert but for when it changed here.
+    pub(crate) fn is_alike(&self, other: &Entity) -> bool {
+        fn facts(alert: &Entity) -> impl Iterator<Item = (MemberId, &Fact)> {
+            alert.facts.iter().filter(|(member, _)| ![CHANGED, ARRIVED].contains(member))
+        }
+        self.span == other.span && self.parts == other.parts && facts(self).eq(facts(other))
+    }
+
+    /// Takes over when another of the same alert changed, as far as that was later.
+    pub(crate) fn take_dates(&mut self, other: &Entity) {
+        for (member, fact) in other.facts.iter().filter(|(member, _)| [CHANGED, ARRIVED].contains(member)) {
+            self.facts.note(member, fact.at, fact.json.clone());
+        }
+    }
+
+    /// Shows what changed here after one moment as if it had changed at another.
+    pub(crate) fn date_changes_after(&mut self, moment: Time, shown: Time) {
+        for member in [CHANGED, ARRIVED] {
+            if self.facts.at(member).is_some_and(|at| at > moment) {
+                self.facts.date(member, shown);
+            }
         }
     }
 
@@ -94,23 +121,6 @@ impl Entity {
         told.or(self.span.map(|span| span.last)).max(arrived)
     }
 
-    /// The tags of a machine: those that telemetry gives and people have not taken away, and those that
-    /// people gave.
-    pub(crate) fn tags(&self) -> BTreeSet<String> {
-        let told = self.facts.json(shapes::machine::MACHINE_TAGS);
-        let mut tags: BTreeSet<String> =
-            told.and_then(|json| serde_json::from_str(json).ok()).unwrap_or_default();
-        for (name, fact) in self.edits() {
-            if let Some(tag) = name.strip_prefix(TAG) {
-                match &*fact.json {
-                    "true" => _ = tags.insert(tag.to_owned()),
-                    _ => _ = tags.remove(tag),
-                }
-            }
-        }
-        tags
-    }
-
     /// The comments on an alert as a JSON array: those that telemetry gives, then those made here, the
     /// oldest first. `None`: none was made here.
     pub(crate) fn comments(&self) -> Option<String> {
@@ -123,7 +133,7 @@ impl Entity {
     }
 
     /// The parts that people gave.
-    fn edits(&self) -> impl DoubleEndedIterator<Item = (&str, &Fact)> {
+    pub(super) fn edits(&self) -> impl DoubleEndedIterator<Item = (&str, &Fact)> {
         self.parts
             .range::<str, _>((Bound::Included(MARK), Bound::Excluded(BEHIND)))
             .map(|(name, fact)| (&**name, fact))
@@ -155,11 +165,6 @@ impl Entity {
     }
 }
 
-/// Whether a change of a machine, heard as an entity, says anything of its tags.
-pub(crate) fn changes_tags(heard: &Entity) -> bool {
-    heard.edits().any(|(name, _)| name.starts_with(TAG))
-}
-
 #[cfg(test)]
 mod tests {
     use serde_json::Value;
@@ -168,18 +173,14 @@ mod tests {
 
     use super::*;
 
-    fn edit(members: &[(MemberId, &str)], tags: &[(&str, bool)], comment: Option<&str>) -> Edit {
-        made(0, members, tags, comment)
-    }
-
-    fn made(second: i64, members: &[(MemberId, &str)], tags: &[(&str, bool)], comment: Option<&str>) -> Edit {
+    fn made(second: i64, members: &[(MemberId, &str)], comment: Option<&str>) -> Edit {
         Edit {
             made: at(second),
-            of: Edited::Machine("m".parse().unwrap()),
+            of: Edited::Alert("a".parse().unwrap()),
             by: "alex".into(),
             members: members.iter().map(|(member, json)| (member.0, (*json).into())).collect(),
             comment: comment.map(Into::into),
-            tags: tags.iter().map(|(tag, given)| ((*tag).into(), *given)).collect(),
+            tags: Vec::new(),
         }
     }
 
@@ -190,33 +191,27 @@ mod tests {
     #[test]
     fn what_people_say_stands_above_telemetry_whatever_comes_first() {
         use shapes::alert as a;
+        let set_status = |status: &str, comment: Option<&str>| made(3, &[(a::STATUS, status)], comment);
+        let change = |alert: &mut Entity, edit: &Edit, second: i64| {
+            alert.merge(alert.change_of_alert(edit, at(second)), most::EVIDENCE);
+        };
         for edit_first in [true, false] {
             let mut alert = Entity::default();
             if edit_first {
-                alert.edit_alert(&edit(&[(a::STATUS, "\"Resolved\"")], &[], Some("done")), at(5));
+                change(&mut alert, &set_status("\"Resolved\"", Some("done")), 5);
             }
             alert.facts.note(a::STATUS, at(9), "\"New\"");
             if !edit_first {
-                alert.edit_alert(&edit(&[(a::STATUS, "\"Resolved\"")], &[], Some("done")), at(5));
+                change(&mut alert, &set_status("\"Resolved\"", Some("done")), 5);
             }
             assert_eq!(alert.shown(a::STATUS), Some("\"Resolved\""));
-            assert_eq!(alert.shown(a::RESOLVED_TIME), Some(&*format!("\"{}\"", at(5))));
+            assert_eq!(alert.shown(a::RESOLVED_TIME), Some(&*format!("\"{}\"", at(3))));
             assert!(alert.comments().unwrap().contains("done"));
-            alert.edit_alert(&edit(&[(a::STATUS, "\"Resolved\"")], &[], None), at(6));
-            assert_eq!(alert.shown(a::RESOLVED_TIME), Some(&*format!("\"{}\"", at(5))), "it was already");
-            alert.edit_alert(&edit(&[(a::STATUS, "\"New\"")], &[], None), at(7));
+            change(&mut alert, &made(0, &[(a::STATUS, "\"Resolved\"")], None), 6);
+            assert_eq!(alert.shown(a::RESOLVED_TIME), Some(&*format!("\"{}\"", at(3))), "it was already");
+            change(&mut alert, &made(0, &[(a::STATUS, "\"New\"")], None), 7);
             assert_eq!(alert.shown(a::RESOLVED_TIME), Some("null"));
         }
-    }
-
-    #[test]
-    fn tags_that_people_gave_or_took_away_stay_so() {
-        let mut machine = Entity::default();
-        machine.edit(&edit(&[], &[("b", true), ("a", false)], None), at(1));
-        machine.facts.note(shapes::machine::MACHINE_TAGS, at(2), r#"["a","c"]"#);
-        assert_eq!(Vec::from_iter(machine.tags()), ["b", "c"]);
-        machine.edit(&edit(&[], &[("a", true), ("b", false)], None), at(3));
-        assert_eq!(Vec::from_iter(machine.tags()), ["a", "c"]);
     }
 
     #[test]
@@ -226,18 +221,14 @@ mod tests {
         for n in 0..2_000 {
             entity.note_part(format!("{n:06}").into(), fact(), 100);
             entity.note_part(format!(" {n:06}").into(), fact(), 100);
-            entity.edit(&edit(&[], &[(&format!("tag {n}"), true)], None), at(n));
+            entity.edit(&made(n, &[], Some(&format!("comment {n}"))), at(n));
         }
         assert_eq!((entity.told().count(), entity.edits().count()), (100, most::EDITS));
-        let mut commented = Entity::default();
-        for n in 0..1_500 {
-            commented.edit(&made(n, &[], &[], Some(&format!("comment {n}"))), at(0));
-        }
-        let comments: Vec<Value> = serde_json::from_str(&commented.comments().unwrap()).unwrap();
+        let comments: Vec<Value> = serde_json::from_str(&entity.comments().unwrap()).unwrap();
         assert_eq!(comments.len(), most::EDITS);
         assert_eq!(
             (&comments[0]["comment"], &comments[999]["comment"]),
-            (&json!("comment 500"), &json!("comment 1499"))
+            (&json!("comment 1000"), &json!("comment 1999"))
         );
     }
 }

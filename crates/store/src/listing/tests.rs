@@ -52,6 +52,19 @@ fn naive(rows: &Numbers, order: &[OrderBy]) -> Vec<u32> {
 }
 
 #[test]
+fn a_list_takes_no_more_memory_than_it_may() {
+    let rows = rows(60_000);
+    let all: Vec<u32> = (0..60_000).collect();
+    let order = [a::TITLE, a::STATUS, a::SEVERITY].map(|member| OrderBy { member, descending: false });
+    let whole = Listing { order: &order, ..Listing::ALL };
+    assert!(matches!(settle(&rows, &all, &whole), Err(Error::TooMuchToOrder)));
+    // A page of it is another thing, however long the list.
+    let page = Listing { order: &order, ..Listing::of(Page { skip: 1_000, top: 1_000 }) };
+    assert_eq!(settle(&rows, &all, &page).unwrap().numbers.len(), 1_000);
+    assert!(settle(&rows, all.get(..1_000).unwrap(), &whole).unwrap().numbers.len() > 800);
+}
+
+#[test]
 fn pages_and_cursors_cut_what_a_naive_sort_gives() {
     let by = |member, descending| OrderBy { member, descending };
     let orders: [&[OrderBy]; 5] = [

@@ -51,6 +51,12 @@ impl Value {
         }
     }
 
+    /// About how much memory it takes.
+    pub(super) fn bytes(&self) -> usize {
+        let text = if let Value::Text(_, text) = self { text.len() } else { 0 };
+        size_of::<Value>() + text
+    }
+
     fn of_text(member: &str, text: &str) -> Value {
         let cut = text.get(..text.floor_char_boundary(OrderBy::TEXT)).unwrap_or_default();
         let folded = folded(cut);

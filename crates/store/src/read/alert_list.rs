@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::vec::IntoIter;
 
 use bytes::Bytes;
-use pintle_model::{AlertId, FileHash, Hashes, MemberId, TenantId, shapes};
+use pintle_model::{AlertId, FileHash, Hashes, MemberId, TenantId, Time, shapes};
 
 use super::alerts::AlertSight;
 use crate::alert_index::{self, AlertIndex, Row};
@@ -217,9 +217,9 @@ impl Store {
 
     fn ask_of_alerts(&self, scope: &Scope) -> Result<AlertQuestion, Error> {
         let (known, sight) = (self.known(), self.sight_of_alerts(scope)?);
-        known.note_listed(self.now());
+        let listed = known.listed(scope.tenant(), self.now());
         let index = known.alert_indexes.current(&known.base, scope.tenant())?;
-        Ok(AlertQuestion { known, index, sight, of: scope.tenant(), cutoffs: self.cutoffs(scope) })
+        Ok(AlertQuestion { known, index, sight, of: scope.tenant(), cutoffs: self.cutoffs(scope), listed })
     }
 }
 
@@ -240,6 +240,8 @@ struct AlertQuestion {
     sight: AlertSight,
     of: TenantId,
     cutoffs: Cutoffs,
+    /// When it was asked.
+    listed: Time,
 }
 
 impl AlertQuestion {
@@ -250,12 +252,21 @@ impl AlertQuestion {
         belongs: Option<(Belongs<'_>, Sure)>,
         listing: &Listing<'_>,
     ) -> Result<AlertList, Error> {
-        let settled = {
+        let mut settled = {
             let rows = AlertRows { asked: &self, belongs, machines: RefCell::default() };
             settle(&rows, candidates, listing)?
         };
+        let begun =
+            listing.after.and_then(|place| place.listed).map_or(self.listed, |at| at.min(self.listed));
+        let mut shown = begun;
+        if let Some(next) = &mut settled.about.next {
+            next.listed = Some(begun);
+            shown = next.change(listing.order).map_or(begun, |last| last.min(begun));
+        }
         Ok(AlertList {
             asked: self,
+            begun,
+            shown,
             numbers: settled.numbers.into_iter(),
             about: settled.about,
             extras: Extras::default(),
@@ -388,8 +399,18 @@ impl Rows for AlertRows<'_> {
 /// Alerts to be written. Which ones and in what order was settled when they were asked for; each is
 /// written as it is when its turn comes, and left out if it is gone by then. Nothing is held while a
 /// client is waited for, and between two pieces there is nothing in memory but the alerts' numbers.
+///
+/// Who reads a list over and over for what changed since goes on from the greatest `sequence` or
+/// `lastUpdateTime` that was shown. So an alert that changes after the list was asked for must not show
+/// when: others may have changed before it that the list does not have. It shows the moment at which the
+/// list was asked for, or what the page's last row stands at if the list is in the order of changes; what
+/// it changed to comes again when somebody asks next.
 pub struct AlertList {
     asked: AlertQuestion,
+    /// When the list was asked for, the first page of it.
+    begun: Time,
+    /// When something changed as it shows, if it did after that.
+    shown: Time,
     numbers: IntoIter<u32>,
     about: About,
     extras: Extras,
@@ -424,7 +445,8 @@ impl AlertList {
         {
             let id = read_lock(&self.asked.index).id(number).cloned();
             let Some(id) = id else { continue };
-            let Some((alert, group)) = self.asked.shown(&id)? else { continue };
+            let Some((mut alert, group)) = self.asked.shown(&id)? else { continue };
+            alert.date_changes_after(self.begun, self.shown);
             let members = render::render_alert(self.asked.of, id.as_str(), &alert, group, self.extras);
             piece.push_str(if self.written == 0 { "{" } else { ",{" });
             piece.push_str(&members);

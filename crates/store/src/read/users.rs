@@ -1,6 +1,7 @@
 //! Users: where they log on, who logs on to a machine, whom an alert is about.
 
 use std::cmp::Reverse;
+use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use pintle_model::{AlertId, shapes};
@@ -52,12 +53,12 @@ impl FileQuestion<'_> {
     }
 
     /// The members of one `user` object.
-    fn render_user(&self, user: &User, seen: &Seen) -> Result<String, Error> {
+    fn render_user(&self, user: &User, seen: &Seen, stop: &AtomicBool) -> Result<String, Error> {
         let tenant = self.scope.tenant();
         let machines = ordinals_of(&seen.pairs);
         let known = match &self.grouping {
             // What hidden machines say of them counts for nothing.
-            Some(_) => &self.known.base.logons_of(tenant, user, machines)?,
+            Some(_) => &self.known.base.logons_of(tenant, user, machines, stop)?,
             None => &seen.entity,
         };
         let span = seen.pairs.iter().fold(None, |span, (_, pair)| Span::joined(span, pair.any_role));
@@ -87,8 +88,9 @@ fn prevalence(directory: &Directory, question: &FileQuestion<'_>, pairs: &[(u32,
 
 impl Store {
     /// A user by name: the members of one `user` object. Of several domains the one in which the user is
-    /// on the most machines, then the one seen last, then by id. `None`: nobody has heard of them.
-    pub fn user(&self, scope: &Scope, asked: &UserName) -> Result<Option<String>, Error> {
+    /// on the most machines, then the one seen last, then by id. `None`: nobody has heard of them. Ends with
+    /// [`Error::Stopped`] once `stop` is set.
+    pub fn user(&self, scope: &Scope, asked: &UserName, stop: &AtomicBool) -> Result<Option<String>, Error> {
         let question = self.ask_of_files(scope)?;
         let last =
             |seen: &Seen| seen.pairs.iter().filter_map(|(_, pair)| pair.any_role).map(|of| of.last).max();
@@ -99,7 +101,7 @@ impl Store {
                 found = Some((user, seen));
             }
         })?;
-        found.map(|(user, seen)| question.render_user(&user, &seen)).transpose()
+        found.map(|(user, seen)| question.render_user(&user, &seen, stop)).transpose()
     }
 
     /// Whether telemetry names a user of exactly this name, as far as that counts for the caller.
@@ -164,8 +166,13 @@ impl Store {
 
     /// The user whom an alert is about: the members of one `user` object. `None`: no such alert, or not
     /// for this caller; and within, none: the alert names none. A user of whom nothing else is known has
-    /// name and domain.
-    pub fn alert_user(&self, scope: &Scope, id: &AlertId) -> Result<Option<Option<String>>, Error> {
+    /// name and domain. Ends with [`Error::Stopped`] once `stop` is set.
+    pub fn alert_user(
+        &self,
+        scope: &Scope,
+        id: &AlertId,
+        stop: &AtomicBool,
+    ) -> Result<Option<Option<String>>, Error> {
         let Some(alert) = self.visible_alert(scope, id)? else { return Ok(None) };
         let named = alert.facts.json(shapes::alert::RELATED_USER);
         let named: Option<Value> = named.and_then(|json| serde_json::from_str(json).ok());
@@ -175,6 +182,6 @@ impl Store {
         let Some(user) = user else { return Ok(Some(None)) };
         let question = self.ask_of_files(scope)?;
         let seen = question.observable(&Observable::User(user.clone()))?.unwrap_or_default();
-        question.render_user(&user, &seen).map(|members| Some(Some(members)))
+        question.render_user(&user, &seen, stop).map(|members| Some(Some(members)))
     }
 }

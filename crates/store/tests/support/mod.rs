@@ -37,6 +37,20 @@ pub fn open(folder: &Path) -> Store {
     Store::open(folder, options()).unwrap()
 }
 
+/// A folder copied while it may be in use: as a crash at this moment leaves it.
+pub fn copy_folder(from: &Path, to: &Path) {
+    std::fs::create_dir_all(to).unwrap();
+    for entry in std::fs::read_dir(from).unwrap() {
+        let entry = entry.unwrap();
+        let to = to.join(entry.file_name());
+        if entry.file_type().unwrap().is_dir() {
+            copy_folder(&entry.path(), &to);
+        } else {
+            std::fs::copy(entry.path(), to).unwrap();
+        }
+    }
+}
+
 pub fn whole() -> Scope {
     Scope::whole(TENANT)
 }

@@ -1,6 +1,7 @@
 //! Telemetry that names domains, IP addresses and users, and short questions about them.
 
 use std::net::IpAddr;
+use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use pintle_model::tables::{
@@ -92,7 +93,7 @@ pub fn stats(store: &Store, scope: &Scope, asked: &Observable, look_back: Durati
 }
 
 pub fn user(store: &Store, scope: &Scope, name: &str) -> Option<Value> {
-    let members = store.user(scope, &name.parse().unwrap()).unwrap()?;
+    let members = store.user(scope, &name.parse().unwrap(), &AtomicBool::default()).unwrap()?;
     Some(serde_json::from_str(&format!("{{{members}}}")).unwrap())
 }
 

@@ -4,10 +4,12 @@ use std::sync::Arc;
 
 use axum::body::Body;
 use axum::extract::{RawPathParams, State};
+use axum::http::HeaderMap;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{MethodFilter, MethodRouter, on};
 
 use crate::admin::{self, Asked, MAX_BODY, Operation};
+use crate::http::body::whole;
 use crate::http::caller::Caller;
 use crate::http::error::Failure;
 use crate::http::origin::ClientAddress;
@@ -19,10 +21,10 @@ pub(crate) fn handler(operation: &'static Operation) -> MethodRouter<Arc<Instanc
                              caller: Caller,
                              address: ClientAddress,
                              keys: RawPathParams,
+                             headers: HeaderMap,
                              body: Body|
                 -> Result<Response, Failure> {
-        let body = axum::body::to_bytes(body, MAX_BODY).await;
-        let body = body.map_err(|_| Failure::too_large(MAX_BODY as u64))?;
+        let body = whole(&headers, body, MAX_BODY).await?;
         let asked = Asked {
             actor: caller.rights.who.actor(address.0),
             tenant: Some(caller.scope.tenant()),

@@ -13,7 +13,7 @@ use axum::http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE};
 use axum::response::{IntoResponse, Response};
 use futures_util::TryStreamExt as _;
 use pintle_ingest::Error;
-use pintle_store::{Scope, Totals};
+use pintle_store::{Batch, Scope, Totals};
 use serde::Serialize;
 use tokio_util::io::{StreamReader, SyncIoBridge};
 
@@ -101,6 +101,11 @@ fn source_name(source: Option<&str>) -> Result<String, Failure> {
     let source = source.unwrap_or("http").trim();
     if source.is_empty() || source.len() > 256 || source.chars().any(char::is_control) {
         return Err(Failure::input("Parameter source must be 1 to 256 bytes without control characters"));
+    }
+    if source == Batch::PEOPLE {
+        return Err(Failure::input(format!(
+            "Parameter source must not be '{source}', which stands for what people change here"
+        )));
     }
     Ok(source.to_owned())
 }

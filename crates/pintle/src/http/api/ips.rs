@@ -7,7 +7,7 @@ use std::time::Duration;
 use axum::extract::State;
 use axum::response::Response;
 use pintle_model::Time;
-use pintle_store::{FileMachines, MachineList, Observable};
+use pintle_store::{FileMachines, Listing, MachineList, Observable};
 use serde_json::json;
 
 use super::observed::{Asked, machines_of, members, stats_of};
@@ -86,7 +86,8 @@ pub async fn find_by_ip(
     .await
 }
 
-/// `GET /api/machines/find(timestamp=…,key='…')`: the same within 16 minutes; none is a 404.
+/// `GET /api/machines/find(timestamp=…,key='…')`: the same within 16 minutes; none is a 404, but an empty
+/// list if there are some, and the options leave none of them.
 pub async fn find(
     State(instance): State<Arc<Instance>>,
     caller: Caller,
@@ -99,9 +100,12 @@ pub async fn find(
     let at = moment(&instance, &arguments, NEAR_IN_FIND)?;
     let asked = options.of(&odata::MACHINE, Expands::Nothing, &caller, &instance)?;
     stoppable(move |stop| {
-        let listing = asked.related(stop);
-        let found = instance.store.list_machines_at(&caller.scope, address, at, NEAR_IN_FIND, &listing)?;
-        if found.1.written == 0 {
+        let of = |listing: &Listing<'_>| {
+            instance.store.list_machines_at(&caller.scope, address, at, NEAR_IN_FIND, listing)
+        };
+        let found = of(&asked.related(stop))?;
+        let is_empty = found.0.left() == 0;
+        if is_empty && of(&Listing { stop: Some(stop), ..Listing::ALL })?.0.left() == 0 {
             return Err(Failure::not_found("Machine", &key));
         }
         Ok(list(&wanted, found))

@@ -6,8 +6,8 @@ use axum::extract::State;
 use axum::response::Response;
 use pintle_store::UserName;
 
-use super::blocking;
 use super::observed::related;
+use super::{blocking, stoppable};
 use crate::http::caller::Caller;
 use crate::http::envelope::{Collection, entity};
 use crate::http::error::Failure;
@@ -29,8 +29,8 @@ pub async fn get(
     _: NoRows,
 ) -> Result<Response, Failure> {
     let name = user_name(&id)?;
-    blocking(move || {
-        let members = instance.store.user(&caller.scope, &name)?;
+    stoppable(move |stop| {
+        let members = instance.store.user(&caller.scope, &name, stop)?;
         let members = members.ok_or_else(|| nobody(&id))?;
         Ok(entity(&wanted, &members))
     })
@@ -85,8 +85,8 @@ pub async fn of_alert(
     _: NoRows,
 ) -> Result<Response, Failure> {
     let alert = id.parse().map_err(|_| Failure::not_found("Alert", &id))?;
-    blocking(move || {
-        let user = instance.store.alert_user(&caller.scope, &alert)?;
+    stoppable(move |stop| {
+        let user = instance.store.alert_user(&caller.scope, &alert, stop)?;
         let user = user.ok_or_else(|| Failure::not_found("Alert", &id))?;
         let members = user.ok_or_else(|| Failure::not_related("User", &id))?;
         Ok(entity(&wanted, &members))

@@ -15,7 +15,15 @@ pub(super) fn read(text: &str, fields: &Fields) -> Result<Vec<OrderBy>, String> 
     if parts.len() > MOST {
         return Err(format!("$orderby names more than {MOST} properties."));
     }
-    parts.into_iter().map(|part| one(part, fields)).collect()
+    let mut order: Vec<OrderBy> = Vec::with_capacity(parts.len());
+    for part in parts {
+        let by = one(part, fields)?;
+        // What is equal by a member is equal by it again.
+        if order.iter().all(|before| before.member != by.member) {
+            order.push(by);
+        }
+    }
+    Ok(order)
 }
 
 fn one(part: &str, fields: &Fields) -> Result<OrderBy, String> {
@@ -64,6 +72,7 @@ mod tests {
                 vec![by(a::ALERT_CREATION_TIME, true), by(a::SEVERITY, false)],
             ),
             ("title asc,id  Asc", vec![by(a::TITLE, false), by(a::ID, false)]),
+            ("title,id,TITLE desc", vec![by(a::TITLE, false), by(a::ID, false)]),
         ] {
             assert_eq!(read(text, &ALERT).unwrap(), expected, "{text}");
         }

@@ -2,7 +2,7 @@
 //! scenarios' answers are held against what stands here.
 
 use super::schema::{Object, Property, Schema, always, maybe};
-use super::{Answer, Body, Content, Entry, JSON, Parameter, Refusal};
+use super::{Answer, BROKE_OFF, Body, Content, Entry, JSON, PACKED, Parameter, Refusal};
 
 const BAD: Refusal = (400, "`InvalidInput`: the body cannot be used; the message says why.");
 const TOO_LARGE: Refusal = (413, "`RequestBodyTooLarge`: a body of more than 256 KiB.");
@@ -24,7 +24,16 @@ const fn of_all(
     [summary, meaning]: [&'static str; 2],
     answers: &'static [Answer],
 ) -> Entry {
-    Entry { method, path, id, summary, meaning, answers, refusals: &[TOO_LARGE], ..Entry::GET }
+    Entry {
+        method,
+        path,
+        id,
+        summary,
+        meaning,
+        answers,
+        refusals: &[BROKE_OFF, TOO_LARGE, PACKED],
+        ..Entry::GET
+    }
 }
 
 /// An operation that takes something.
@@ -34,10 +43,10 @@ const fn takes(entry: Entry, content: &'static [Content], refusals: &'static [Re
 
 /// An operation on one thing.
 const fn on(entry: Entry, keys: &'static [Parameter]) -> Entry {
-    Entry { keys, refusals: &[BAD, GONE, TOO_LARGE], ..entry }
+    Entry { keys, refusals: &[BAD, GONE, BROKE_OFF, TOO_LARGE, PACKED], ..entry }
 }
 
-const CHANGES: &[Refusal] = &[BAD, GONE, TAKEN, TOO_LARGE];
+const CHANGES: &[Refusal] = &[BAD, GONE, TAKEN, BROKE_OFF, TOO_LARGE, PACKED];
 
 macro_rules! gives {
     ($one:ident, $many:ident, $object:ident) => {
@@ -123,9 +132,9 @@ pub(super) static ENTRIES: &[Entry] = &[
     takes(of_all("POST", "/api/admin/device-groups", "admin.device_groups.create", ["Make a device group", "Its machines move at one moment, before the answer."], ONE_DEVICE_GROUP), DEVICE_GROUP_CHANGE_BODY, CHANGES),
     takes(on(of_all("PATCH", "/api/admin/device-groups/{group}", "admin.device_groups.change", ["Change a device group", "Members left out stay. Machines move at one moment, before the answer."], ONE_DEVICE_GROUP), &[GROUP]), DEVICE_GROUP_CHANGE_BODY, CHANGES),
     on(of_all("DELETE", "/api/admin/device-groups/{group}", "admin.device_groups.delete", ["Delete a device group", "Its machines go where the other rules take them."], ONE_DEVICE_GROUP), &[GROUP]),
-    takes(of_all("POST", "/api/admin/preview", "admin.device_groups.preview", ["Try a rule", "Which machines a rule alone would take. Changes nothing."], &[Answer { status: 200, about: "How many, and the first of them.", content: &[(JSON, Schema::Object(&PREVIEW))] }]), PREVIEW_BODY, &[BAD, TOO_LARGE]),
+    takes(of_all("POST", "/api/admin/preview", "admin.device_groups.preview", ["Try a rule", "Which machines a rule alone would take. Changes nothing."], &[Answer { status: 200, about: "How many, and the first of them.", content: &[(JSON, Schema::Object(&PREVIEW))] }]), PREVIEW_BODY, &[BAD, BROKE_OFF, TOO_LARGE, PACKED]),
 
-    takes(of_all("POST", "/api/admin/explain", "admin.explain", ["Explain a decision", "Whether somebody may make a request, and why."], &[Answer { status: 200, about: "What was decided, step by step.", content: &[(JSON, Schema::Object(&EXPLAINED))] }]), EXPLAIN_BODY, &[BAD, GONE, TOO_LARGE]),
+    takes(of_all("POST", "/api/admin/explain", "admin.explain", ["Explain a decision", "Whether somebody may make a request, and why."], &[Answer { status: 200, about: "What was decided, step by step.", content: &[(JSON, Schema::Object(&EXPLAINED))] }]), EXPLAIN_BODY, &[BAD, GONE, BROKE_OFF, TOO_LARGE, PACKED]),
 
     of_all("GET", "/api/admin/roles", "admin.roles.list", ["List roles", "The tenant's roles."], ALL_ROLES),
     takes(of_all("POST", "/api/admin/roles", "admin.roles.create", ["Make a role", "Permissions for the users of some user groups."], ONE_ROLE), ROLE_CHANGE_BODY, CHANGES),

@@ -34,7 +34,7 @@ pub(super) static ENTRIES: &[Entry] = &[
         summary: "Get an alert",
         meaning: "One alert with its evidence.",
         keys: ALERT_ID,
-        query: &[SELECT],
+        query: &[SELECT_ALERTS],
         answers: &[Answer {
             status: 200,
             about: "The alert.",
@@ -49,7 +49,7 @@ pub(super) static ENTRIES: &[Entry] = &[
         summary: "List the files in an alert",
         meaning: "The files that the alert's evidence names by a hash, each once.",
         keys: ALERT_ID,
-        query: &[TOP, SKIP, SELECT],
+        query: &[TOP, SKIP, SELECT_FILES],
         answers: &[Answer {
             status: 200,
             about: "The files; none is an empty list.",
@@ -64,7 +64,7 @@ pub(super) static ENTRIES: &[Entry] = &[
         summary: "List the domains in an alert",
         meaning: "The hosts of the URLs in the alert's evidence, each once, in the order of their text.",
         keys: ALERT_ID,
-        query: &[TOP, SKIP, SELECT],
+        query: &[TOP, SKIP, SELECT_DOMAINS],
         answers: &[Answer {
             status: 200,
             about: "The domains; none is an empty list.",
@@ -79,7 +79,7 @@ pub(super) static ENTRIES: &[Entry] = &[
         summary: "List the IP addresses in an alert",
         meaning: "The addresses that the alert's evidence names, each once, in the order of their text.",
         keys: ALERT_ID,
-        query: &[TOP, SKIP, SELECT],
+        query: &[TOP, SKIP, SELECT_IPS],
         answers: &[Answer {
             status: 200,
             about: "The addresses; none is an empty list.",
@@ -94,7 +94,7 @@ pub(super) static ENTRIES: &[Entry] = &[
         summary: "Get the machine of an alert",
         meaning: "The machine that the alert is on.",
         keys: ALERT_ID,
-        query: &[SELECT],
+        query: &[SELECT_MACHINES],
         answers: &[Answer {
             status: 200,
             about: "The machine.",
@@ -116,7 +116,7 @@ pub(super) static ENTRIES: &[Entry] = &[
         meaning: "What is known of a file. A hash that stands beside several others is `null`, since a guess \
                   would be wrong for some machine.",
         keys: HASH,
-        query: &[SELECT],
+        query: &[SELECT_FILES],
         answers: &[Answer {
             status: 200,
             about: "The file.",
@@ -198,7 +198,7 @@ pub(super) static ENTRIES: &[Entry] = &[
             ORDER_MACHINES,
             TOP,
             SKIP,
-            SELECT,
+            SELECT_MACHINES,
             options::COUNT,
         ],
         answers: &[MACHINES],
@@ -214,7 +214,7 @@ pub(super) static ENTRIES: &[Entry] = &[
         summary: "Get a machine",
         meaning: "One machine, by id or by computer name. Of several of one name it is the one seen last.",
         keys: MACHINE_ID,
-        query: &[SELECT],
+        query: &[SELECT_MACHINES],
         answers: &[Answer {
             status: 200,
             about: "The machine.",
@@ -270,7 +270,7 @@ pub(super) static ENTRIES: &[Entry] = &[
             Parameter::option(
                 "source",
                 Schema::Pattern(r"^[^\x00-\x1f\x7f-\x9f]*[^\s\x00-\x1f\x7f-\x9f][^\x00-\x1f\x7f-\x9f]*$"),
-                "Where the records come from, in what is kept aside: at most 256 bytes. `http` if it is not given.",
+                "Where the records come from, in what is kept aside: at most 256 bytes, and not `(people)`. `http` if it is not given.",
             ),
             Parameter::option(
                 "live",

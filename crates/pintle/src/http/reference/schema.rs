@@ -26,6 +26,8 @@ pub(crate) enum Schema {
     OneOf(&'static [&'static str]),
     /// A `$filter` on entities with these fields.
     Filter(&'static Fields),
+    /// A `$select` of entities of this shape.
+    Select(&'static Shape),
     /// A whole number between these.
     Number(u64, u64),
     /// `true` or `false`.
@@ -130,6 +132,9 @@ enum There {
     Known,
 }
 
+/// The keyword with the members that are there unless `$select` names some.
+const UNLESS_SELECTED: &str = "x-there-unless-selected";
+
 /// The schemas that others refer to by name, as they come up.
 #[derive(Default)]
 pub(super) struct Components {
@@ -158,6 +163,9 @@ impl Components {
             Schema::Time => json!({ "type": "string", "format": "date-time" }),
             Schema::OneOf(words) => json!({ "type": "string", "enum": words }),
             Schema::Filter(fields) => filter(fields),
+            Schema::Select(shape) => {
+                json!({ "type": "string", "format": format!("odata-select-{}", shape.name.to_ascii_lowercase()) })
+            }
             Schema::Number(least, most) => json!({ "type": "integer", "minimum": least, "maximum": most }),
             Schema::Bool => json!({ "type": "boolean" }),
             Schema::Null => json!({ "type": "null" }),
@@ -217,6 +225,12 @@ impl Components {
     }
 
     fn shape(&mut self, shape: &'static Shape, is_there: There) -> Value {
+        // What is an entity as well as a part of one is written as the entity, whichever comes up first.
+        if matches!(is_there, There::Selected)
+            && self.named.get(shape.name).is_some_and(|part| part.get(UNLESS_SELECTED).is_none())
+        {
+            self.named.remove(shape.name);
+        }
         self.named(shape.name, |this| {
             let member = |member: &Member| (member.name.to_owned(), this.member(member));
             let properties: Map<String, Value> = shape.members.iter().map(member).collect();
@@ -228,9 +242,16 @@ impl Components {
             let required: Vec<&str> = there.map(|member| member.name).collect();
             let mut schema = json!({ "type": "object", "required": required, "properties": properties });
             if matches!(is_there, There::Selected) {
-                let all: Vec<&str> = shape.members.iter().map(|member| member.name).collect();
-                put(&mut schema, "description", "Every member is there unless `$select` names some.");
-                put(&mut schema, "x-there-unless-selected", all);
+                let (asked_for, all) = named(shape.members);
+                let about = match asked_for.as_slice() {
+                    [] => "Every member is there unless `$select` names some.".to_owned(),
+                    names => format!(
+                        "Every member is there unless `$select` names some; only then `{}`.",
+                        names.join("`, `")
+                    ),
+                };
+                put(&mut schema, "description", about);
+                put(&mut schema, UNLESS_SELECTED, all);
             }
             schema
         })
@@ -293,6 +314,14 @@ fn with_context(properties: Value, required: &[&str]) -> Value {
     let properties: Map<String, Value> = objects.flatten().collect();
     let required: Vec<&str> = [&["@odata.context"], required].concat();
     json!({ "type": "object", "required": required, "properties": properties })
+}
+
+/// The names of members that are shown only to who asks for them, and of the others.
+fn named(members: &[Member]) -> (Vec<&'static str>, Vec<&'static str>) {
+    let (asked_for, all): (Vec<&Member>, Vec<&Member>) =
+        members.iter().partition(|member| member.is_on_request);
+    let names = |members: Vec<&Member>| members.into_iter().map(|member| member.name).collect();
+    (names(asked_for), names(all))
 }
 
 fn filter(fields: &Fields) -> Value {

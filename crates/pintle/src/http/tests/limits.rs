@@ -5,12 +5,12 @@ use std::time::Instant;
 use axum::body::Body;
 use hyper::Request;
 use hyper_util::rt::{TokioExecutor, TokioIo};
-use tokio::io::AsyncWriteExt;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio_util::sync::CancellationToken;
 
 use super::{PATIENCE, count, generous, ms, one_answer, rest, router, send, start, until};
-use crate::config::Limits;
+use crate::config::{Limits, Size};
 use crate::http::{Listener, Policy, serve};
 use crate::metrics::Metrics;
 
@@ -81,6 +81,11 @@ async fn a_stalled_body_is_answered_with_408() {
     let mut stream = send(running.address, request).await;
     let answer = rest(&mut stream).await;
     assert!(answer.starts_with("HTTP/1.1 408 "), "{answer}");
+    assert!(answer.contains("\r\nconnection: close\r\n"), "{answer}");
+    assert!(
+        answer.contains(r#"{"error":{"code":"BadRequest","message":"Request body broke off"#),
+        "{answer}"
+    );
 }
 
 #[tokio::test]
@@ -111,6 +116,29 @@ async fn a_client_that_does_not_take_its_answer_is_cut() {
     let connections = |n| running.metrics.encode().contains(&format!("pintle_connections {n}\n"));
     until(|| connections(1)).await;
     until(|| connections(0)).await;
+}
+
+#[tokio::test]
+async fn a_client_that_takes_its_answer_byte_by_byte_is_cut() {
+    let limits = Limits { body_timeout: ms(300), min_answer_rate: Size::mebibytes(100), ..generous() };
+    let running = start(limits).await;
+    let mut stream = send(running.address, "GET /large HTTP/1.1\r\nHost: a\r\n\r\n").await;
+    let began = Instant::now();
+    let mut some = vec![0; 128 << 10];
+    // Something of it all the time, of 64 MiB that are due in about a second.
+    while stream.read(&mut some).await.is_ok_and(|bytes| bytes > 0) {
+        tokio::time::sleep(ms(20)).await;
+        assert!(began.elapsed() < PATIENCE, "it is cut");
+    }
+}
+
+#[tokio::test]
+async fn an_answer_that_is_made_slowly_is_no_fault_of_the_client() {
+    let limits = Limits { body_timeout: ms(200), min_answer_rate: Size::mebibytes(1), ..generous() };
+    let running = start(limits).await;
+    let mut stream =
+        send(running.address, "GET /trickle HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n").await;
+    assert_eq!(rest(&mut stream).await.matches("piece").count(), 8);
 }
 
 #[tokio::test]

@@ -8,7 +8,7 @@ use axum::Json;
 use axum::extract::{ConnectInfo, State};
 use axum::response::Response;
 use pintle_model::{MachineId, Time};
-use pintle_store::{BatchInfo, Error, Page, Progress, Purge, Purged, Replayed, Scope, Store};
+use pintle_store::{Batch, BatchInfo, Error, Page, Progress, Purge, Purged, Replayed, Scope, Store};
 use serde::Deserialize;
 
 use super::batches::{hex, time};
@@ -48,6 +48,12 @@ fn meant(store: &Store, scope: &Scope, asked: wire::ToPurge, now: Time) -> Resul
             let batch = batch(store, scope, &digits)?;
             let meant = format!("batch {} of {}, from {}", hex(&batch.id), batch.received, batch.source);
             Meant { what: Purged::Batch(batch.id), meant, size: Some(size([&batch])) }
+        }
+        wire::ToPurge::Source(source) if source == Batch::PEOPLE => {
+            return Err(unusable(format!(
+                "`{source}` is no source of telemetry but stands for what people changed: --user takes out what \
+                 one of them changed, --batch a single change"
+            )));
         }
         wire::ToPurge::Source(source) => {
             let mut batches = store.batches(scope, None, &source, Page::ALL)?;

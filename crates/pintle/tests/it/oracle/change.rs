@@ -141,6 +141,7 @@ impl Play {
                 };
                 let changed = Machine { tags, ..changed };
                 self.telemetry.machine(number, &changed);
+                tenant.addresses.push((self.telemetry.minute, number, changed.address));
                 tenant.machines.insert(number, changed);
                 self.ingest(id).await;
             }

@@ -19,6 +19,9 @@ pub(super) const NAMES: [&str; 4] = ["srv", "ws", "lab", "db"];
 pub(super) const DOMAINS: [&str; 3] = ["corp.example", "paris.corp.example", "lab.example"];
 pub(super) const PLATFORMS: [&str; 3] = ["Windows11", "WindowsServer2022", "Linux"];
 pub(super) const SOURCE_GROUPS: [&str; 3] = ["Servers", "Clients", "Lab"];
+/// Addresses of machines' own.
+pub(super) const ADDRESSES: u64 = 5;
+pub(super) const SEVERITIES: [&str; 3] = ["Low", "Medium", "High"];
 pub(super) const TAGS: [&str; 3] = ["paris", "tier-0", "lab"];
 
 /// A machine, as the oracle knows it.
@@ -29,6 +32,8 @@ pub(super) struct Machine {
     pub(super) platform: &'static str,
     pub(super) tags: BTreeSet<&'static str>,
     pub(super) source_group: &'static str,
+    /// Which address it has.
+    pub(super) address: u64,
 }
 
 #[derive(Clone, Debug)]
@@ -80,6 +85,8 @@ pub(super) struct Tenant {
     pub(super) sightings: BTreeMap<u64, BTreeSet<u64>>,
     /// Where a domain, an IP address and a user of one number were seen.
     pub(super) observed: BTreeMap<u64, BTreeSet<u64>>,
+    /// In which minute which machine reported which address as its own.
+    pub(super) addresses: Vec<(u32, u64, u64)>,
     pub(super) alerts: BTreeMap<u64, Alert>,
     /// By rank.
     pub(super) groups: Vec<Group>,
@@ -90,6 +97,7 @@ pub(super) struct Tenant {
     pub(super) administrators: BTreeSet<u64>,
     pub(super) callers: Vec<Caller>,
 }
+
 /// Ids are the same in every tenant, so that a leak between them shows.
 pub(super) fn machine_id(machine: u64) -> String {
     format!("{:040x}", 0x1111_0000 + machine)
@@ -126,6 +134,24 @@ pub(super) fn address(alert: u64) -> String {
 
 pub(super) fn domain(alert: u64) -> String {
     format!("d{}.example", alert % 5)
+}
+
+/// Whom an alert is about, one of those who were seen on machines or of whom nothing is known; or nobody.
+pub(super) fn related_user(alert: u64) -> Option<u64> {
+    (alert % 4 != 3).then_some(alert % (OBSERVED + 1))
+}
+
+pub(super) fn severity(alert: u64) -> &'static str {
+    SEVERITIES[usize::try_from(alert % 3).unwrap()]
+}
+
+pub(super) fn own_address(nth: u64) -> String {
+    format!("10.0.0.{nth}")
+}
+
+/// A minute of telemetry as a point in time.
+pub(super) fn time(minute: u32) -> String {
+    format!("2026-01-{:02}T{:02}:{:02}:00Z", 2 + minute / 1440, minute / 60 % 24, minute % 60)
 }
 
 pub(super) fn user_group(group: u64) -> String {

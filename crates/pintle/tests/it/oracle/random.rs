@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use pintle_store::{DeviceRule, Operator, Row};
 
-use super::model::{DOMAINS, Machine, NAMES, PLATFORMS, SOURCE_GROUPS, TAGS};
+use super::model::{ADDRESSES, DOMAINS, Machine, NAMES, PLATFORMS, SOURCE_GROUPS, TAGS};
 
 /// Splitmix: the same numbers in every run.
 pub(super) struct Random(pub(super) u64);
@@ -68,5 +68,6 @@ pub(super) fn machine(random: &mut Random, id: u64) -> Machine {
         platform: random.one(&PLATFORMS),
         tags: if random.chance(20) { BTreeSet::from([random.one(&TAGS)]) } else { random.some(&TAGS, 30) },
         source_group: random.one(&SOURCE_GROUPS),
+        address: random.below(ADDRESSES),
     }
 }

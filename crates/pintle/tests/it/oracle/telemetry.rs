@@ -6,23 +6,23 @@ use serde_json::Value;
 use uuid::Uuid;
 
 use super::model::{
-    Alert, Machine, address, alert_id, domain, machine_id, person, seen_address, seen_domain, sha1, user,
+    Alert, Machine, address, alert_id, domain, machine_id, own_address, person, related_user, seen_address,
+    seen_domain, severity, sha1, time, user,
 };
 
-/// Telemetry in the envelope of the streaming API.
+/// Telemetry that waits to be sent.
+#[derive(Default)]
 pub(super) struct Telemetry {
+    /// In the envelope of the streaming API.
     pub(super) lines: String,
+    /// Alerts as the API gives them: what no table says of them.
+    pub(super) alerts: String,
     pub(super) minute: u32,
 }
 
 impl Telemetry {
     pub(super) fn line(&mut self, table: &str, properties: Value) {
-        let at = format!(
-            "2026-01-{:02}T{:02}:{:02}:00Z",
-            2 + self.minute / 1440,
-            self.minute / 60 % 24,
-            self.minute % 60
-        );
+        let at = time(self.minute);
         let mut properties = properties;
         properties["Timestamp"] = at.as_str().into();
         let line = serde_json::json!({
@@ -39,6 +39,11 @@ impl Telemetry {
             "OSPlatform": machine.platform, "MachineGroup": machine.source_group, "DeviceManualTags": tags,
         });
         self.line("DeviceInfo", info);
+        let addresses = serde_json::json!([{ "IPAddress": own_address(machine.address) }]).to_string();
+        let adapter = serde_json::json!({
+            "DeviceId": machine_id(id), "NetworkAdapterName": "Ethernet", "IPAddresses": addresses,
+        });
+        self.line("DeviceNetworkInfo", adapter);
     }
 
     pub(super) fn sighting(&mut self, file: u64, id: u64) {
@@ -65,11 +70,18 @@ impl Telemetry {
 
     pub(super) fn alert(&mut self, id: u64, alert: &Alert) {
         let info = serde_json::json!({
-            "AlertId": alert_id(id), "Title": "Suspicious tool", "Category": "Execution", "Severity": "Medium",
+            "AlertId": alert_id(id), "Title": "Suspicious tool", "Category": "Execution", "Severity": severity(id),
             "ServiceSource": "Microsoft Defender for Endpoint", "DetectionSource": "EDR",
         });
         self.line("AlertInfo", info);
         let device = alert.machine.map(machine_id);
+        if let Some(nth) = related_user(id) {
+            let about = serde_json::json!({
+                "id": alert_id(id), "machineId": device, "severity": severity(id), "lastUpdateTime": time(self.minute),
+                "relatedUser": { "userName": person(nth), "domainName": "CORP" },
+            });
+            writeln!(self.alerts, "{about}").unwrap();
+        }
         if device.is_some() {
             let machine = serde_json::json!({
                 "AlertId": alert_id(id), "EntityType": "Machine", "EvidenceRole": "Impacted", "DeviceId": device,

@@ -305,7 +305,7 @@ mod tests {
     use pintle_model::tables::{device_file_events as file, device_info as info};
     use pintle_model::{Alert, Facts};
 
-    use crate::edit::Edited;
+    use crate::edit::{Edited, TagMark};
 
     use super::*;
 
@@ -341,7 +341,11 @@ mod tests {
         let by = "alex".into();
         let members = vec![(7, "\"x\"".into()), (9, "null".into())];
         let of = Edited::Machine("m".parse().unwrap());
-        let tags = vec![("a".into(), true), ("b".into(), false)];
+        let tags = vec![
+            ("a".into(), TagMark::Given),
+            ("b".into(), TagMark::Taken),
+            ("c".into(), TagMark::Withdrawn),
+        ];
         let made = Time::from_ticks(-3);
         let machine = Edit { of, made, by, members, comment: None, tags };
         let of = Edited::Alert("a".parse().unwrap());

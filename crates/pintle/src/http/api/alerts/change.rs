@@ -16,7 +16,7 @@ use crate::http::change::{Changer, nothing};
 use crate::http::envelope::entity;
 use crate::http::error::Failure;
 use crate::http::origin::ClientAddress;
-use crate::http::page::NoRows;
+use crate::http::page::{NoOptions, NoRows};
 use crate::http::path::Key;
 use crate::http::representation::Representation;
 use crate::http::resource::Alerts;
@@ -76,7 +76,7 @@ pub async fn update(
             instance.store.change_alerts(&caller.scope, &changer.name, slice::from_ref(&alert), &change);
         let entry = told(changer.entry("alert.updated").on(&id), &change);
         changer.tell(&instance, "Alert", entry, done)?;
-        let members = instance.store.alert(&caller.scope, &alert)?;
+        let members = instance.store.alert_with(&caller.scope, &alert, wanted.selects("sequence"))?;
         let members = members.ok_or_else(|| Failure::not_found("Alert", &id))?;
         Ok(entity(&wanted, &members))
     })
@@ -89,7 +89,7 @@ pub async fn batch_update(
     State(instance): State<Arc<Instance>>,
     caller: Caller,
     address: ClientAddress,
-    _: NoRows,
+    _: NoOptions,
     body: Members,
 ) -> Result<Response, Failure> {
     let names: Vec<&str> = MEMBERS.iter().copied().chain(["alertIds"]).collect();
@@ -100,7 +100,7 @@ pub async fn batch_update(
     blocking(move || {
         let changer = Changer::new(&caller, address);
         let done = instance.store.change_alerts(&caller.scope, &changer.name, &alerts, &change);
-        let entry = told(changer.entry("alert.updated").with("alerts", ids), &change);
+        let entry = told(changer.entry("alert.updated").with_each("alerts", ids), &change);
         changer.tell(&instance, "Alert", entry, done)?;
         Ok(nothing())
     })

@@ -5,9 +5,9 @@ use std::sync::Arc;
 use axum::extract::State;
 use axum::response::Response;
 use pintle_model::Time;
-use pintle_store::{NewAlert, Refused};
+use pintle_store::{Error, NewAlert, Refused};
 
-use crate::http::api::blocking;
+use crate::http::api::stoppable;
 use crate::http::body::{Members, incorrect};
 use crate::http::caller::Caller;
 use crate::http::change::Changer;
@@ -55,7 +55,8 @@ const MAX_TEXT: usize = 10_000;
 /// `POST /api/alerts/CreateAlertByReference`: raises an alert about an event, which machine, exact time and
 /// `ReportId` name, and answers with it. An open alert of the same title on the same machine takes the event
 /// instead. An event that is not there, whose part of the archive was dropped, or that is on a machine that
-/// the caller may not see, is a 404.
+/// the caller may not see, is a 404. To find it may take a while, so only a few are looked for at once, and
+/// none for a caller who is gone.
 pub async fn by_reference(
     State(instance): State<Arc<Instance>>,
     caller: Caller,
@@ -65,9 +66,16 @@ pub async fn by_reference(
     body: Members,
 ) -> Result<Response, Failure> {
     let new = new_alert(&body.in_any_case(MEMBERS)?.only(MEMBERS)?)?;
-    blocking(move || {
+    let patience = instance.config.server.limits.body_timeout;
+    let slot = instance.event_slots.wait(caller.scope.tenant(), patience).await;
+    let slot = slot.ok_or_else(|| Failure::overloaded(patience.as_secs()))?;
+    stoppable(move |stop| {
         let changer = Changer::new(&caller, address);
-        let raised = instance.store.raise_alert(&caller.scope, &changer.name, &new);
+        let raised = instance.store.raise_alert(&caller.scope, &changer.name, &new, stop);
+        drop(slot);
+        if let Err(stopped @ Error::Stopped) = raised {
+            return Err(stopped.into());
+        }
         let event = format!("{} at {} on machine {}", new.report, new.at, new.machine);
         let entry = changer.entry("alert.raised").with("title", new.title).with("event", event.clone());
         let raised = match raised {
@@ -79,7 +87,7 @@ pub async fn by_reference(
             Err(_) => entry,
         };
         let alert = changer.tell(&instance, "Event", entry, raised)?;
-        let members = instance.store.alert(&caller.scope, &alert)?;
+        let members = instance.store.alert_with(&caller.scope, &alert, wanted.selects("sequence"))?;
         let members = members.ok_or_else(|| Failure::not_found("Alert", alert.as_str()))?;
         Ok(entity(&wanted, &members))
     })

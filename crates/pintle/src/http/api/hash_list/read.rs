@@ -15,6 +15,8 @@ use crate::http::error::Failure;
 const MAX_HASHES: usize = 100_000;
 /// As much is repeated of a text that is no hash.
 const MAX_TEXT: usize = 128;
+/// A longer line is no hash, whatever it says.
+const MAX_LINE: usize = 4 * 1024;
 
 const SUPPORTED: &str = "send application/json, {\"hashes\": [\"…\"], \"machines\": false}, or text/plain or application/x-ndjson with one hash a line";
 
@@ -82,13 +84,19 @@ fn read_lines(body: &[u8]) -> Result<HashList, Failure> {
         if line.is_empty() {
             continue;
         }
-        match serde_json::from_slice(line) {
-            Ok(Quoted::Text(text) | Quoted::Object { hash: text }) => hashes.push(&text),
+        match quoted(line) {
+            Some(Quoted::Text(text) | Quoted::Object { hash: text }) => hashes.push(&text),
             // What it is then is a hash without quotes, or none.
-            Err(_) => hashes.push(&String::from_utf8_lossy(line)),
+            None => hashes.push(&String::from_utf8_lossy(line.get(..MAX_LINE).unwrap_or(line))),
         }
     }
     Ok(HashList { asked: hashes.finish()?, machines: false })
+}
+
+/// A line as JSON, if it is some.
+fn quoted(line: &[u8]) -> Option<Quoted> {
+    let may_be = line.len() <= MAX_LINE && matches!(line.first(), Some(b'"' | b'{'));
+    may_be.then(|| serde_json::from_slice(line).ok()).flatten()
 }
 
 /// A line of JSON.
@@ -197,6 +205,10 @@ mod tests {
         for line in nonsense {
             assert_eq!(texts(Form::Lines, line).unwrap(), [(line.to_owned(), false)]);
         }
+        // Neither is a line that is longer than any that says a hash.
+        let padded = format!("{{\"hash\":\"{MD5}\",\"note\":\"{}\"}}", "x".repeat(MAX_LINE));
+        assert!(!texts(Form::Lines, &padded).unwrap()[0].1);
+        assert!(texts(Form::Lines, &padded.replace(&"x".repeat(MAX_LINE), "x")).unwrap()[0].1);
         let long = "\u{e9}".repeat(1_000);
         assert_eq!(texts(Form::Lines, &long).unwrap()[0].0.len(), MAX_TEXT);
     }

@@ -57,7 +57,7 @@ pub async fn update(
         check_tag("machineTags", tag)?;
     }
     if let Some(tags) = tags.as_ref().filter(|tags| tags.len() > MAX_TAGS) {
-        return Err(Failure::batch_too_large(tags.len(), MAX_TAGS));
+        return Err(Failure::batch_size(tags.len(), MAX_TAGS));
     }
     let replaces = instance.config.api.profile == Profile::Today;
     let tags = tags.map(if replaces { TagChange::Replace } else { TagChange::Extend });
@@ -109,19 +109,11 @@ pub async fn tag_many(
     blocking(move || {
         let changer = Changer::new(&caller, address);
         let done = instance.store.change_machines(&caller.scope, &changer.name, &names, &change);
-        let entry = told(changer.entry("machine.updated").with("machines", names), &change);
-        let mut machines = changer.tell(&instance, "Machine", entry, done)?;
-        machines.sort_unstable();
-        machines.dedup();
+        let entry = told(changer.entry("machine.updated").with_each("machines", names), &change);
+        let machines = changer.tell(&instance, "Machine", entry, done)?;
         let mut answer = Collection::of(&wanted);
-        let mut is_first = true;
-        for id in &machines {
-            if let Some(members) = instance.store.machine(&caller.scope, id.as_str())? {
-                answer.body.extend_from_slice(if std::mem::take(&mut is_first) { b"{" } else { b",{" });
-                answer.body.extend_from_slice(members.as_bytes());
-                answer.body.push(b'}');
-            }
-        }
+        let objects: Vec<String> = machines.iter().map(|members| format!("{{{members}}}")).collect();
+        answer.body.extend_from_slice(objects.join(",").as_bytes());
         Ok(answer.finish(None))
     })
     .await
@@ -161,10 +153,9 @@ async fn one(
         let [name] = names;
         let entry = told(changer.entry("machine.updated").on(&name), &change);
         let changed = changer.tell(&instance, "Machine", entry, done)?;
-        let id = changed.first().map_or(name.as_str(), |id| id.as_str());
-        let members = instance.store.machine(&caller.scope, id)?;
-        let members = members.ok_or_else(|| Failure::not_found("Machine", &name))?;
-        Ok(entity(&wanted, &members))
+        // It can be gone only if it was purged at this moment.
+        let machine = changed.first().ok_or_else(|| Failure::not_found("Machine", &name))?;
+        Ok(entity(&wanted, machine))
     })
     .await
 }
@@ -176,7 +167,7 @@ fn told(mut entry: Entry, change: &MachineChange) -> Entry {
     match &change.tags {
         Some(TagChange::Add(tag)) => entry.with("tagAdded", tag.clone()),
         Some(TagChange::Remove(tag)) => entry.with("tagRemoved", tag.clone()),
-        Some(TagChange::Replace(tags) | TagChange::Extend(tags)) => entry.with("tags", tags.clone()),
+        Some(TagChange::Replace(tags) | TagChange::Extend(tags)) => entry.with_each("tags", tags.clone()),
         None => entry,
     }
 }

@@ -1,7 +1,7 @@
 //! Changes of alerts and machines.
 
 use super::super::schema::{Object, Property, Schema, always, maybe};
-use super::super::{Answer, Body, Entry, JSON, Refusal};
+use super::super::{Answer, BROKE_OFF, Body, Entry, JSON, PACKED, Refusal};
 use super::options::*;
 use crate::http::api::alerts::{change as alerts, create};
 use crate::http::api::machines::change as machines;
@@ -27,10 +27,10 @@ pub(in super::super) static ENTRIES: &[Entry] = &[
         summary: "Update an alert",
         meaning: "Changes what is named and answers with the alert. What is left out or `null` stays; a comment is added; names of members in any case.",
         keys: ALERT_ID,
-        query: &[SELECT],
+        query: &[SELECT_ALERTS],
         body: Some(Body { is_required: true, content: &[(JSON, Schema::Object(&ALERT_CHANGE))] }),
         answers: &[AN_ALERT],
-        refusals: &[BAD_BODY, NO_ALERT, TOO_LARGE, REFUSES, FULL],
+        refusals: &[BAD_BODY, NO_ALERT, BROKE_OFF, TOO_LARGE, PACKED, REFUSES, FULL],
     },
     Entry {
         method: "POST",
@@ -40,7 +40,7 @@ pub(in super::super) static ENTRIES: &[Entry] = &[
         meaning: "The same change of up to 1,000 alerts: of all or, if one is unknown, of none.",
         body: Some(Body { is_required: true, content: &[(JSON, Schema::Object(&BATCH_CHANGE))] }),
         answers: &[Answer { status: 200, about: "Done.", content: &[] }],
-        refusals: &[TOO_MANY, NO_ALERT, TOO_LARGE, REFUSES, FULL],
+        refusals: &[TOO_MANY, NO_ALERT, BROKE_OFF, TOO_LARGE, PACKED, REFUSES, FULL],
         ..Entry::GET
     },
     Entry {
@@ -49,7 +49,7 @@ pub(in super::super) static ENTRIES: &[Entry] = &[
         id: "alerts.create_by_reference",
         summary: "Create an alert about an event",
         meaning: "The event is named by its machine, its exact time and its `ReportId`; what it names becomes the alert's evidence. An open alert of the same title on the same machine takes the event instead.",
-        query: &[SELECT],
+        query: &[SELECT_ALERTS],
         body: Some(Body { is_required: true, content: &[(JSON, Schema::Object(&NEW_ALERT))] }),
         answers: &[AN_ALERT],
         refusals: &[
@@ -58,8 +58,13 @@ pub(in super::super) static ENTRIES: &[Entry] = &[
                 404,
                 "`ResourceNotFound`: no such event in the archive, or on a machine that the caller may not see.",
             ),
+            BROKE_OFF,
             TOO_LARGE,
-            REFUSES,
+            PACKED,
+            (
+                503,
+                "`ServiceUnavailable`: busy looking for other events, or the server keeps no changes at the moment: its log says why.",
+            ),
             FULL,
         ],
         ..Entry::GET
@@ -71,7 +76,7 @@ pub(in super::super) static ENTRIES: &[Entry] = &[
         summary: "Update a machine",
         meaning: "Sets its tags or its value and answers with it. In the profile `2021` the list of tags may only grow, in `today` it takes the place of theirs.",
         keys: MACHINE_ID,
-        query: &[SELECT],
+        query: &[SELECT_MACHINES],
         body: Some(Body { is_required: true, content: &[(JSON, Schema::Object(&MACHINE_CHANGE))] }),
         answers: &[MACHINE],
         refusals: &[
@@ -80,7 +85,9 @@ pub(in super::super) static ENTRIES: &[Entry] = &[
                 "`InvalidInput`: tags of the machine are missing in the list. `InvalidRequestBody`: a body that cannot be used, and why. `ODataError`: an option that is not obeyed here.",
             ),
             NO_MACHINE,
+            BROKE_OFF,
             TOO_LARGE,
+            PACKED,
             REFUSES,
             FULL,
         ],
@@ -92,10 +99,10 @@ pub(in super::super) static ENTRIES: &[Entry] = &[
         summary: "Add or remove a tag",
         meaning: "Gives a machine a tag or takes one away, and answers with it.",
         keys: MACHINE_ID,
-        query: &[SELECT],
+        query: &[SELECT_MACHINES],
         body: Some(Body { is_required: true, content: &[(JSON, Schema::Object(&TAG))] }),
         answers: &[MACHINE],
-        refusals: &[BAD_BODY, NO_MACHINE, TOO_LARGE, REFUSES, FULL],
+        refusals: &[BAD_BODY, NO_MACHINE, BROKE_OFF, TOO_LARGE, PACKED, REFUSES, FULL],
     },
     Entry {
         method: "POST",
@@ -103,10 +110,10 @@ pub(in super::super) static ENTRIES: &[Entry] = &[
         id: "machines.tags_bulk",
         summary: "Add or remove a tag on many machines",
         meaning: "The same of up to 500 machines: of all or, if one is unknown, of none.",
-        query: &[SELECT],
+        query: &[SELECT_MACHINES],
         body: Some(Body { is_required: true, content: &[(JSON, Schema::Object(&TAGS))] }),
         answers: &[MACHINES],
-        refusals: &[TOO_MANY, NO_MACHINE, TOO_LARGE, REFUSES, FULL],
+        refusals: &[TOO_MANY, NO_MACHINE, BROKE_OFF, TOO_LARGE, PACKED, REFUSES, FULL],
         ..Entry::GET
     },
     Entry {
@@ -116,10 +123,10 @@ pub(in super::super) static ENTRIES: &[Entry] = &[
         summary: "Set a machine's value",
         meaning: "Says what a machine is worth and answers with it.",
         keys: MACHINE_ID,
-        query: &[SELECT],
+        query: &[SELECT_MACHINES],
         body: Some(Body { is_required: true, content: &[(JSON, Schema::Object(&VALUE))] }),
         answers: &[MACHINE],
-        refusals: &[BAD_BODY, NO_MACHINE, TOO_LARGE, REFUSES, FULL],
+        refusals: &[BAD_BODY, NO_MACHINE, BROKE_OFF, TOO_LARGE, PACKED, REFUSES, FULL],
     },
 ];
 

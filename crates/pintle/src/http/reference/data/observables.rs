@@ -22,7 +22,7 @@ pub(in super::super) static ENTRIES: &[Entry] = &[
         summary: "Get the user of an alert",
         meaning: "The user whom the alert is about; who was logged on is no matter.",
         keys: ALERT_ID,
-        query: &[SELECT],
+        query: &[SELECT_USERS],
         answers: &[A_USER],
         refusals: &[
             BAD_OPTION,
@@ -36,7 +36,7 @@ pub(in super::super) static ENTRIES: &[Entry] = &[
         summary: "List the users of a machine",
         meaning: "The users who log on to a machine, or start programs there, by id.",
         keys: MACHINE_ID,
-        query: &[TOP, SKIP, SELECT],
+        query: &[TOP, SKIP, SELECT_USERS],
         answers: &[USERS],
         refusals: &[BAD_OPTION, NO_MACHINE],
         ..Entry::GET
@@ -47,7 +47,7 @@ pub(in super::super) static ENTRIES: &[Entry] = &[
         summary: "Get a user",
         meaning: "What is known of a user. Of several domains the one in which the user is on the most machines.",
         keys: USER,
-        query: &[SELECT],
+        query: &[SELECT_USERS],
         answers: &[A_USER],
         refusals: &[BAD_OPTION, (404, "`ResourceNotFound`: nobody has heard of the user.")],
         ..Entry::GET

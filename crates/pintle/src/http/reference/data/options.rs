@@ -1,6 +1,7 @@
 //! What many routes of the data have alike.
 
-use pintle_model::shapes::{alert, machine};
+use pintle_model::Shape;
+use pintle_model::shapes::{alert, domain, file, ip, machine, user};
 
 use super::super::schema::Schema;
 use super::super::{Answer, JSON, Parameter, Refusal};
@@ -15,11 +16,20 @@ pub(super) const TOP: Parameter = Parameter::option(
 );
 pub(super) const SKIP: Parameter =
     Parameter::option("$skip", Schema::Number(0, usize::MAX as u64), "How many rows to leave out first.");
-pub(super) const SELECT: Parameter = Parameter::option(
-    "$select",
-    Schema::Named("odata-select"),
-    "The members to give, as `id,status`, in any case; `*` for all. At most 100 names.",
-);
+/// `$select` of entities of a shape.
+const fn select(shape: &'static Shape) -> Parameter {
+    Parameter::option(
+        "$select",
+        Schema::Select(shape),
+        "The members to give, by their names in any case, with commas between them; `*` for all. At most 100 names.",
+    )
+}
+pub(super) const SELECT_ALERTS: Parameter = select(&alert::ASKABLE);
+pub(super) const SELECT_MACHINES: Parameter = select(&machine::SHAPE);
+pub(super) const SELECT_FILES: Parameter = select(&file::SHAPE);
+pub(super) const SELECT_DOMAINS: Parameter = select(&domain::SHAPE);
+pub(super) const SELECT_IPS: Parameter = select(&ip::SHAPE);
+pub(super) const SELECT_USERS: Parameter = select(&user::SHAPE);
 pub(super) const COUNT: Parameter =
     Parameter::option("$count", Schema::Bool, "Whether to count all rows, as `@odata.count`.");
 const ORDER_ALERTS: Parameter = order_by("odata-order-alert");
@@ -40,8 +50,10 @@ pub(super) const WHICH_MACHINES: Parameter =
     Parameter::option("$filter", Schema::Filter(&odata::MACHINE), "Which machines.");
 
 pub(super) const ALERT_FILTER: &[Parameter] = &[WHICH_ALERTS];
-pub(super) const ALERT_LIST: &[Parameter] = &[WHICH_ALERTS, ORDER_ALERTS, TOP, SKIP, SELECT, EXPAND, COUNT];
-pub(super) const MACHINE_LIST: &[Parameter] = &[WHICH_MACHINES, ORDER_MACHINES, TOP, SKIP, SELECT, COUNT];
+pub(super) const ALERT_LIST: &[Parameter] =
+    &[WHICH_ALERTS, ORDER_ALERTS, TOP, SKIP, SELECT_ALERTS, EXPAND, COUNT];
+pub(super) const MACHINE_LIST: &[Parameter] =
+    &[WHICH_MACHINES, ORDER_MACHINES, TOP, SKIP, SELECT_MACHINES, COUNT];
 pub(super) const RELATED_MACHINES: &[Parameter] = MACHINE_LIST;
 
 pub(super) const LOOK_BACK_HOURS: Parameter = Parameter::option(
