@@ -289,19 +289,23 @@ impl Directory {
 
     /// All machines that the caller may see and that lie in the window, in the order of their ids.
     pub(crate) fn all(&self, scope: &Scope, window: Window, page: Page) -> Vec<u32> {
-        let is_listed = |ordinal: &u32| {
-            self.is_visible(scope, *ordinal)
-                && (window.length.is_none()
-                    || self.get(*ordinal).is_some_and(|machine| machine.is_recent(window)))
-        };
+        let is_listed = |ordinal: &u32| self.is_listed(scope, window, *ordinal);
         let listed = self.order().ordinals.iter().copied().filter(is_listed);
         listed.skip(page.skip).take(page.top).collect()
     }
 
-    /// Those of some machines that the caller may see, each once, in the order of their ids.
+    /// Whether a machine is one that the caller may see and that lies in the window.
+    pub(crate) fn is_listed(&self, scope: &Scope, window: Window, ordinal: u32) -> bool {
+        let is_recent = || self.get(ordinal).is_some_and(|machine| machine.is_recent(window));
+        self.is_visible(scope, ordinal) && (window.length.is_none() || is_recent())
+    }
+
+    /// Those of some machines that the caller may see and that lie in the window, each once, in the order
+    /// of their ids.
     pub(crate) fn some(
         &self,
         scope: &Scope,
+        window: Window,
         ordinals: impl ExactSizeIterator<Item = u32>,
         page: Page,
     ) -> Vec<u32> {
@@ -309,7 +313,7 @@ impl Directory {
         let few = ordinals.len() * FEW < order.ordinals.len();
         let ranks = ordinals.filter_map(|ordinal| {
             let rank = order.ranks.get(place(ordinal)).filter(|rank| **rank != NO_RANK)?;
-            self.is_visible(scope, ordinal).then_some(*rank)
+            self.is_listed(scope, window, ordinal).then_some(*rank)
         });
         let ordinal = |rank: u32| order.ordinals.get(place(rank)).copied();
         if few {

@@ -32,6 +32,12 @@ impl Filter {
         Filter { shape, condition }
     }
 
+    /// Those of them that meet another condition too.
+    pub fn and(self, condition: Condition) -> Result<Filter, BadCondition> {
+        let condition = Condition::every(vec![condition, self.condition])?;
+        Ok(Filter { condition, ..self })
+    }
+
     /// Whether an entity meets it: the text of its JSON object.
     pub fn matches(&self, object: &str) -> bool {
         self.condition.is_met(&Subject::object(self.shape, object))

@@ -53,6 +53,8 @@ struct FileQuestion<'s> {
     /// Where the machines are that count; `None`: all count, and files that were seen on none.
     grouping: Option<Grouping>,
     cutoffs: Cutoffs,
+    /// Which machines are named.
+    window: Window,
 }
 
 impl FileQuestion<'_> {
@@ -111,11 +113,12 @@ impl Store {
             grouping = Some(read_lock(&directory).grouping().clone());
         }
         let files = known.base.files(scope.tenant());
-        Ok(FileQuestion { scope, known, files, grouping, cutoffs: self.cutoffs(scope) })
+        let (cutoffs, window) = (self.cutoffs(scope), self.machine_window(scope.tenant()));
+        Ok(FileQuestion { scope, known, files, grouping, cutoffs, window })
     }
 
-    /// The machines with a record of this file, as `{…},{…}`, ascending by id. `None`: unknown
-    /// hash. A file seen only on machines that the caller may not see is known all the same, unless
+    /// The machines within retention with a record of this file, as `{…},{…}`, ascending by id. `None`:
+    /// unknown hash. A file seen only on machines that the caller may not see is known all the same, unless
     /// the scope narrows statistics ([`Scope::narrowing_statistics`]).
     pub fn file_machines(
         &self,
@@ -142,8 +145,8 @@ impl Store {
         let question = self.ask_of_files(scope)?;
         let Some((resolved, machines)) = question.seen_on(hash)? else { return Ok(None) };
         let directory = question.known.directory(scope.tenant())?;
-        let all = |page| read_lock(&directory).some(scope, machines.iter().copied(), page);
-        let list = MachineList::settled(&directory, all, self.now(), listing)?;
+        let all = |page| read_lock(&directory).some(scope, question.window, machines.iter().copied(), page);
+        let list = MachineList::settled(&directory, all, question.window.now, listing)?;
         let found = FileMachines {
             written: list.left(),
             ask_instead: resolved.ask_instead,
@@ -173,7 +176,7 @@ impl Store {
                 any_role: pair.any_role,
             })
         };
-        let ordinals = directory.some(scope, ordinals_of(&pairs), Page::ALL);
+        let ordinals = directory.some(scope, question.window, ordinals_of(&pairs), Page::ALL);
         let sightings: Vec<Sighting> = ordinals.into_iter().filter_map(sighting).collect();
         let found = FileMachines {
             written: sightings.len(),

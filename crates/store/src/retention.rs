@@ -111,8 +111,8 @@ impl AddAssign for Expired {
 
 impl Store {
     /// Takes what has expired out of the base, and drops what the archive's caps say. Answers hide it
-    /// already, but for the machines of a file, which are named until then. It makes all runs of the
-    /// base one, so it is for once a day; nobody is held up meanwhile.
+    /// already, but for sightings on machines that have expired before these, which are counted until then.
+    /// It makes all runs of the base one, so it is for once a day; nobody is held up meanwhile.
     pub fn expire(&self) -> Result<Expired, Error> {
         let _one_at_a_time = hold(&self.maintenance);
         self.fold_now()?;

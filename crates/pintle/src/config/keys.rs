@@ -190,8 +190,8 @@ pub static KEYS: &[Key] = &[
          180d. Each key here can be set for one tenant under [tenants.NAME.retention], where NAME \
          is the tenant's name or GUID."),
     key!("retention.machines", Option<Duration>, retention.machines, Some("retention-machines"), "TIME", None,
-        "Machines last seen longer ago leave the lists. The machines of a file name them until a \
-         server takes them out, once a day."),
+        "Machines last seen longer ago leave the answers. Counts have them until a server takes them \
+         out, once a day."),
     key!("retention.sightings", Option<Duration>, retention.sightings, Some("retention-sightings"), "TIME", None,
         "A file last seen on a machine longer ago is no longer reported for it."),
 

@@ -146,7 +146,7 @@ impl Failure {
 
     /// 400: a parameter that there must be.
     pub fn missing_parameter(name: &str) -> Failure {
-        let message = format!("Required parameter '{name}' is missing");
+        let message = format!("Parameter {name} is missing");
         Failure::new(StatusCode::BAD_REQUEST, "MissingRequiredParameter", message)
     }
 

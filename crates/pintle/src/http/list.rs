@@ -6,9 +6,9 @@ use std::sync::atomic::AtomicBool;
 
 use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
-use pintle_model::TenantId;
 use pintle_model::shapes::alert::SEQUENCE;
-use pintle_store::{About, Extras, Filter, Listing, OrderBy, Page, Place};
+use pintle_model::{Shape, TenantId};
+use pintle_store::{About, BadCondition, Condition, Extras, Filter, Listing, OrderBy, Page, Place};
 
 use crate::http::caller::Caller;
 use crate::http::cursor::Cursor;
@@ -118,6 +118,15 @@ impl Asked {
     /// Of whose entities.
     pub fn tenant(&self) -> TenantId {
         self.tenant
+    }
+
+    /// The same of those entities alone that meet a condition.
+    pub fn only(self, shape: &'static Shape, condition: Condition) -> Result<Asked, BadCondition> {
+        let filter = match self.filter {
+            Some(filter) => filter.and(condition)?,
+            None => Filter::new(shape, condition),
+        };
+        Ok(Asked { filter: Some(filter), ..self })
     }
 
     /// A page of a list that has a published page size; lines of JSON are not paged.

@@ -1,5 +1,5 @@
-//! How a path is read: `/api` and `/api/v1.0` are one tree, segments compare without case, a slash
-//! at the end does no harm. Shipped clients disagree on all three. What stands for a `{key}` keeps
+//! How a path is read: `/api` and `/api/v1.0` are one tree, into which one path of an old preview leads;
+//! segments compare without case, a slash at the end does no harm. Shipped clients disagree on all three. What stands for a `{key}` keeps
 //! its case. A template's segment `name()` is a function: a path has its arguments between the brackets,
 //! and they are taken out of it.
 
@@ -54,14 +54,23 @@ struct Fitted {
     arguments: Option<Arguments>,
 }
 
+/// The base of an old preview, and what of it became a part of the API as it was.
+const PREVIEW: &str = "testwdatppreview";
+const FROM_PREVIEW: &str = "/api/machines/find()";
+
 fn canonical_path(path: &str, templates: &[&str]) -> Option<Fitted> {
     let mut segments: Vec<&str> = path.split('/').collect();
     let is =
         |at: usize, name: &str| segments.get(at).is_some_and(|segment| segment.eq_ignore_ascii_case(name));
+    let is_preview = is(1, PREVIEW);
     if is(1, "api") && is(2, "v1.0") {
         segments.remove(2);
     }
-    templates.iter().find_map(|template| fitted(&segments, template))
+    if is_preview {
+        segments.splice(1..2, ["api"]);
+    }
+    let mut templates = templates.iter().filter(|template| !is_preview || **template == FROM_PREVIEW);
+    templates.find_map(|template| fitted(&segments, template))
 }
 
 /// The path in the template's spelling, if it has the template's shape.
@@ -125,6 +134,7 @@ mod tests {
     const TEMPLATES: &[&str] = &[
         "/api/machines/{id}/alerts/$count",
         "/api/machines",
+        "/api/machines/find()",
         "/api/machines/findbyip()",
         "/api/machines/{id}",
         "/api/files/{id}/machines",
@@ -159,6 +169,8 @@ mod tests {
             "/api//machines",
             "/api/files//machines",
             "/api/v2.0/machines",
+            "/testwdatppreview/machines",
+            "/testwdatppreview/machines/findbyip(a=1)",
         ] {
             assert_eq!(canonical(path.parse().unwrap(), TEMPLATES).0.to_string(), path, "{path}");
         }
@@ -177,6 +189,10 @@ mod tests {
             assert_eq!(uri.to_string(), "/api/machines/findbyip()?$top=1", "{path}");
             assert_eq!(found, Some(Arguments(arguments.to_owned())), "{path}");
         }
+        let (uri, found) =
+            canonical("/TestWdatpPreview/machines/find(key='::1')".parse().unwrap(), TEMPLATES);
+        assert_eq!(uri.path(), "/api/machines/find()", "as the old preview had it");
+        assert_eq!(found, Some(Arguments("key='::1'".to_owned())));
         for path in ["findbyip", "findbyip(", "findbyip(a)b", "xfindbyip(a)", "findbyip%ff(a)", "findby%FF"] {
             let path = format!("/api/machines/{path}");
             let (uri, found) = canonical(path.parse().unwrap(), TEMPLATES);

@@ -5,7 +5,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use axum::http::Method;
 use percent_encoding::percent_decode_str;
+use pintle::http::caller::Purpose;
 use pintle::http::routes::{Credential, routes};
 use serde::Deserialize;
 use serde_json::Value;
@@ -58,6 +60,14 @@ fn facts() -> Vec<Row> {
 }
 
 impl Row {
+    /// A row about a route, whether Defender has it or not.
+    fn plain(path: &str, method: &Method) -> Row {
+        let none = Vec::new;
+        let (options, body, features, errors, better) = (none(), none(), none(), none(), none());
+        let request = format!("{method} {path}");
+        Row { id: request.clone(), request, state: None, options, body, features, errors, better }
+    }
+
     fn method(&self) -> &str {
         self.request.split(' ').next().unwrap()
     }
@@ -87,6 +97,16 @@ impl Row {
         Some(words)
     }
 
+    /// How many segments of a folder of scenarios are this row's own words; none if the folder is not its.
+    fn lies_in(&self, folder: &Path) -> Option<usize> {
+        let own: Vec<&str> = self.path().trim_start_matches('/').split('/').collect();
+        let there: Vec<&str> = folder.iter().filter_map(|name| name.to_str()).collect();
+        let name = |text: &str| text.split('(').next().unwrap().to_lowercase();
+        let fits = |own: &&str, there: &&str| own.starts_with('{') || name(own) == name(there);
+        let all_fit = own.len() == there.len() && own.iter().zip(&there).all(|(own, there)| fits(own, there));
+        all_fit.then(|| own.iter().filter(|own| !own.starts_with('{')).count())
+    }
+
     /// All that there is to have.
     fn all(&self) -> Vec<&str> {
         let lists = [&self.options, &self.body, &self.features, &self.errors];
@@ -103,19 +123,28 @@ fn row_of<'r>(rows: &'r [Row], method: &str, path: &str) -> Option<&'r Row> {
         .map(|(_, row)| row)
 }
 
+/// What a header of a call, or of its answer, shows.
+fn shown_by_headers(call: &Call) -> impl Iterator<Item = String> {
+    let lines = call.status < 400 && call.headers.values().any(|value| value == "application/x-ndjson");
+    let strict = call.answer_headers.get("Preference-Applied").is_some_and(|applied| applied == "strict");
+    let words = [(lines, "lines of JSON"), (strict, "Prefer: strict")];
+    words.into_iter().filter(|(is_shown, _)| *is_shown).map(|(_, word)| word.to_owned())
+}
+
 /// What a call shows: `answers`, options, members of its body; or the error that it gets.
 fn shown(call: &Call, query: &str) -> BTreeSet<String> {
     if call.status >= 400 {
         let json: Option<Value> = call.json.as_deref().and_then(|json| serde_json::from_str(json).ok());
         let code = json.as_ref().and_then(|json| json.pointer("/error/code")?.as_str());
-        return code.map(|code| format!("{} {code}", call.status)).into_iter().collect();
+        let error = code.map(|code| format!("{} {code}", call.status));
+        return error.into_iter().chain(shown_by_headers(call)).collect();
     }
     let names = query.split('&').filter_map(|pair| pair.split('=').next());
     let names = names.map(|name| percent_decode_str(name).decode_utf8_lossy().into_owned());
     let body: Option<Value> = call.body.as_deref().and_then(|body| serde_json::from_str(body).ok());
     let members =
         body.as_ref().and_then(Value::as_object).into_iter().flatten().map(|(name, _)| name.clone());
-    names.chain(members).chain(["answers".to_owned()]).collect()
+    names.chain(members).chain(shown_by_headers(call)).chain(["answers".to_owned()]).collect()
 }
 
 /// What the scenarios show of each row.
@@ -129,13 +158,11 @@ fn had(rows: &[Row]) -> BTreeMap<&str, BTreeSet<String>> {
             had.entry(&row.id).or_default().extend(shown(call, query));
         }
         // What it claims is about the endpoint in whose folder it lies.
-        let is_its = |row: &&Row| {
-            let folder = row.path().trim_start_matches('/').replace(['{', '}'], "");
-            Path::new(&name).parent() == Some(Path::new(&folder))
-        };
+        let folder = Path::new(&name).parent().unwrap();
         for claim in &scenario.shows {
             let has = |row: &&Row| row.features.iter().chain(&row.better).any(|feature| feature == claim);
-            let row = rows.iter().filter(is_its).find(has);
+            let of_folder = rows.iter().filter(has).filter_map(|row| Some((row.lies_in(folder)?, row)));
+            let row = of_folder.max_by_key(|(words, _)| *words).map(|(_, row)| row);
             let row =
                 row.unwrap_or_else(|| panic!("{name} shows `{claim}`, which the facts do not have there"));
             had.entry(&row.id).or_default().insert(claim.clone());
@@ -195,6 +222,43 @@ fn the_table_on_the_page_is_what_the_scenarios_show() {
 }
 
 #[test]
+fn what_is_said_to_be_better_is_shown() {
+    let rows = facts();
+    let had = had(&rows);
+    let mut unshown = Vec::new();
+    for row in &rows {
+        let is_had = |word: &&String| {
+            had.get(row.id.as_str()).is_some_and(|had| had.iter().any(|it| it.eq_ignore_ascii_case(word)))
+        };
+        unshown.extend(row.better.iter().filter(|word| !is_had(word)).map(|word| (&row.id, word)));
+    }
+    assert!(unshown.is_empty(), "no scenario shows {unshown:?}");
+}
+
+#[test]
+fn every_read_of_the_data_has_a_scenario_that_shows_what_its_answer_was_made_from() {
+    let routes = routes();
+    let templates = routes.iter().filter(|route| match route.credential {
+        Credential::Bearer(access) => access.purpose == Purpose::Data,
+        Credential::Anonymous | Credential::Form => false,
+    });
+    let rows: Vec<Row> = templates.map(|route| Row::plain(route.path, &route.method)).collect();
+    let mut unshown: BTreeSet<&str> = rows.iter().map(|row| row.id.as_str()).collect();
+    for (_, scenario) in every_scenario() {
+        let tells =
+            |call: &&Call| call.answer_headers.get("Pintle-Scope").is_some_and(|scope| !scope.is_empty());
+        for call in scenario.call.iter().filter(tells) {
+            let (method, url) = call.request.split_once(' ').unwrap();
+            let row = row_of(&rows, method, url.split('?').next().unwrap());
+            if let Some(row) = row {
+                unshown.remove(row.id.as_str());
+            }
+        }
+    }
+    assert!(unshown.is_empty(), "no scenario has Pintle-Scope in `answer_headers` for {unshown:?}");
+}
+
+#[test]
 fn the_facts_are_about_38_endpoints_and_agree_with_the_route_table() {
     let rows = facts();
     assert_eq!(rows.iter().map(|row| &row.id).collect::<BTreeSet<_>>().len(), 38);
@@ -227,6 +291,20 @@ fn a_call_shows_what_stands_in_it() {
     let asked = call("request = \"patch /api/alerts/x\"\nbody = '{\"status\": \"New\"}'\nstatus = 200");
     let all = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect::<BTreeSet<_>>();
     assert_eq!(shown(&asked, "%24top=1&x"), all(&["$top", "answers", "status", "x"]));
+    let lines =
+        call("request = \"get /api/alerts\"\nheaders = { Accept = \"application/x-ndjson\" }\nstatus = 200");
+    assert_eq!(shown(&lines, ""), all(&["", "answers", "lines of JSON"]));
+    let strict = call(
+        "request = \"get /api/files/x/alerts\"\nstatus = 404\nanswer_headers = { Preference-Applied = \"strict\" }",
+    );
+    assert_eq!(shown(&strict, ""), all(&["Prefer: strict"]));
+    let lies = |folder: &str| {
+        let found = rows.iter().filter_map(|row| Some((row.lies_in(Path::new(folder))?, &row.id)));
+        found.max_by_key(|(words, _)| *words).map(|(_, id)| id.as_str())
+    };
+    assert_eq!(lies("api/domains/id/alerts"), Some("domains.alerts"));
+    assert_eq!(lies("api/machines/findbyip"), Some("machines.findbyip"));
+    assert_eq!(lies("api/files/id/machine"), None);
     let refused = call(
         "request = \"get /api/alerts\"\nstatus = 400\njson = '{\"error\": {\"code\": \"ODataError\", \"…\": 0}}'",
     );

@@ -40,7 +40,7 @@ pub struct Call {
     #[serde(default)]
     caller: Caller,
     #[serde(default)]
-    headers: BTreeMap<String, String>,
+    pub headers: BTreeMap<String, String>,
     #[serde(default)]
     pub body: Option<String>,
     #[serde(default = "once")]
@@ -57,7 +57,7 @@ pub struct Call {
     pub status: u16,
     /// `"*"`: any value; `""`: the header is not there.
     #[serde(default)]
-    answer_headers: BTreeMap<String, String>,
+    pub answer_headers: BTreeMap<String, String>,
     #[serde(default)]
     pub json: Option<String>,
     #[serde(default)]

@@ -124,19 +124,20 @@ impl Store {
         Ok(Some(list.written))
     }
 
-    /// The machine that an alert is on: the members of one `machine` object, also where it was last seen
-    /// before the retention of machines. `None`: no such alert, or not for this caller; and within, none:
-    /// it is on no machine that is known.
+    /// The machine that an alert is on: the members of one `machine` object. `None`: no such alert, or not
+    /// for this caller; and within, none: it is on no machine that is known and within retention.
     pub fn alert_machine(&self, scope: &Scope, id: &AlertId) -> Result<Option<Option<String>>, Error> {
         let Some(alert) = self.visible_alert(scope, id)? else { return Ok(None) };
         let machine: Option<MachineId> =
             alert.facts.text(shapes::alert::MACHINE_ID).and_then(|id| id.parse().ok());
         let Some(machine) = machine else { return Ok(Some(None)) };
+        let window = self.machine_window(scope.tenant());
         let directory = self.directory(scope)?;
         let directory = read_lock(&directory);
-        let ordinal = directory.ordinal(&machine).filter(|ordinal| directory.is_visible(scope, *ordinal));
+        let is_listed = |ordinal: &u32| directory.is_listed(scope, window, *ordinal);
+        let ordinal = directory.ordinal(&machine).filter(is_listed);
         let machine = ordinal.and_then(|ordinal| directory.get(ordinal));
-        Ok(Some(machine.map(|machine| machine.members(self.now()))))
+        Ok(Some(machine.map(|machine| machine.members(window.now))))
     }
 }
 

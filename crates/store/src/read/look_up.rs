@@ -59,10 +59,11 @@ impl FileLookup<'_> {
         Ok(Some(FoundFile { hashes, machines: ordinals.len(), seen, gaps, ordinals }))
     }
 
-    /// The machines on which a file was seen and that the caller may see.
+    /// The machines within retention on which a file was seen and that the caller may see.
     pub fn machine_ids(&self, file: FoundFile) -> Result<MachineIds, Error> {
-        let directory = self.question.known.directory(self.question.scope.tenant())?;
-        let ordinals = read_lock(&directory).some(self.question.scope, file.ordinals.into_iter(), Page::ALL);
+        let (scope, window) = (self.question.scope, self.question.window);
+        let directory = self.question.known.directory(scope.tenant())?;
+        let ordinals = read_lock(&directory).some(scope, window, file.ordinals.into_iter(), Page::ALL);
         Ok(MachineIds { directory, ordinals: ordinals.into_iter() })
     }
 }

@@ -58,7 +58,7 @@ impl Store {
         Ok(self.ask_of_files(scope)?.observable(asked)?.is_some())
     }
 
-    /// Those of some machines that the caller may see.
+    /// Those of some machines that the caller may see, within retention.
     pub(super) fn list_ordinals(
         &self,
         question: &FileQuestion<'_>,
@@ -66,8 +66,9 @@ impl Store {
         listing: &Listing<'_>,
     ) -> Result<(MachineList, FileMachines), Error> {
         let directory = question.known.directory(question.scope.tenant())?;
-        let all = |page| read_lock(&directory).some(question.scope, ordinals.iter().copied(), page);
-        let list = MachineList::settled(&directory, all, self.now(), listing)?;
+        let (scope, window) = (question.scope, question.window);
+        let all = |page| read_lock(&directory).some(scope, window, ordinals.iter().copied(), page);
+        let list = MachineList::settled(&directory, all, window.now, listing)?;
         let (written, damaged) = (list.left(), self.lacks_some());
         Ok((list, FileMachines { written, damaged, ..FileMachines::default() }))
     }

@@ -63,19 +63,20 @@ impl FileQuestion<'_> {
         };
         let span = seen.pairs.iter().fold(None, |span, (_, pair)| Span::joined(span, pair.any_role));
         let directory = self.known.directory(tenant)?;
-        let prevalence = prevalence(&read_lock(&directory), self.scope, &seen.pairs);
+        let prevalence = prevalence(&read_lock(&directory), self, &seen.pairs);
         Ok(render_user(user, span, known, Some(&prevalence)))
     }
 }
 
 /// Where a user is most and least. Logons are not counted, because the same record may come twice: the
-/// longer the time from the first to the last, the more. A machine that the caller may not see is not
-/// named.
-fn prevalence(directory: &Directory, scope: &Scope, pairs: &[(u32, Pair)]) -> Prevalence {
+/// longer the time from the first to the last, the more. A machine that the caller may not see, or that is
+/// outside retention, is not named.
+fn prevalence(directory: &Directory, question: &FileQuestion<'_>, pairs: &[(u32, Pair)]) -> Prevalence {
     let length = |span: Span| Duration::from_micros(span.last.ticks().abs_diff(span.first.ticks()) / 10);
     let visible = || {
         pairs.iter().filter_map(|(ordinal, pair)| {
-            let id = &directory.get(*ordinal).filter(|_| directory.is_visible(scope, *ordinal))?.id;
+            let is_named = directory.is_listed(question.scope, question.window, *ordinal);
+            let id = &directory.get(*ordinal).filter(|_| is_named)?.id;
             Some((pair.any_role.map(|span| (length(span), span.last)), id))
         })
     };

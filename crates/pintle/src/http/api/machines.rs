@@ -8,14 +8,14 @@ use std::sync::atomic::AtomicBool;
 use axum::extract::{RawQuery, State};
 use axum::response::Response;
 use pintle_model::shapes::machine;
-use pintle_store::{Comparison, Condition, Filter, Listing, Literal, Operand, Quantifier, TextTest};
+use pintle_store::{BadCondition, Comparison, Condition, Literal, Operand, Quantifier, TextTest};
 
 use super::{lookup, walk};
 use crate::http::caller::Caller;
 use crate::http::envelope::{Collection, entity};
 use crate::http::error::Failure;
 use crate::http::list::{Expands, ListOptions};
-use crate::http::page::{NoRows, Rows};
+use crate::http::page::NoRows;
 use crate::http::path::Key;
 use crate::http::representation::Representation;
 use crate::http::resource::Machines;
@@ -62,25 +62,25 @@ pub async fn get(
 }
 
 /// `GET /api/machines/findbytag?tag=…`: the machines with a tag, whatever its case, or with one that begins
-/// so (`useStartsWithFilter=true`). Names of parameters compare without case.
+/// so (`useStartsWithFilter=true`), and that pass `$filter`. Names of parameters compare without case.
 pub async fn find_by_tag(
     State(instance): State<Arc<Instance>>,
     caller: Caller,
     wanted: Representation<Machines>,
-    rows: Rows,
+    options: ListOptions,
     RawQuery(query): RawQuery,
 ) -> Result<Response, Failure> {
-    let filter = tagged(query.as_deref().unwrap_or_default())?;
+    let tagged = tagged(query.as_deref().unwrap_or_default())?;
+    let asked = options.of(&odata::MACHINE, Expands::Nothing, &caller, &instance)?;
+    let asked = asked.only(&machine::SHAPE, tagged).map_err(|error| not_looked_for(&error))?;
     walk(instance, caller.scope.tenant(), move |instance, stop| {
-        let plain = Listing::of(rows.related());
-        let listing = Listing { filter: Some(&filter), stop: Some(stop), ..plain };
-        let list = instance.store.list_machines(&caller.scope, &listing)?;
-        Ok(Collection::of(&wanted).finish_with(list, None))
+        let list = instance.store.list_machines(&caller.scope, &asked.related(stop))?;
+        Ok(Collection::counting(&wanted, list.about().count).finish_with(list, None))
     })
     .await
 }
 
-fn tagged(query: &str) -> Result<Filter, Failure> {
+fn tagged(query: &str) -> Result<Condition, Failure> {
     let value = |wanted: &str| {
         let found = form::pairs(query).find(|(name, _)| name.trim().eq_ignore_ascii_case(wanted));
         found.map(|(_, value)| value.trim().to_owned()).filter(|value| !value.is_empty())
@@ -97,9 +97,11 @@ fn tagged(query: &str) -> Result<Filter, Failure> {
         true => Condition::text(Operand::ELEMENT, TextTest::StartsWith, &tag),
         false => Condition::compare(Operand::ELEMENT, Comparison::Eq, Literal::Text(tag)),
     };
-    let condition = element
-        .and_then(|element| Condition::elements(machine::MACHINE_TAGS, Quantifier::Any, None, element));
-    let condition =
-        condition.map_err(|error| Failure::input(format!("The tag cannot be looked for: {error}")))?;
-    Ok(Filter::new(&machine::SHAPE, condition))
+    element
+        .and_then(|element| Condition::elements(machine::MACHINE_TAGS, Quantifier::Any, None, element))
+        .map_err(|error| not_looked_for(&error))
+}
+
+fn not_looked_for(error: &BadCondition) -> Failure {
+    Failure::input(format!("The tag cannot be looked for: {error}"))
 }

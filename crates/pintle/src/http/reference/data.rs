@@ -195,9 +195,12 @@ pub(super) static ENTRIES: &[Entry] = &[
                 Schema::Bool,
                 "Whether the tag may only begin so. `false` if it is not given.",
             ),
+            WHICH_MACHINES,
+            ORDER_MACHINES,
             TOP,
             SKIP,
             SELECT_MACHINES,
+            options::COUNT,
         ],
         answers: &[MACHINES],
         refusals: &[

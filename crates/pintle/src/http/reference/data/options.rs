@@ -30,10 +30,10 @@ pub(super) const SELECT_FILES: Parameter = select(&file::SHAPE);
 pub(super) const SELECT_DOMAINS: Parameter = select(&domain::SHAPE);
 pub(super) const SELECT_IPS: Parameter = select(&ip::SHAPE);
 pub(super) const SELECT_USERS: Parameter = select(&user::SHAPE);
-const COUNT: Parameter =
+pub(super) const COUNT: Parameter =
     Parameter::option("$count", Schema::Bool, "Whether to count all rows, as `@odata.count`.");
 const ORDER_ALERTS: Parameter = order_by("odata-order-alert");
-const ORDER_MACHINES: Parameter = order_by("odata-order-machine");
+pub(super) const ORDER_MACHINES: Parameter = order_by("odata-order-machine");
 
 const fn order_by(format: &'static str) -> Parameter {
     Parameter::option(
@@ -46,7 +46,7 @@ const fn order_by(format: &'static str) -> Parameter {
 const EXPAND: Parameter =
     Parameter::option("$expand", Schema::OneOf(&["evidence"]), "`evidence` gives alerts theirs.");
 const WHICH_ALERTS: Parameter = Parameter::option("$filter", Schema::Filter(&odata::ALERT), "Which alerts.");
-const WHICH_MACHINES: Parameter =
+pub(super) const WHICH_MACHINES: Parameter =
     Parameter::option("$filter", Schema::Filter(&odata::MACHINE), "Which machines.");
 
 pub(super) const ALERT_FILTER: &[Parameter] = &[WHICH_ALERTS];
