@@ -168,7 +168,7 @@ async fn related(
     named: Named,
     find: impl FnOnce(&Instance, &Listing<'_>) -> Result<Option<AlertList>, pintle_store::Error> + Send + 'static,
 ) -> Result<Response, Failure> {
-    walk(instance, asked.tenant(), move |instance, stop| match find(&instance, &asked.related(stop))? {
+    walk(instance, asked.tenant(), move |instance, stop| match find(instance, &asked.related(stop))? {
         Some(alerts) => dressed(alerts.with(asked.extras(&wanted)), &wanted, None),
         None => unknown.answer(named.kind, &named.id, || {
             Collection::counting(&wanted, asked.count_of_none()).finish(None)
