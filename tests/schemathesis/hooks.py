@@ -118,6 +118,16 @@ def selected_members_are_given(ctx, response, case):
         assert given == named, f"$select={query['$select'][0]} is answered with {sorted(given)}"
 
 
+
+@schemathesis.hook
+def before_load_schema(ctx, raw_schema):
+    """The server alone can make a place in a list, and it is good for that list alone."""
+    for path in raw_schema["paths"].values():
+        for operation in path.values():
+            parameters = operation.get("parameters", [])
+            parameters[:] = [each for each in parameters if each["name"] != "$skiptoken"]
+
+
 HEX = st.sampled_from([32, 40, 64]).flatmap(lambda length: st.text("0123456789abcdefABCDEF", min_size=length, max_size=length))
 schemathesis.openapi.format("alert-id", st.one_of(st.sampled_from(DEV["alerts"]), TEXTS.filter(bool)))
 schemathesis.openapi.format("machine-id", st.one_of(st.sampled_from(DEV["machines"]), TEXTS.filter(bool)))

@@ -262,6 +262,8 @@ fn success(body: Body, headers: HeaderMap) -> Response {
     let mut response = Response::new(body);
     *response.headers_mut() = headers;
     response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(JSON));
+    // What was wanted decides whether it is this or lines.
+    response.headers_mut().append(VARY, HeaderValue::from_static("Accept"));
     response.headers_mut().insert(ODATA_VERSION, HeaderValue::from_static("4.0"));
     response
 }

@@ -18,6 +18,9 @@ use crate::instance::Instance;
 /// The most rows `$top` may ask for, and the rows of a page of alerts or machines without it.
 pub const MAX_TOP: usize = 10_000;
 
+/// The greatest number that is taken, and that clients of any language can hold.
+pub const MAX_NUMBER: u64 = i64::MAX as u64;
+
 /// OData 4 query options that are not obeyed here.
 const UNSUPPORTED: &[&str] = &["$search", "$format", "$apply", "$compute", "$deltatoken"];
 
@@ -177,8 +180,11 @@ pub fn unsupported(option: &str) -> Failure {
 
 fn number(name: &str, value: &str) -> Result<usize, Failure> {
     let is_number = !value.is_empty() && value.bytes().all(|byte| byte.is_ascii_digit());
-    value.parse().ok().filter(|_| is_number).ok_or_else(|| {
-        Failure::query(&format!("Invalid value '{value}' for {name}: it must be a whole number, 0 or more."))
+    let number = value.parse::<u64>().ok().filter(|number| is_number && *number <= MAX_NUMBER);
+    number.and_then(|number| usize::try_from(number).ok()).ok_or_else(|| {
+        Failure::query(&format!(
+            "Invalid value '{value}' for {name}: it must be a whole number from 0 to {MAX_NUMBER}."
+        ))
     })
 }
 

@@ -108,6 +108,8 @@ pub static ALERT: Fields = {
             (a::ALERT_CREATION_TIME, Field::Plain),
             (a::LAST_EVENT_TIME, Field::Plain),
             (a::LAST_UPDATE_TIME, Field::Plain),
+            // No page lists it, and clients that are shipped ask it all the same.
+            (a::MACHINE_ID, Field::Plain),
             (a::EVIDENCE, Field::Objects(&EVIDENCE)),
             (a::SEQUENCE, Field::Plain),
         ],

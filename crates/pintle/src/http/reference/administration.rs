@@ -340,6 +340,6 @@ mod objects {
         always("allowed", Schema::Bool, "Whether they may."),
         always("because", TEXTS, "What was looked at, in the order in which a request meets it; the last one decides."),
     ]);
-    const COUNT: Schema = Schema::Number(0, u64::MAX);
+    const COUNT: Schema = Schema::Number(0, crate::http::page::MAX_NUMBER);
 }
 use objects::*;

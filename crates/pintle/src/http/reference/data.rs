@@ -9,11 +9,13 @@ use pintle_model::shapes::{alert, domain, file, file_stats, ip, machine};
 
 use super::schema::{Object, Schema, always, maybe};
 use super::{Answer, Body, Entry, JSON, Parameter};
+use crate::http::page::MAX_NUMBER;
 use crate::http::representation::NDJSON;
 use options::*;
 
 pub(super) use changes::ENTRIES as CHANGES;
 pub(super) use observables::ENTRIES as OBSERVABLES;
+pub(super) use options::{PREFER, UNKNOWN};
 pub(super) use related::ENTRIES as RELATED;
 
 pub(super) static ENTRIES: &[Entry] = &[
@@ -134,14 +136,7 @@ pub(super) static ENTRIES: &[Entry] = &[
         keys: HASH,
         query: RELATED_MACHINES,
         answers: &[MACHINES],
-        refusals: &[
-            BUSY,
-            BAD_HASH,
-            (
-                404,
-                "`ResourceNotFound`: the tenant has never seen the file; in the profile `today` that is an empty list.",
-            ),
-        ],
+        refusals: &[BUSY, BAD_HASH, UNKNOWN],
         ..Entry::GET
     },
     Entry {
@@ -345,7 +340,7 @@ pub(super) static ENTRIES: &[Entry] = &[
     },
 ];
 
-const COUNT: Schema = Schema::Number(0, u64::MAX);
+const COUNT: Schema = Schema::Number(0, MAX_NUMBER);
 
 static HASH_LIST: Object = Object::sent(
     "HashList",

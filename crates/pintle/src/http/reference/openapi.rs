@@ -5,7 +5,7 @@ use serde_json::{Map, Value, json};
 
 use super::schema::{Components, ERROR, Schema, put};
 use super::tokens::OAUTH_ERROR;
-use super::{Answer, Body, Content, Entry, JSON, Parameter, Refusal};
+use super::{Answer, Body, Content, Entry, JSON, Parameter, Refusal, data};
 use crate::auth::permission::Permission;
 use crate::config::Config;
 use crate::http::caller::Access;
@@ -104,8 +104,10 @@ fn operation(route: &Route, entry: &Entry, config: &Config, components: &mut Com
         Credential::Anonymous | Credential::Form => put(&mut operation, "security", json!([])),
     }
     let keys = entry.keys.iter().map(|key| ("path", key));
+    let headers = entry.refusals.contains(&data::UNKNOWN).then_some(("header", &data::PREFER));
     let parameters: Vec<Value> = keys
         .chain(entry.query.iter().map(|option| ("query", option)))
+        .chain(headers)
         .map(|(place, parameter)| self::parameter(place, parameter, components))
         .collect();
     if !parameters.is_empty() {

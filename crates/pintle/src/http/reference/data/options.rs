@@ -6,7 +6,7 @@ use pintle_model::shapes::{alert, domain, file, ip, machine, user};
 use super::super::schema::Schema;
 use super::super::{Answer, JSON, Parameter, Refusal};
 use crate::http::odata;
-use crate::http::page::MAX_TOP;
+use crate::http::page::{MAX_NUMBER, MAX_TOP};
 use crate::http::representation::NDJSON;
 
 pub(super) const TOP: Parameter = Parameter::option(
@@ -15,7 +15,12 @@ pub(super) const TOP: Parameter = Parameter::option(
     "The most rows to give. With it the answer has no link to those that follow: count on with `$skip`.",
 );
 pub(super) const SKIP: Parameter =
-    Parameter::option("$skip", Schema::Number(0, usize::MAX as u64), "How many rows to leave out first.");
+    Parameter::option("$skip", Schema::Number(0, MAX_NUMBER), "How many rows to leave out first.");
+pub(super) const SKIP_TOKEN: Parameter = Parameter::option(
+    "$skiptoken",
+    Schema::Named("odata-skiptoken"),
+    "Where to go on, as `@odata.nextLink` has it for the same `$filter` and `$orderby`. Its text means nothing else.",
+);
 /// `$select` of entities of a shape.
 const fn select(shape: &'static Shape) -> Parameter {
     Parameter::option(
@@ -51,10 +56,17 @@ pub(super) const WHICH_MACHINES: Parameter =
 
 pub(super) const ALERT_FILTER: &[Parameter] = &[WHICH_ALERTS];
 pub(super) const ALERT_LIST: &[Parameter] =
-    &[WHICH_ALERTS, ORDER_ALERTS, TOP, SKIP, SELECT_ALERTS, EXPAND, COUNT];
+    &[WHICH_ALERTS, ORDER_ALERTS, TOP, SKIP, SKIP_TOKEN, SELECT_ALERTS, EXPAND, COUNT];
 pub(super) const MACHINE_LIST: &[Parameter] =
-    &[WHICH_MACHINES, ORDER_MACHINES, TOP, SKIP, SELECT_MACHINES, COUNT];
+    &[WHICH_MACHINES, ORDER_MACHINES, TOP, SKIP, SKIP_TOKEN, SELECT_MACHINES, COUNT];
 pub(super) const RELATED_MACHINES: &[Parameter] = MACHINE_LIST;
+
+/// A header that every route of [`UNKNOWN`] takes.
+pub(in super::super) const PREFER: Parameter = Parameter::option(
+    "Prefer",
+    Schema::Text,
+    "`strict`: what is unknown is a 404 in any profile. Other preferences are left out of account.",
+);
 
 pub(super) const LOOK_BACK_HOURS: Parameter = Parameter::option(
     "lookBackHours",
@@ -120,7 +132,8 @@ pub(super) const BAD_DOMAIN: Refusal =
     (400, "`InvalidDomainName`: no host name. `InvalidInput`, `ODataError`: a bad parameter.");
 pub(super) const BAD_ADDRESS: Refusal =
     (400, "`InvalidIpAddress`: no address. `InvalidInput`, `ODataError`: a bad parameter.");
-pub(super) const UNKNOWN: Refusal = (
+/// What a route says that goes by the profile, and by [`PREFER`].
+pub(in super::super) const UNKNOWN: Refusal = (
     404,
     "`ResourceNotFound`: nobody has heard of it; in the profile `today` that is an empty answer, unless the request says `Prefer: strict`.",
 );
