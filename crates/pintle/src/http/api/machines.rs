@@ -83,9 +83,9 @@ pub async fn find_by_tag(
 fn tagged(query: &str) -> Result<Condition, Failure> {
     let value = |wanted: &str| {
         let found = form::pairs(query).find(|(name, _)| name.trim().eq_ignore_ascii_case(wanted));
-        found.map(|(_, value)| value.trim().to_owned()).filter(|value| !value.is_empty())
+        found.map(|(_, value)| value.trim().to_owned())
     };
-    let tag = value("tag").ok_or_else(|| Failure::missing_parameter("tag"))?;
+    let tag = value("tag").filter(|tag| !tag.is_empty()).ok_or_else(|| Failure::missing_parameter("tag"))?;
     let begins = match value("useStartsWithFilter") {
         None => false,
         Some(text) => text
