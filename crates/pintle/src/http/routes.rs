@@ -180,8 +180,7 @@ fn takes(
     permissions: &'static [Permission],
     role_permission: Option<RolePermission>,
 ) -> Route {
-    let access = Access { quota, at_most: None, permissions, purpose: Purpose::Other, role_permission };
-    Route { method: Method::POST, path, handler, credential: Credential::Bearer(access) }
+    asks(path, handler, quota, permissions, role_permission).for_purpose(Purpose::Other)
 }
 
 /// Changes what is known.
@@ -192,8 +191,7 @@ fn changes(
     permissions: &'static [Permission],
     role_permission: Option<RolePermission>,
 ) -> Route {
-    let access = Access { quota, at_most: None, permissions, purpose: Purpose::Change, role_permission };
-    Route { method: Method::POST, path, handler, credential: Credential::Bearer(access) }
+    asks(path, handler, quota, permissions, role_permission).for_purpose(Purpose::Change)
 }
 
 /// Tells nothing of the data.
@@ -220,6 +218,13 @@ impl Route {
     fn at_most(mut self, per_minute: u32, per_hour: u32) -> Route {
         if let Credential::Bearer(access) = &mut self.credential {
             access.at_most = Some(Limits { per_minute, per_hour });
+        }
+        self
+    }
+
+    fn for_purpose(mut self, purpose: Purpose) -> Route {
+        if let Credential::Bearer(access) = &mut self.credential {
+            access.purpose = purpose;
         }
         self
     }
