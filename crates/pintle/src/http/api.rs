@@ -23,6 +23,7 @@ use pintle_model::TenantId;
 
 use crate::http::error::Failure;
 use crate::instance::Instance;
+use crate::slots::{Slot, Slots};
 
 /// Runs a lookup: right here while lookups are quick, because to hand it over and be woken again
 /// costs several times what it takes itself; on a thread of its own while they are not ([`Pace`]).
@@ -63,14 +64,18 @@ async fn walk<T: Send + 'static>(
     of: TenantId,
     work: impl FnOnce(&Instance, &AtomicBool) -> Result<T, Failure> + Send + 'static,
 ) -> Result<T, Failure> {
-    let patience = instance.config.server.limits.body_timeout;
-    let slot = instance.walk_slots.wait(of, patience).await;
-    let slot = slot.ok_or_else(|| Failure::overloaded(patience.as_secs()))?;
+    let slot = turn(&instance, &instance.walk_slots, of).await?;
     stoppable(move |stop| {
         let _until_it_ends = slot;
         work(&instance, stop)
     })
     .await
+}
+
+/// A place among those who are at work. Whoever waits for it longer than for a body is told to come again.
+async fn turn(instance: &Instance, slots: &Slots, of: TenantId) -> Result<Slot, Failure> {
+    let patience = instance.config.server.limits.body_timeout;
+    slots.wait(of, patience).await.ok_or_else(|| Failure::overloaded(patience.as_secs()))
 }
 
 /// Goes with the request: when the client does, and when it has its answer.

@@ -1,5 +1,5 @@
-//! Bodies that are read whole: that of a change is a JSON object with a few members. What a body may not say is refused before
-//! anything is looked up, so a change is made whole or not at all.
+//! Bodies that are read whole: that of a change is a JSON object with a few members. What a body may not
+//! say is refused before anything is looked up, so a change is made whole or not at all.
 
 use std::sync::Arc;
 
@@ -32,9 +32,18 @@ impl FromRequest<Arc<Instance>> for Members {
 
 /// All of a body of at most so many bytes, which is read as it is: one that is packed is refused.
 pub async fn whole(headers: &HeaderMap, body: Body, most: usize) -> Result<Bytes, Failure> {
-    if let Some(coding) = headers.get(CONTENT_ENCODING).filter(|coding| *coding != "identity") {
-        return Err(Failure::packed(coding.to_str().unwrap_or_default()));
-    }
+    refuse_packed(headers)?;
+    read(body, most).await
+}
+
+/// Refuses a body that says it is packed.
+pub fn refuse_packed(headers: &HeaderMap) -> Result<(), Failure> {
+    let coding = headers.get(CONTENT_ENCODING).filter(|coding| *coding != "identity");
+    coding.map_or(Ok(()), |coding| Err(Failure::packed(coding.to_str().unwrap_or_default())))
+}
+
+/// All of a body of at most so many bytes.
+pub async fn read(body: Body, most: usize) -> Result<Bytes, Failure> {
     match Limited::new(body, most).collect().await {
         Ok(read) => Ok(read.to_bytes()),
         Err(error) if error.is::<LengthLimitError>() => Err(Failure::too_long(most)),

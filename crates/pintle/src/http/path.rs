@@ -1,7 +1,7 @@
 //! How a path is read: `/api` and `/api/v1.0` are one tree, into which one path of an old preview leads;
-//! segments compare without case, a slash at the end does no harm. Shipped clients disagree on all three. What stands for a `{key}` keeps
-//! its case. A template's segment `name()` is a function: a path has its arguments between the brackets,
-//! and they are taken out of it.
+//! segments compare without case, a slash at the end does no harm. Shipped clients disagree on all three.
+//! What stands for a `{key}` keeps its case. A template's segment `name()` is a function: a path has its
+//! arguments between the brackets, and they are taken out of it.
 
 use std::sync::Arc;
 

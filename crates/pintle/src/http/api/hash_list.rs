@@ -8,19 +8,19 @@ use std::vec::IntoIter;
 
 use axum::body::Body;
 use axum::extract::{RawQuery, State};
-use axum::http::header::{CONTENT_ENCODING, CONTENT_LENGTH};
+use axum::http::header::CONTENT_LENGTH;
 use axum::http::{HeaderMap, HeaderValue};
 use axum::response::Response;
 use bytes::Bytes;
-use http_body_util::{BodyExt as _, LengthLimitError, Limited};
 use pintle_model::Time;
 use pintle_store::{Error, FoundFile, MachineIds, Scope};
 use serde::Serialize;
 
 use self::read::{Asked, Form, HashList};
-use super::blocking;
+use super::{blocking, turn};
 use crate::auth::permission::Permission;
 use crate::auth::role::RolePermission;
+use crate::http::body;
 use crate::http::caller::Caller;
 use crate::http::envelope::{ask_instead, incomplete, lines};
 use crate::http::error::Failure;
@@ -54,17 +54,13 @@ pub async fn look_up(
 ) -> Result<Response, Failure> {
     let asks_for_machines = option(query.as_deref().unwrap_or_default())?;
     let form = Form::of(&headers)?;
-    if let Some(encoding) = headers.get(CONTENT_ENCODING).filter(|encoding| *encoding != "identity") {
-        return Err(Failure::packed(encoding.to_str().unwrap_or_default()));
-    }
+    body::refuse_packed(&headers)?;
     if announced_length(&headers).is_some_and(|length| length > MAX_BODY) {
         return Err(Failure::too_long(MAX_BODY));
     }
     // Lists take memory, so only a few are at work at once; the others wait unread.
-    let patience = instance.config.server.limits.body_timeout;
-    let slot = instance.look_up_slots.wait(caller.scope.tenant(), patience).await;
-    let slot = slot.ok_or_else(|| Failure::overloaded(patience.as_secs()))?;
-    let body = whole(&instance, body, patience).await?;
+    let slot = turn(&instance, &instance.look_up_slots, caller.scope.tenant()).await?;
+    let body = whole(&instance, body).await?;
     let HashList { asked, machines } = blocking(move || read::read(form, &body)).await?;
     let asks_for_machines = asks_for_machines || machines;
     if asks_for_machines {
@@ -100,16 +96,11 @@ fn announced_length(headers: &HeaderMap) -> Option<usize> {
 }
 
 /// The body, if it is no longer than it may be and comes no slower.
-async fn whole(instance: &Instance, body: Body, patience: Duration) -> Result<Bytes, Failure> {
+async fn whole(instance: &Instance, body: Body) -> Result<Bytes, Failure> {
     let rate = instance.config.ingest.min_body_rate.bytes().max(1);
-    let patience = patience + Duration::from_secs(MAX_BODY as u64 / rate);
-    let read = tokio::time::timeout(patience, Limited::new(body, MAX_BODY).collect()).await;
-    match read {
-        Ok(Ok(read)) => Ok(read.to_bytes()),
-        Ok(Err(error)) if error.is::<LengthLimitError>() => Err(Failure::too_long(MAX_BODY)),
-        // It broke off, or came too slowly.
-        Ok(Err(_)) | Err(_) => Err(Failure::body_broke_off()),
-    }
+    let patience = instance.config.server.limits.body_timeout + Duration::from_secs(MAX_BODY as u64 / rate);
+    let read = tokio::time::timeout(patience, body::read(body, MAX_BODY)).await;
+    read.unwrap_or_else(|_| Err(Failure::body_broke_off()))
 }
 
 /// The answer that is still to be given.

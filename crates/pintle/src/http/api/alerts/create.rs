@@ -7,7 +7,7 @@ use axum::response::Response;
 use pintle_model::Time;
 use pintle_store::{Error, NewAlert, Refused};
 
-use crate::http::api::stoppable;
+use crate::http::api::{stoppable, turn};
 use crate::http::body::{Members, incorrect};
 use crate::http::caller::Caller;
 use crate::http::change::Changer;
@@ -66,9 +66,7 @@ pub async fn by_reference(
     body: Members,
 ) -> Result<Response, Failure> {
     let new = new_alert(&body.in_any_case(MEMBERS)?.only(MEMBERS)?)?;
-    let patience = instance.config.server.limits.body_timeout;
-    let slot = instance.event_slots.wait(caller.scope.tenant(), patience).await;
-    let slot = slot.ok_or_else(|| Failure::overloaded(patience.as_secs()))?;
+    let slot = turn(&instance, &instance.event_slots, caller.scope.tenant()).await?;
     stoppable(move |stop| {
         let changer = Changer::new(&caller, address);
         let raised = instance.store.raise_alert(&caller.scope, &changer.name, &new, stop);
