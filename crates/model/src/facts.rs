@@ -145,6 +145,11 @@ impl Facts {
         self.0.get(&member.0).map(|fact| &*fact.json)
     }
 
+    /// A member's value, and when a source knew it.
+    pub fn fact(&self, member: MemberId) -> Option<&Fact> {
+        self.0.get(&member.0)
+    }
+
     /// When a source knew a member's value.
     pub fn at(&self, member: MemberId) -> Option<Time> {
         self.0.get(&member.0).map(|fact| fact.at)
@@ -154,6 +159,13 @@ impl Facts {
     pub fn date(&mut self, member: MemberId, at: Time) {
         if let Some(fact) = self.0.get_mut(&member.0) {
             fact.at = at;
+        }
+    }
+
+    /// Puts a text in the place of a value that is known, as of the same time.
+    pub fn exchange(&mut self, member: MemberId, text: &str) {
+        if let Some(fact) = self.0.get_mut(&member.0) {
+            fact.json = serde_json::Value::from(text).to_string().into();
         }
     }
 

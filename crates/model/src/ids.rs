@@ -1,5 +1,6 @@
 //! The keys of things: tenant, machine, alert.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::str::FromStr;
 
@@ -63,7 +64,8 @@ macro_rules! opaque_id {
 
 opaque_id!(
     MachineId,
-    "The API's machine id: 40 hex digits as a rule, but kept as the source gives it and never parsed."
+    "The API's machine id: 40 hex digits as a rule, but kept as the source gives it. Nothing is read from it \
+     but whether it is of a namespace."
 );
 opaque_id!(AlertId, "An alert's id: opaque text, never parsed.");
 
@@ -73,16 +75,41 @@ impl MachineId {
     /// the source's own id. The format it came in is never part of it, so that another shipper of
     /// the same log does not make a second machine.
     pub fn derived(kind: &str, value: &str) -> MachineId {
-        let mut hash = Sha1::new();
-        hash.update(kind.as_bytes());
-        hash.update([0]);
-        if kind == "host" {
-            hash.update(value.to_lowercase().as_bytes());
-        } else {
-            hash.update(value.as_bytes());
-        }
-        MachineId(crate::hash::Sha1(hash.finalize().into()).to_string().into())
+        let value = if kind == "host" { value.to_lowercase().into() } else { Cow::Borrowed(value) };
+        MachineId(sha1(kind, &value).into())
     }
+
+    /// The id that a source's own id becomes in a namespace. The first 32 digits are those of the SHA-1 of
+    /// `namespace/NAME NUL id`, and the last 8 the first of the SHA-1 of `namespace NUL` and these 32: so it
+    /// can be told of the id alone ([`MachineId::is_of_namespace`]), whoever else has forgotten.
+    pub fn of_namespace(namespace: &str, id: &str) -> MachineId {
+        // No kind of ids that a decoder derives has a slash, so no machine of others is meant.
+        let hash = sha1(&format!("namespace/{namespace}"), id);
+        let (what, _) = hash.split_at(MARKED_DIGITS);
+        MachineId(format!("{what}{}", namespace_mark(what)).into())
+    }
+
+    /// Whether the id is of some namespace. One that is of none looks like it once in 2^32.
+    pub fn is_of_namespace(&self) -> bool {
+        let parts = self.0.split_at_checked(MARKED_DIGITS);
+        parts.is_some_and(|(what, mark)| mark.len() == 8 && mark == namespace_mark(what))
+    }
+}
+
+/// The digits of an id of a namespace before those that say that it is one.
+const MARKED_DIGITS: usize = 32;
+
+fn namespace_mark(what: &str) -> String {
+    sha1("namespace", what).chars().take(8).collect()
+}
+
+/// In lower-case digits, of `kind NUL value`.
+fn sha1(kind: &str, value: &str) -> String {
+    let mut hash = Sha1::new();
+    hash.update(kind.as_bytes());
+    hash.update([0]);
+    hash.update(value.as_bytes());
+    crate::hash::Sha1(hash.finalize().into()).to_string()
 }
 
 /// A tenant: the GUID in a token's `tid`.
@@ -137,6 +164,24 @@ mod tests {
         assert_eq!(id, MachineId::derived("host", "workstation5"));
         assert_ne!(id, MachineId::derived("host", "workstation5.example.org"));
         assert_ne!(MachineId::derived("aid", "A"), MachineId::derived("aid", "a"));
+    }
+
+    #[test]
+    fn an_id_of_a_namespace_says_that_it_is_of_one() {
+        // printf 'namespace/site\0m1' | sha1sum, and printf 'namespace\0THE FIRST 32' | sha1sum
+        let id = MachineId::of_namespace("site", "m1");
+        assert_eq!(id.as_str(), "98321b91801805d98e44ddb4210ba846cbc6174c");
+        assert!(id.is_of_namespace());
+        assert_ne!(id, MachineId::of_namespace("site-2", "m1"));
+        for other in [MachineId::derived("host", "m1"), MachineId::derived("namespace/site", "m1")] {
+            assert!(!other.is_of_namespace(), "{other}");
+        }
+        let cut = |to: usize| id.as_str().split_at(to).0.parse::<MachineId>().unwrap();
+        let with = |more: &str| format!("{id}{more}").parse::<MachineId>().unwrap();
+        let wide: MachineId = "é".repeat(20).parse().unwrap();
+        for other in [cut(39), cut(32), cut(1), with("0"), wide, "é".repeat(33).parse().unwrap()] {
+            assert!(!other.is_of_namespace(), "{other}");
+        }
     }
 
     #[test]

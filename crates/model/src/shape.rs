@@ -99,8 +99,8 @@ impl Member {
 }
 
 impl Part {
-    /// The value as far as it can be one of these; none if it lacks what may not be `null`. Parts of parts are taken as they are: no shape
-    /// goes deeper.
+    /// The value as far as it can be one of these; none if it lacks what may not be `null`. Parts of parts
+    /// are taken as they are: no shape goes deeper.
     fn fitting(self, value: &Value) -> Option<Value> {
         match (self, value) {
             (Part::Texts, Value::String(_)) => Some(value.clone()),

@@ -35,11 +35,11 @@ use sha2::{Digest, Sha256};
 use crate::archive::{ArchivedBatch, BatchId, Place, Position};
 use crate::coverage::Coverage;
 use crate::delta::Delta;
-use crate::device_group::GroupsByTenant;
 use crate::directory::{Directories, Directory};
 use crate::edit::Edited;
 use crate::entity::Entity;
 use crate::folders::make_private;
+use crate::known::Administered;
 use crate::observe::Observed;
 use crate::pair::Pair;
 use crate::{Error, Memory, Receipt, Reject, Span, Totals};
@@ -196,18 +196,24 @@ impl Base {
         Ok(view.deltas().any(held) || view.stores(&key::of(of, Table::BatchIds, batch))?)
     }
 
-    /// All tenants' machines, in these groups, and the damage for which some could not be read.
+    /// All tenants' machines, in these groups and one by these rules, and the damage for which some could not
+    /// be read.
     pub(crate) fn directories(
         &self,
-        groups: &GroupsByTenant,
+        administered: &Administered,
     ) -> Result<(HashMap<TenantId, Directory>, Option<Error>), Error> {
         let view = self.view();
         let tenants: Vec<(TenantId, u32)> = {
             let delta = read_delta(&view.active);
             delta.counts.iter().map(|(tenant, counts)| (*tenant, counts.next_ordinal)).collect()
         };
-        let with_groups = |(tenant, groups): (&TenantId, &_)| (*tenant, Directory::new(Arc::clone(groups)));
-        let mut directories: HashMap<TenantId, Directory> = groups.iter().map(with_groups).collect();
+        let Administered { groups, rules } = administered;
+        let mut directories: HashMap<TenantId, Directory> = HashMap::new();
+        for tenant in groups.keys().chain(rules.keys()) {
+            let (groups, rules) = (groups.get(tenant).cloned(), rules.get(tenant).cloned());
+            let new = || Directory::new(groups.unwrap_or_default(), rules.unwrap_or_default());
+            directories.entry(*tenant).or_insert_with(new);
+        }
         let mut lost = None;
         for (tenant, next_ordinal) in tenants {
             let directory = directories.entry(tenant).or_default();
@@ -267,7 +273,7 @@ impl Base {
             for edit in &batch.edits {
                 if let Edited::Machine(id) = &edit.of
                     && let Some(ordinal) = directory.ordinal(id)
-                    && let Some(machine) = directory.get(ordinal)
+                    && let Some(machine) = directory.own(ordinal)
                 {
                     let change = machine.entity().change_of_machine(edit, clock.next());
                     changed.extend(directory.note(ordinal, change).then_some(ordinal));

@@ -25,8 +25,15 @@ impl Batch {
     /// Where what people change and raise here comes from: no telemetry is taken in under this name. (It was
     /// `api` before, a name that telemetry may have.)
     pub const PEOPLE: &str = "(people)";
+    /// Where alerts come from that Pintle raises itself: no telemetry is taken in under this name either.
+    pub const PINTLE: &str = "(pintle)";
     /// The most records a batch may hold.
     pub const MAX_RECORDS: usize = 100_000;
+
+    /// Whether telemetry cannot come under this name.
+    pub fn is_reserved(source: &str) -> bool {
+        source == Batch::PEOPLE || source == Batch::PINTLE
+    }
 
     /// Nothing yet, of what was recorded elsewhere and before.
     pub fn recorded(tenant: TenantId, source: impl Into<String>) -> Batch {

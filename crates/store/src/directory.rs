@@ -6,7 +6,9 @@
 mod all;
 mod blocks;
 mod groups;
+mod joined;
 mod list;
+mod matching;
 mod regroup;
 #[cfg(test)]
 mod tests;
@@ -20,12 +22,16 @@ use pintle_model::{Change, MachineId, Time, shapes};
 
 use crate::device_group::{DeviceGroups, GroupLabel, may_move};
 use crate::entity::{Entity, most};
+use crate::machine_rule::MachineRules;
 use crate::render::RenderedMachine;
 use crate::{Page, Scope};
 pub(crate) use all::Directories;
 use blocks::{Block, Blocks};
 pub(crate) use groups::Grouping;
+use joined::Joined;
+pub(crate) use joined::{Joins, Member, rejoin};
 pub use list::MachineList;
+pub(crate) use matching::{Group, Matching, Refusal};
 pub(crate) use regroup::regroup;
 
 /// A tenant's directory as the store shares it: read for as long as it takes to write a piece of an
@@ -35,9 +41,11 @@ pub(crate) type SharedDirectory = Arc<RwLock<Directory>>;
 /// The machines of one tenant.
 #[derive(Default)]
 pub(crate) struct Directory {
-    /// By ordinal; `None` where a machine was forgotten.
+    /// By ordinal, each as its source knows it; `None` where a machine was forgotten.
     machines: Vec<Option<Machine>>,
     grouping: Grouping,
+    /// Which of them are one machine with others.
+    joined: Joined,
     /// Machines that came, changed or went while all get other groups ([`regroup()`]).
     changed: Option<BTreeSet<u32>>,
     by_id: BTreeMap<MachineId, u32>,
@@ -48,9 +56,9 @@ pub(crate) struct Directory {
 
 /// The order of the machines' ids.
 struct Order {
-    /// Ordinals.
+    /// Ordinals; of machines that are one, that of the id by which they go.
     ordinals: Vec<u32>,
-    /// By ordinal, the place in `ordinals`.
+    /// By ordinal, the place of the machine in `ordinals`.
     ranks: Vec<u32>,
     /// Their JSON in this order.
     blocks: Blocks,
@@ -120,9 +128,9 @@ pub(crate) struct Window {
 }
 
 impl Directory {
-    /// No machines yet; those that come are in these groups.
-    pub(crate) fn new(groups: Arc<DeviceGroups>) -> Directory {
-        Directory { grouping: Grouping::new(groups), ..Directory::default() }
+    /// No machines yet; those that come are in these groups, and one by these rules.
+    pub(crate) fn new(groups: Arc<DeviceGroups>, rules: Arc<MachineRules>) -> Directory {
+        Directory { grouping: Grouping::new(groups), joined: Joined::new(rules), ..Directory::default() }
     }
 
     /// Gives none of the ordinals below this to a new machine: some may have named others once.
@@ -133,7 +141,7 @@ impl Directory {
         }
     }
 
-    /// The machines there are, by ordinal.
+    /// The ordinals that name a machine.
     pub(crate) fn ordinals(&self) -> impl Iterator<Item = u32> {
         (0..).zip(&self.machines).filter(|(_, machine)| machine.is_some()).map(|(ordinal, _)| ordinal)
     }
@@ -146,16 +154,15 @@ impl Directory {
     /// The machines whose ids come after this one, ascending; all without one.
     pub(crate) fn after(&self, id: Option<&MachineId>) -> impl Iterator<Item = &Machine> {
         let from = id.map_or(Bound::Unbounded, Bound::Excluded);
-        self.by_id
-            .range::<MachineId, _>((from, Bound::Unbounded))
-            .filter_map(|(_, ordinal)| self.get(*ordinal))
+        let all = self.by_id.range::<MachineId, _>((from, Bound::Unbounded)).map(|(_, ordinal)| *ordinal);
+        all.filter(|ordinal| self.is_canonical(*ordinal)).filter_map(|ordinal| self.get(ordinal))
     }
 
     /// The device groups of all machines that lie in the window.
     pub(crate) fn groups_of_recent(&self, window: Window) -> impl Iterator<Item = u32> {
-        let recent = self
-            .ordinals()
-            .filter(move |ordinal| self.get(*ordinal).is_some_and(|machine| machine.is_recent(window)));
+        let all = self.ordinals().filter(|ordinal| self.is_canonical(*ordinal));
+        let recent =
+            all.filter(move |ordinal| self.get(*ordinal).is_some_and(|machine| machine.is_recent(window)));
         recent.filter_map(|ordinal| self.grouping.group(ordinal))
     }
 
@@ -163,15 +170,16 @@ impl Directory {
         self.by_id.get(id).copied()
     }
 
-    pub(crate) fn get(&self, ordinal: u32) -> Option<&Machine> {
-        self.machines.get(place(ordinal))?.as_ref()
+    /// The same of an id as telemetry names it.
+    pub(crate) fn ordinal_of(&self, id: &str) -> Option<u32> {
+        self.by_id.get(id).copied()
     }
 
     /// Puts a machine in its place, whatever stood there.
     pub(crate) fn put(&mut self, ordinal: u32, id: MachineId, entity: Entity) {
         self.start_at(ordinal.saturating_add(1));
         let place = place(ordinal);
-        if self.get(ordinal).is_some_and(|known| known.id != id) {
+        if self.own(ordinal).is_some_and(|known| known.id != id) {
             self.forget(ordinal);
         }
         let group = self.grouping.groups().group_of(&entity);
@@ -183,7 +191,12 @@ impl Directory {
         let name = machine.name.clone();
         let old = self.machines.get_mut(place).and_then(|slot| slot.replace(machine));
         self.rename(ordinal, old.and_then(|old| old.name), name);
-        self.put_in_group(ordinal, Some(group));
+        if self.is_joined(ordinal) {
+            self.heard_of_member(ordinal);
+        } else {
+            self.put_in_group(ordinal, Some(group));
+        }
+        self.match_again(ordinal, false);
         self.outdate(ordinal);
     }
 
@@ -191,6 +204,7 @@ impl Directory {
     /// base has to hear of it. Nearly always it is seen again and nothing else; that costs no
     /// rendering.
     pub(crate) fn note(&mut self, ordinal: u32, change: Entity) -> bool {
+        let is_joined = self.is_joined(ordinal);
         let Some(machine) = self.machines.get_mut(place(ordinal)).and_then(Option::as_mut) else {
             return false;
         };
@@ -204,7 +218,7 @@ impl Directory {
                 }
             }
             Change::Value => {
-                let group = may_move.then(|| groups.group_of(&machine.entity));
+                let group = (may_move && !is_joined).then(|| groups.group_of(&machine.entity));
                 if let Some(group) = group {
                     machine.label = groups.label(group).cloned();
                 }
@@ -215,7 +229,11 @@ impl Directory {
                 if group.is_some() {
                     self.put_in_group(ordinal, group);
                 }
+                self.match_again(ordinal, false);
             }
+        }
+        if is_joined {
+            self.heard_of_member(ordinal);
         }
         self.outdate(ordinal);
         true
@@ -223,6 +241,8 @@ impl Directory {
 
     /// Takes a machine out. Its ordinal names nothing from then on.
     pub(crate) fn forget(&mut self, ordinal: u32) {
+        self.part(ordinal);
+        self.match_again(ordinal, true);
         let Some(machine) = self.machines.get_mut(place(ordinal)).and_then(Option::take) else { return };
         self.by_id.remove(&machine.id);
         self.rename(ordinal, machine.name, None);
@@ -259,7 +279,7 @@ impl Directory {
         &self.grouping
     }
 
-    /// Whether the caller may see a machine.
+    /// Whether the caller may see the machine of an ordinal.
     pub(crate) fn is_visible(&self, scope: &Scope, ordinal: u32) -> bool {
         self.grouping.sees(scope, ordinal)
     }
@@ -378,10 +398,17 @@ impl Directory {
 
     fn order(&self) -> &Order {
         self.order.get_or_init(|| {
-            let ordinals: Vec<u32> = self.by_id.values().copied().collect();
+            let all = self.by_id.values().copied();
+            let ordinals: Vec<u32> = all.filter(|ordinal| self.is_canonical(*ordinal)).collect();
             let mut ranks = vec![NO_RANK; self.machines.len()];
             for (rank, ordinal) in (0..).zip(&ordinals) {
                 if let Some(slot) = ranks.get_mut(place(*ordinal)) {
+                    *slot = rank;
+                }
+            }
+            for (ordinal, canonical) in self.grouping.joins().all() {
+                let rank = ranks.get(place(canonical)).copied().unwrap_or(NO_RANK);
+                if let Some(slot) = ranks.get_mut(place(ordinal)) {
                     *slot = rank;
                 }
             }

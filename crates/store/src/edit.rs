@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::entity::most;
 use crate::entity::tags::{Full, Tags};
+use crate::read::Tagged;
 use crate::store::{Store, hold};
 use crate::{Batch, Error, Scope};
 
@@ -158,7 +159,8 @@ impl Store {
 
     /// Changes machines, named by id or by name, all of them or none. Durable and visible when this
     /// returns, which it does with each of them as it is then, ascending by id: the members of a `machine`
-    /// object. One that the change moved into another device group is among them also if the scope does
+    /// object. Of a machine of several ids each is changed, so that the change stays with all of them when they
+    /// are one no more. One that the change moved into another device group is among them also if the scope does
     /// not see that group: who may change a machine may be told what came of it.
     pub fn change_machines(
         &self,
@@ -171,7 +173,7 @@ impl Store {
         let mut unknown = Vec::new();
         let mut machines = Vec::with_capacity(names.len());
         for name in names {
-            match self.machine_tags(scope, name)? {
+            match self.tagged(scope, name)? {
                 Some(found) => machines.push(found),
                 None => unknown.push(name.clone()),
             }
@@ -181,29 +183,30 @@ impl Store {
         }
         let made = self.moment_after(&mut last);
         let mut edits = Vec::with_capacity(machines.len());
-        for (id, has) in &machines {
-            let tags = change.tags.as_ref().map_or(Ok(Vec::new()), |tags| tags.of_machine(has));
-            let tags = tags.map_err(Refused::TagsMissing)?;
-            match has.is_full_with(&tags) {
-                Some(Full::Given) => return Err(Refused::TooManyTags(id.clone(), most::TAGS_GIVEN)),
-                Some(Full::Taken) => return Err(Refused::TooManyTagsTaken(id.clone(), most::TAGS_TAKEN)),
-                None => {}
+        let device_value = change.device_value.as_deref();
+        let value = device_value.map(|value| set(shapes::machine::DEVICE_VALUE, value));
+        for Tagged { id, has, members } in &machines {
+            let changes = change.tags.as_ref().map_or(Ok(Vec::new()), |tags| tags.of_machine(has));
+            let changes = changes.map_err(Refused::TagsMissing)?;
+            for (member, tags) in members {
+                let marks = tags.marks(&changes);
+                match tags.is_full_with(&marks) {
+                    Some(Full::Given) => return Err(Refused::TooManyTags(id.clone(), most::TAGS_GIVEN)),
+                    Some(Full::Taken) => return Err(Refused::TooManyTagsTaken(id.clone(), most::TAGS_TAKEN)),
+                    None => {}
+                }
+                edits.push(Edit {
+                    of: Edited::Machine(member.clone()),
+                    made,
+                    by: by.into(),
+                    members: value.iter().cloned().collect(),
+                    comment: None,
+                    tags: marks,
+                });
             }
-            let device_value = change.device_value.as_deref();
-            edits.push(Edit {
-                of: Edited::Machine(id.clone()),
-                made,
-                by: by.into(),
-                members: device_value
-                    .map(|value| set(shapes::machine::DEVICE_VALUE, value))
-                    .into_iter()
-                    .collect(),
-                comment: None,
-                tags,
-            });
         }
         self.keep(scope, edits)?;
-        let changed: BTreeSet<MachineId> = machines.into_iter().map(|(id, _)| id).collect();
+        let changed: BTreeSet<MachineId> = machines.into_iter().map(|machine| machine.id).collect();
         let tenant = Scope::whole(scope.tenant());
         let read = |id: &MachineId| self.machine(&tenant, id.as_str()).transpose();
         Ok(changed.iter().filter_map(read).collect::<Result<_, _>>()?)
@@ -226,12 +229,30 @@ impl Store {
     }
 }
 
+/// What becomes of a tag.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Becomes {
+    Given,
+    Taken,
+}
+
+impl Tags {
+    /// What these changes are of a machine that has these tags.
+    fn marks(&self, changes: &[(&str, Becomes)]) -> Vec<(Box<str>, TagMark)> {
+        let mark = |tag: &str, becomes| match becomes {
+            Becomes::Given => TagMark::Given,
+            Becomes::Taken => self.taking(tag),
+        };
+        changes.iter().map(|(tag, becomes)| ((*tag).into(), mark(tag, *becomes))).collect()
+    }
+}
+
 impl TagChange {
-    /// What it changes on a machine that has these tags; or those of them that it lacks and must not.
-    fn of_machine(&self, tags: &Tags) -> Result<Vec<(Box<str>, TagMark)>, Vec<String>> {
-        let has = tags.shown();
-        let given = |tag: &String| (!has.contains(tag)).then(|| (tag.as_str().into(), TagMark::Given));
-        let taken = |tag: &String| (tag.as_str().into(), tags.taking(tag));
+    /// The tags that a machine which has these gets or loses by it; or those of them that it lacks and must
+    /// not.
+    fn of_machine<'t>(&'t self, has: &'t BTreeSet<String>) -> Result<Vec<(&'t str, Becomes)>, Vec<String>> {
+        let given = |tag: &'t String| (!has.contains(tag)).then_some((tag.as_str(), Becomes::Given));
+        let taken = |tag: &'t String| (tag.as_str(), Becomes::Taken);
         Ok(match self {
             TagChange::Add(tag) => given(tag).into_iter().collect(),
             TagChange::Remove(tag) => has.get(tag).map(taken).into_iter().collect(),

@@ -1,6 +1,7 @@
 //! What is known of a machine, a file, an alert or a user: one mergeable value for all.
 
 pub(crate) mod edited;
+mod joined;
 mod stored;
 pub(crate) mod tags;
 

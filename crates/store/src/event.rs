@@ -9,8 +9,8 @@ use crate::store::Store;
 use crate::{Error, Scope, archive};
 
 impl Store {
-    /// The event on a machine at this moment that has this number (`ReportId`), with the machine's id as it
-    /// is kept, if the caller may see the machine and the part of the archive is there that holds it. Reads
+    /// The event on a machine at this moment that has this number (`ReportId`), with the id that it gives the
+    /// machine, if the caller may see the machine and the part of the archive is there that holds it. Reads
     /// every batch that may, so it is for a thread of its own, and ends with [`Error::Stopped`] at the next
     /// batch once `stop` is set.
     pub(crate) fn event(
@@ -22,11 +22,11 @@ impl Store {
         stop: &AtomicBool,
     ) -> Result<Option<(MachineId, Row)>, Error> {
         let known = self.known();
-        let Some(machine) = self.machine_id(scope, machine)? else { return Ok(None) };
+        let Some(ids) = self.ids_of_machine(scope, machine)? else { return Ok(None) };
         let is_it = |record: &Record| {
             report_of(record) == Some(report)
                 && time_of(record) == Some(at)
-                && machine_of(record).as_ref() == Some(&machine)
+                && machine_of(record).is_some_and(|id| ids.contains(&id))
         };
         for position in known.base.frames_holding(scope.tenant(), at)? {
             if stop.load(Ordering::Relaxed) {
@@ -36,7 +36,9 @@ impl Store {
             if batch.tenant != scope.tenant() {
                 continue;
             }
-            if let Some(Record::Row(row)) = batch.records.into_iter().find(is_it) {
+            if let Some(record) = batch.records.into_iter().find(is_it)
+                && let (Some(machine), Record::Row(row)) = (machine_of(&record), record)
+            {
                 return Ok(Some((machine, row)));
             }
         }

@@ -11,7 +11,7 @@ pub(crate) mod subject;
 mod tests;
 
 use std::cmp::Ordering;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use pintle_model::{Kind, MemberId, Shape, Time};
 
@@ -53,6 +53,20 @@ impl Filter {
     /// is not that narrow.
     pub(crate) fn only(&self, member: MemberId) -> Option<BTreeSet<&str>> {
         self.condition.only(member)
+    }
+
+    /// The texts, in lower case, that a member of texts is compared with as a whole.
+    pub(crate) fn texts(&self, member: MemberId) -> BTreeSet<&str> {
+        let mut texts = BTreeSet::new();
+        self.condition.texts(member, &mut texts);
+        texts
+    }
+
+    /// The same with other texts, each in the place of one that the member is compared with as a whole.
+    pub(crate) fn with_texts(&self, member: MemberId, instead: &BTreeMap<String, String>) -> Filter {
+        let mut filter = self.clone();
+        filter.condition.replace_texts(member, instead);
+        filter
     }
 
     /// Whether a member decides.
@@ -340,6 +354,44 @@ impl Condition {
         }
     }
 
+    /// No deeper than [`Condition::MAX_DEPTH`].
+    fn texts<'c>(&'c self, member: MemberId, into: &mut BTreeSet<&'c str>) {
+        let literals = match &self.node {
+            Node::Every(conditions) | Node::Some(conditions) => {
+                return conditions.iter().for_each(|condition| condition.texts(member, into));
+            }
+            Node::Not(condition) => return condition.texts(member, into),
+            Node::Compare(operand, _, literal) if operand.member == Some(member) => {
+                std::slice::from_ref(literal)
+            }
+            Node::OneOf(operand, literals) if operand.member == Some(member) => literals,
+            _ => return,
+        };
+        into.extend(literals.iter().filter_map(Literal::text));
+    }
+
+    /// No deeper than [`Condition::MAX_DEPTH`].
+    fn replace_texts(&mut self, member: MemberId, instead: &BTreeMap<String, String>) {
+        let literals = match &mut self.node {
+            Node::Every(conditions) | Node::Some(conditions) => {
+                return conditions.iter_mut().for_each(|condition| condition.replace_texts(member, instead));
+            }
+            Node::Not(condition) => return condition.replace_texts(member, instead),
+            Node::Compare(operand, Comparison::Eq | Comparison::Ne, literal)
+                if operand.member == Some(member) =>
+            {
+                std::slice::from_mut(literal)
+            }
+            Node::OneOf(operand, literals) if operand.member == Some(member) => literals,
+            _ => return,
+        };
+        for literal in literals {
+            if let Some(other) = literal.text().and_then(|text| instead.get(text)) {
+                *literal = Literal::Text(folded(other).into_owned());
+            }
+        }
+    }
+
     fn reads(&self, member: MemberId) -> bool {
         match &self.node {
             Node::Every(conditions) | Node::Some(conditions) => {
@@ -351,6 +403,15 @@ impl Condition {
             }
             // What elements are asked is about members of theirs.
             Node::Elements(of, ..) => *of == member,
+        }
+    }
+}
+
+impl Literal {
+    fn text(&self) -> Option<&str> {
+        match self {
+            Literal::Text(text) => Some(text),
+            _ => None,
         }
     }
 }

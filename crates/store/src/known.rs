@@ -13,11 +13,22 @@ use crate::archive::{self, ArchivedBatch, Place, Until};
 use crate::base::key::Marks;
 use crate::base::{Base, Dated, Duty, Earlier};
 use crate::device_group::GroupsByTenant;
-use crate::directory::{Directories, SharedDirectory};
+use crate::directory::{Directories, Joins, SharedDirectory};
 use crate::edit::Edited;
+use crate::machine_rule::RulesByTenant;
 use crate::observe::Observed;
-use crate::store::hold;
+use crate::store::{hold, read_lock};
 use crate::{Error, Memory, Receipt, Replayed};
+
+/// What administrators of the tenants say of machines. The base knows nothing of it: it counts when answers
+/// are made.
+#[derive(Clone, Default)]
+pub(crate) struct Administered {
+    /// By which device groups machines are sorted.
+    pub(crate) groups: GroupsByTenant,
+    /// What makes machines one.
+    pub(crate) rules: RulesByTenant,
+}
 
 /// See the module.
 pub(crate) struct Known {
@@ -35,15 +46,15 @@ pub(crate) struct Known {
 
 impl Known {
     /// Opens the base in a folder, making an empty one if there is none ([`Base::open`]). Its machines
-    /// are in these groups.
+    /// are in these groups, and one by these rules.
     pub(crate) fn open(
         folder: &Path,
         limits: Memory,
         marks: Option<Marks>,
-        groups: &GroupsByTenant,
+        administered: &Administered,
     ) -> Result<Known, Error> {
         let base = Base::open(folder, limits, marks)?;
-        let (directories, lost_machines) = base.directories(groups)?;
+        let (directories, lost_machines) = base.directories(administered)?;
         let directories = Directories::new(directories);
         Ok(Known {
             base: Arc::new(base),
@@ -72,6 +83,17 @@ impl Known {
         match &self.lost_machines {
             Some(error) => Err(error.again()),
             None => Ok(self.directories.of(of)),
+        }
+    }
+
+    /// Which ordinals of a tenant are one machine. Fails only if some machines are lost that might be one with
+    /// others.
+    pub(crate) fn joins(&self, of: TenantId) -> Result<Joins, Error> {
+        let directory = self.directories.of(of);
+        let directory = read_lock(&directory);
+        match &self.lost_machines {
+            Some(error) if directory.machine_rules().is_some() => Err(error.again()),
+            _ => Ok(directory.grouping().joins().clone()),
         }
     }
 

@@ -25,6 +25,7 @@ mod found;
 mod known;
 mod listing;
 mod lookup;
+mod machine_rule;
 mod observable;
 mod observe;
 mod options;
@@ -35,6 +36,7 @@ mod purge;
 mod raise;
 mod read;
 mod regroup;
+mod rejoin;
 mod remake;
 mod render;
 mod retention;
@@ -53,6 +55,9 @@ pub use filter::{BadCondition, Comparison, Condition, Filter, Literal, Operand, 
 pub use folders::Folder;
 pub use found::{BatchInfo, Conflict, FileMachines, Page, Sighting, Span};
 pub use listing::{About, Listing, OrderBy, Place};
+pub use machine_rule::{
+    BadMachineRule, JoinRefused, MachineKind, MachineRule, MachineRules, SameMachines, SameNames,
+};
 pub use observable::{Domain, NoDomain, NoUser, Observable, User, UserName};
 pub use options::{ArchiveCaps, Clock, Memory, Options, Retention};
 pub use projection::{Projection, Rows};
@@ -63,6 +68,7 @@ pub use read::look_up::{FileLookup, FoundFile, MachineIds};
 pub use read::observables::Prevalence;
 pub use read::stats::FileStats;
 pub use regroup::{Preview, Regrouped};
+pub use rejoin::{JoinedMachine, JoinsAsked, MachineMember, MachineRulePreview, NotJoined, Rejoined};
 pub use remake::Remade;
 pub use render::Extras;
 pub use retention::{ClockWatch, Expired, Jump};

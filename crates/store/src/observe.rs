@@ -1,5 +1,5 @@
-//! What a batch of records says of machines, files, alerts and what else they name. Pure: the same records give the
-//! same observations, whatever is known already.
+//! What a batch of records says of machines, files, alerts and what else they name. Pure: the same
+//! records give the same observations, whatever is known already.
 
 mod alerts;
 mod columns;
@@ -185,7 +185,9 @@ impl<'b> Observer<'b> {
                     let (name, path) = (text(shapes::evidence::FILE_NAME), text(shapes::evidence::FILE_PATH));
                     columns::note_names(entity, name.as_deref(), path.as_deref());
                 }
-                self.sighting(file, machine, Pair::seen(true, at));
+                // A piece that has a time of its own was seen then, whatever else the alert is about.
+                let own = evidence.created().and_then(|created| self.plausible(Some(created)));
+                self.sighting(file, machine, Pair::seen(true, own.or(at)));
             }
             note_evidence(&mut seen, evidence, updated.unwrap_or(told));
         }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use pintle_model::{TenantId, Time};
 
-use crate::DeviceGroups;
+use crate::{DeviceGroups, MachineRules};
 
 /// Where the store takes the time from; a test passes its own.
 pub type Clock = Arc<dyn Fn() -> Time + Send + Sync>;
@@ -50,6 +50,9 @@ pub struct Options {
     /// The device groups of tenants that have any. The store keeps them nowhere: whoever opens it does,
     /// and gives later ones to [`Store::set_device_groups`](crate::Store::set_device_groups).
     pub device_groups: HashMap<TenantId, DeviceGroups>,
+    /// What makes machines one, of tenants that have any such rules; kept as the groups are, and later ones
+    /// given to [`Store::set_machine_rules`](crate::Store::set_machine_rules).
+    pub machine_rules: HashMap<TenantId, MachineRules>,
 }
 
 /// How much is kept in memory before it goes to the base: repeats are folded together there.
@@ -76,6 +79,7 @@ impl Default for Options {
             archive: ArchiveCaps::default(),
             memory: Memory::default(),
             device_groups: HashMap::new(),
+            machine_rules: HashMap::new(),
         }
     }
 }

@@ -70,20 +70,21 @@ impl Store {
         Ok(Some(id))
     }
 
-    /// The open alert of this title on this machine, the first by id.
+    /// The open alert of this title on this machine, by whatever id of it, the first by id.
     fn open_alert(&self, scope: &Scope, new: &NewAlert) -> Result<Option<(AlertId, Entity)>, Error> {
         use shapes::alert as a;
         let known = self.known();
         let index = known.alert_indexes.current(&known.base, scope.tenant())?;
-        let machine = serde_json::Value::from(new.machine.as_str()).to_string();
+        let machines = self.ids_of_machine(scope, &new.machine)?.unwrap_or_default();
         let ids: Vec<AlertId> = {
             let index = read_lock(&index);
-            index.on_machine(&machine).into_iter().filter_map(|number| index.id(number).cloned()).collect()
+            index.on_machine(&machines).into_iter().filter_map(|number| index.id(number).cloned()).collect()
         };
         for id in ids {
             let Some(alert) = known.base.alert(scope.tenant(), &id)? else { continue };
             let is_open = alert.shown(a::STATUS) != Some("\"Resolved\"");
-            let is_on_it = alert.facts.text(a::MACHINE_ID).as_deref() == Some(new.machine.as_str());
+            let on = alert.facts.text(a::MACHINE_ID);
+            let is_on_it = on.is_some_and(|on| machines.iter().any(|id| id.as_str() == on));
             if is_open && is_on_it && alert.facts.text(a::TITLE).as_deref() == Some(&new.title) {
                 return Ok(Some((id, alert)));
             }

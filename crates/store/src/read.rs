@@ -7,14 +7,14 @@ pub(crate) mod observables;
 pub(crate) mod stats;
 mod users;
 
-use std::collections::BinaryHeap;
-use std::sync::Arc;
+use std::collections::{BTreeSet, BinaryHeap};
+use std::sync::{Arc, OnceLock};
 
 use pintle_model::{FileHash, Hashes, MachineId, TenantId, Time};
 
 use crate::base::Files;
 use crate::base::value::Arrival;
-use crate::directory::{Grouping, MachineList, SharedDirectory, Window};
+use crate::directory::{Grouping, Joins, MachineList, SharedDirectory, Window};
 use crate::entity::tags::Tags;
 use crate::known::Known;
 use crate::lookup::{self, Resolved};
@@ -25,10 +25,10 @@ use crate::{
     BatchInfo, Conflict, Error, FileMachines, Listing, Page, Reject, Scope, Sighting, Span, Totals, render,
 };
 
-/// What a hash stands for, and the machines where it was seen, by ordinal.
+/// What a hash stands for, and the machines where it was seen, each once, by ordinal.
 struct Seen {
     resolved: Resolved,
-    /// Ascending by ordinal.
+    /// Ascending by ordinal, that by which a machine is counted.
     pairs: Vec<(u32, Pair)>,
 }
 
@@ -52,12 +52,23 @@ struct FileQuestion<'s> {
     files: Files,
     /// Where the machines are that count; `None`: all count, and files that were seen on none.
     grouping: Option<Grouping>,
+    /// Which ordinals are one machine, once that was needed; with a grouping it says so.
+    joins: OnceLock<Joins>,
     cutoffs: Cutoffs,
     /// Which machines are named.
     window: Window,
 }
 
 impl FileQuestion<'_> {
+    /// Which ordinals are one machine.
+    fn joins(&self) -> Result<&Joins, Error> {
+        if let Some(joins) = self.grouping.as_ref().map(Grouping::joins).or(self.joins.get()) {
+            return Ok(joins);
+        }
+        let joins = self.known.joins(self.scope.tenant())?;
+        Ok(self.joins.get_or_init(|| joins))
+    }
+
     /// Whether a machine counts.
     fn counts(&self, ordinal: u32) -> bool {
         self.grouping.as_ref().is_none_or(|grouping| grouping.sees(self.scope, ordinal))
@@ -72,7 +83,7 @@ impl FileQuestion<'_> {
     /// What a hash stands for and where it was seen, within the retention of sightings.
     fn seen(&self, hash: &FileHash) -> Result<Option<Seen>, Error> {
         let Some(resolved) = self.resolve(hash)? else { return Ok(None) };
-        let mut pairs = resolved.pairs()?;
+        let mut pairs = self.joins()?.fold(resolved.pairs()?);
         let was_seen = !pairs.is_empty();
         pairs.retain(|(ordinal, pair)| self.cutoffs.keeps_pair(pair) && self.counts(*ordinal));
         if was_seen && pairs.is_empty() {
@@ -81,8 +92,8 @@ impl FileQuestion<'_> {
         Ok(Some(Seen { resolved, pairs }))
     }
 
-    /// What a hash stands for and the machines where it was seen, by ordinal, in no order. Times are
-    /// read only where they decide.
+    /// What a hash stands for and the machines where it was seen, by any of their ordinals, in no order. Times
+    /// are read only where they decide.
     fn seen_on(&self, hash: &FileHash) -> Result<Option<(Resolved, Vec<u32>)>, Error> {
         if !self.cutoffs.keeps_all_pairs() {
             let seen = self.seen(hash)?;
@@ -114,7 +125,7 @@ impl Store {
         }
         let files = known.base.files(scope.tenant());
         let (cutoffs, window) = (self.cutoffs(scope), self.machine_window(scope.tenant()));
-        Ok(FileQuestion { scope, known, files, grouping, cutoffs, window })
+        Ok(FileQuestion { scope, known, files, grouping, joins: OnceLock::new(), cutoffs, window })
     }
 
     /// The machines within retention with a record of this file, as `{…},{…}`, ascending by id. `None`:
@@ -207,25 +218,32 @@ impl Store {
         Ok(machine)
     }
 
-    /// A machine's id as it is kept, by id alone.
-    pub(crate) fn machine_id(&self, scope: &Scope, id: &MachineId) -> Result<Option<MachineId>, Error> {
-        let window = self.machine_window(scope.tenant());
-        let directory = self.directory(scope)?;
-        let directory = read_lock(&directory);
-        Ok(directory.find_by_id(scope, window, id.as_str()).map(|machine| machine.id.clone()))
-    }
-
-    /// A machine's id and its tags, by id or by name.
-    pub(crate) fn machine_tags(
+    /// All ids of a machine as they are kept, by one of them alone.
+    pub(crate) fn ids_of_machine(
         &self,
         scope: &Scope,
-        id_or_name: &str,
-    ) -> Result<Option<(MachineId, Tags)>, Error> {
+        id: &MachineId,
+    ) -> Result<Option<Vec<MachineId>>, Error> {
         let window = self.machine_window(scope.tenant());
         let directory = self.directory(scope)?;
         let directory = read_lock(&directory);
-        let machine = directory.find(scope, window, id_or_name);
-        Ok(machine.map(|machine| (machine.id.clone(), machine.entity().tags())))
+        let machine = directory.find_by_id(scope, window, id.as_str());
+        Ok(machine.and_then(|machine| Some(directory.ids(directory.ordinal(&machine.id)?))))
+    }
+
+    /// A machine's tags, by id or by name.
+    pub(crate) fn tagged(&self, scope: &Scope, id_or_name: &str) -> Result<Option<Tagged>, Error> {
+        let window = self.machine_window(scope.tenant());
+        let directory = self.directory(scope)?;
+        let directory = read_lock(&directory);
+        let Some(machine) = directory.find(scope, window, id_or_name) else { return Ok(None) };
+        let Some(ordinal) = directory.ordinal(&machine.id) else { return Ok(None) };
+        let members = directory.ids(ordinal).into_iter().filter_map(|id| {
+            let member = directory.own(directory.ordinal(&id)?)?;
+            Some((id, member.entity().tags()))
+        });
+        let has = machine.entity().tags().shown();
+        Ok(Some(Tagged { id: machine.id.clone(), has, members: members.collect() }))
     }
 
     /// Machines, ascending by id, as `{…},{…}`. Returns how many were written.
@@ -287,6 +305,16 @@ impl Store {
 
 fn ordinals_of(pairs: &[(u32, Pair)]) -> impl ExactSizeIterator<Item = u32> {
     pairs.iter().map(|(ordinal, _)| *ordinal)
+}
+
+/// A machine and its tags.
+pub(crate) struct Tagged {
+    /// The id by which it goes.
+    pub(crate) id: MachineId,
+    /// The tags that it shows.
+    pub(crate) has: BTreeSet<String>,
+    /// Its ids, each with the tags that it has there.
+    pub(crate) members: Vec<(MachineId, Tags)>,
 }
 
 /// The `limit` smallest of those pushed.

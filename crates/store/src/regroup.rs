@@ -40,8 +40,8 @@ impl Store {
     pub fn set_device_groups(&self, tenant: TenantId, groups: DeviceGroups) -> Result<Regrouped, Error> {
         let groups = Arc::new(groups);
         // Held to the end: of two who set them, the later one must be the last everywhere.
-        let mut all = hold(&self.device_groups);
-        all.insert(tenant, Arc::clone(&groups));
+        let mut all = hold(&self.administered);
+        all.groups.insert(tenant, Arc::clone(&groups));
         Ok(regroup(&self.known().directory(tenant)?, &groups))
     }
 

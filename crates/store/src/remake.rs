@@ -22,9 +22,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::archive::{self, Position, Until};
 use crate::base::Earlier;
-use crate::device_group::GroupsByTenant;
 use crate::folders::sync_folder;
-use crate::known::{Known, Upkeep};
+use crate::known::{Administered, Known, Upkeep};
 use crate::purge::{self, Purge};
 use crate::store::{Store, hold};
 use crate::{Error, Folder, Memory, Replayed};
@@ -102,7 +101,7 @@ impl Store {
                 return Err(error);
             }
         };
-        self.replace_known(|committed, groups| {
+        self.replace_known(|committed, administered| {
             upkeep.catch_up(
                 &folder.archive(),
                 Until::Position(committed),
@@ -119,7 +118,7 @@ impl Store {
             }
             write(folder, &journal(Stage::Ready))?;
             finish(folder)?;
-            Known::open(&folder.base(), self.memory(), None, groups)
+            Known::open(&folder.base(), self.memory(), None, administered)
         })?;
         Ok(remade)
     }
@@ -156,9 +155,8 @@ impl Store {
         let marks = earlier.base.marks();
         // Nothing of it is read again after a crash, so only memory bounds what is folded at once.
         let memory = Memory { records: u64::MAX, bytes: self.memory().bytes.max(Memory::default().bytes) };
-        // Nobody asks this one about machines, so their groups do not matter.
-        let groups = GroupsByTenant::new();
-        let known = Known::open(&folder.start_rebuild()?, memory, Some(marks), &groups)?;
+        // Nobody asks this one about machines, so it does not matter which are seen by whom, and which are one.
+        let known = Known::open(&folder.start_rebuild()?, memory, Some(marks), &Administered::default())?;
         let known = Arc::new(known.instead_of(Some(earlier)));
         let upkeep = Upkeep::start(&known)?;
         let before = archive::size_from(&source, Position::START)?;

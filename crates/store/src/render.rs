@@ -171,12 +171,21 @@ fn ip_addresses(entity: &Entity) -> Addresses {
 }
 
 /// Which group an alert shows.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Default)]
 pub(crate) enum AlertGroup<'g> {
     /// The one that telemetry names: the tenant has no device groups.
+    #[default]
     AsTold,
     /// That of its machine; `None`: it is on none.
     Is(Option<&'g GroupLabel>),
+}
+
+/// What an alert shows of the machine that it is on.
+#[derive(Clone, Default)]
+pub(crate) struct AlertMachine<'g> {
+    pub(crate) group: AlertGroup<'g>,
+    /// The id by which the machine goes; `None`: the one that telemetry gives.
+    pub(crate) id: Option<MachineId>,
 }
 
 /// What an alert shows only to who asks for it.
@@ -193,7 +202,7 @@ pub(crate) fn render_alert(
     of: TenantId,
     id: &str,
     entity: &Entity,
-    group: AlertGroup<'_>,
+    machine: &AlertMachine<'_>,
     extras: Extras,
 ) -> String {
     use shapes::alert as a;
@@ -205,7 +214,8 @@ pub(crate) fn render_alert(
             a::ID => Some(quoted(id)),
             a::EVIDENCE if extras.evidence => Some(evidence_list(entity).into()),
             a::EVIDENCE => Some("[]".into()),
-            a::RBAC_GROUP_NAME => match group {
+            a::MACHINE_ID if let Some(id) = &machine.id => Some(quoted(id.as_str())),
+            a::RBAC_GROUP_NAME => match machine.group {
                 AlertGroup::AsTold => None,
                 AlertGroup::Is(group) => Some(group.map_or("null".into(), |group| quoted(&group.name))),
             },

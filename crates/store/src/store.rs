@@ -9,9 +9,8 @@ use pintle_model::{Record, TenantId, Time, shapes};
 
 use crate::archive::{self, Archive, ArchivedBatch, BatchId, Encoded, Frame, Place, Position, Until};
 use crate::base::{Base, Earlier};
-use crate::device_group::GroupsByTenant;
 use crate::edit::Edit;
-use crate::known::{Known, Upkeep};
+use crate::known::{Administered, Known, Upkeep};
 use crate::{Batch, Error, Folder, Memory, Options, Receipt, Retention, backup, folders, remake};
 
 /// How far applying the archive again has come, at opening or in a rebuild.
@@ -44,9 +43,9 @@ pub struct Store {
     /// When somebody last changed something. Held by whoever does: what becomes of a thing depends on what
     /// it is.
     pub(crate) editing: Mutex<Time>,
-    /// The device groups that count. Held while machines are put in others, and while what is known
-    /// gives way to what was made anew, so that they count there too.
-    pub(crate) device_groups: Mutex<GroupsByTenant>,
+    /// The device groups that count, and what makes machines one. Held while either changes, and while what is
+    /// known gives way to what was made anew, so that they count there too.
+    pub(crate) administered: Mutex<Administered>,
     set_aside: Option<PathBuf>,
     /// Damage in the archive that opening passed over.
     damages: Vec<String>,
@@ -115,11 +114,15 @@ impl Store {
     ) -> Result<Store, Error> {
         let unfinished = remake::recover(&folder)?;
         backup::remove_staging(&folder)?;
-        let given = std::mem::take(&mut options.device_groups).into_iter();
-        let device_groups: GroupsByTenant = given.map(|(of, groups)| (of, Arc::new(groups))).collect();
+        let groups = std::mem::take(&mut options.device_groups).into_iter();
+        let rules = std::mem::take(&mut options.machine_rules).into_iter();
+        let administered = Administered {
+            groups: groups.map(|(of, groups)| (of, Arc::new(groups))).collect(),
+            rules: rules.map(|(of, rules)| (of, Arc::new(rules))).collect(),
+        };
         let (_, marks) = Base::reached(&folder.base())?;
         let is_made_anew = marks.is_none();
-        let known = Arc::new(Known::open(&folder.base(), options.memory, None, &device_groups)?);
+        let known = Arc::new(Known::open(&folder.base(), options.memory, None, &administered)?);
         let upkeep = Upkeep::start(&known)?;
         let archived = folder.archive();
         folders::make_private(&archived)?;
@@ -168,7 +171,7 @@ impl Store {
             commit: Mutex::new(committed),
             maintenance: Mutex::default(),
             editing: Mutex::new(Time::MIN),
-            device_groups: Mutex::new(device_groups),
+            administered: Mutex::new(administered),
             set_aside,
             damages,
         };
@@ -192,11 +195,12 @@ impl Store {
         if let Some(lacking) = archive::incomplete(&archived, applied)? {
             return Err(Error::ArchiveIncomplete(lacking));
         }
-        let groups = GroupsByTenant::new();
+        // Opening what is made says what counts.
+        let administered = Administered::default();
         // One that cannot be opened has nothing to say: that may be why it is made anew.
         let earlier = marks.and_then(|_| Base::open(&folder.base(), options.memory, None).ok());
         let earlier = earlier.map(|base| Earlier { base: Arc::new(base), is_purged: false });
-        let known = Known::open(&folder.start_rebuild()?, options.memory, marks, &groups)?;
+        let known = Known::open(&folder.start_rebuild()?, options.memory, marks, &administered)?;
         let known = Arc::new(known.instead_of(earlier));
         let upkeep = Upkeep::start(&known)?;
         let mut rebuilt =
@@ -279,18 +283,18 @@ impl Store {
     }
 
     /// Lets nobody write while `change` runs, which is told how far the archive is durable and applied;
-    /// and which device groups count; what it returns is what is known from then on. If it fails, the
+    /// and what administrators say of machines; what it returns is what is known from then on. If it fails, the
     /// store takes no more writes.
     pub(crate) fn replace_known(
         &self,
-        change: impl FnOnce(Position, &GroupsByTenant) -> Result<Known, Error>,
+        change: impl FnOnce(Position, &Administered) -> Result<Known, Error>,
     ) -> Result<(), Error> {
         let committed = hold(&self.commit);
         let mut upkeep = hold(&self.upkeep);
         // The old base must be left alone before its folder is another's.
         let is_kept_up = upkeep.take().is_some();
-        let device_groups = hold(&self.device_groups);
-        let known = Arc::new(self.close_if_failed(change(committed.after, &device_groups))?);
+        let administered = hold(&self.administered);
+        let known = Arc::new(self.close_if_failed(change(committed.after, &administered))?);
         known.note_listed(self.now().max(self.known().last_listed()));
         if is_kept_up {
             *upkeep = Some(self.close_if_failed(Upkeep::start(&known))?);

@@ -1,5 +1,5 @@
-//! Whatever is asked by whoever, under whatever device groups, the answer is that of a few loops over
-//! everything that was ever sent.
+//! Whatever is asked by whoever, under whatever device groups and whatever makes machines one, the answer is
+//! that of a few loops over everything that was ever sent.
 #![allow(
     clippy::unwrap_used,
     clippy::indexing_slicing,
@@ -11,9 +11,13 @@ mod support;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use pintle_model::{FileHash, HashKind, Hashes, Time};
-use pintle_store::{DeviceGroup, DeviceGroups, DeviceRule, Operator, Page, Row, Scope, Store};
+use pintle_model::{FileHash, HashKind, Hashes, MachineId, Time};
+use pintle_store::{
+    DeviceGroup, DeviceGroups, DeviceRule, JoinsAsked, MachineRule, MachineRules, Operator, Page, Row,
+    SameMachines, SameNames, Scope, Store,
+};
 use serde_json::Value;
+use support::joined::{self, Known, One};
 use support::{
     MD5_A, MD5_B, REST, SHA1_A, SHA1_B, SHA256_A, SHA256_B, TENANT, alert, append, device, entities,
     evidence_row, file_seen, groups, hash, list, open, rest, row, whole,
@@ -22,7 +26,16 @@ use support::{
 const SHA1S: [&str; 3] = [SHA1_A, SHA1_B, ""];
 const SHA256S: [&str; 3] = [SHA256_A, SHA256_B, ""];
 const MD5S: [&str; 3] = [MD5_A, MD5_B, ""];
-const NAMES: [&str; 6] = ["", "srv-1", "SRV-2.corp.example.org", "desk.corp.example.org", "Desk", "x.Lab"];
+const NAMES: [&str; 8] = [
+    "",
+    "srv-1",
+    "SRV-2.corp.example.org",
+    "desk.corp.example.org",
+    "Desk",
+    "x.Lab",
+    "DESK.corp.example.org",
+    "srv-2",
+];
 const TAGS: [&str; 3] = ["vip", "Kiosk", "lab east"];
 const PLATFORMS: [&str; 3] = ["", "Windows11", "Linux"];
 const SOURCES: [&str; 3] = ["", "Servers", "Clients"];
@@ -41,16 +54,30 @@ impl Dice {
     }
 }
 
-#[derive(Default)]
+/// What was said last of something, and when; it is empty if nothing was.
+type Said<T> = (i64, T);
+
+#[derive(Clone, Default)]
 struct Machine {
-    name: String,
-    tags: Vec<String>,
-    os: String,
-    source: String,
+    name: Said<String>,
+    tags: Said<Vec<String>>,
+    os: Said<String>,
+    source: Said<String>,
+}
+
+/// The machines there are; some go by their names, and one is of a namespace.
+fn id(nth: usize) -> String {
+    match nth {
+        4 => MachineId::of_namespace("site", "m1").to_string(),
+        5 => MachineId::derived("host", "Desk").to_string(),
+        6 => MachineId::derived("host", "desk.corp.example.org").to_string(),
+        7 => MachineId::derived("host", "srv-2").to_string(),
+        _ => format!("m{nth}"),
+    }
 }
 
 /// All that was ever sent, as it was sent.
-#[derive(Default)]
+#[derive(Clone, Default)]
 struct World {
     machines: BTreeMap<String, Machine>,
     sightings: Vec<(Option<String>, Hashes, Time)>,
@@ -65,7 +92,7 @@ impl World {
         for _ in 0..1 + dice.below(6) {
             self.sent += 1;
             let at = Time::from_unix_seconds(1_780_000_000 + self.sent * 60);
-            let id = format!("m{}", dice.below(7));
+            let id = id(dice.below(8));
             match dice.below(8) {
                 0..3 => {
                     let machine = self.machines.entry(id.clone()).or_default();
@@ -77,11 +104,11 @@ impl World {
                         [(&mut machine.name, name), (&mut machine.os, os), (&mut machine.source, source)]
                     {
                         if !said.is_empty() {
-                            *known = said.to_owned();
+                            *known = (self.sent, said.to_owned());
                         }
                     }
                     if !tags.is_empty() {
-                        machine.tags = tags.into_iter().map(str::to_owned).collect();
+                        machine.tags = (self.sent, tags.into_iter().map(str::to_owned).collect());
                     }
                 }
                 3..7 => {
@@ -110,6 +137,63 @@ impl World {
             }
         }
     }
+}
+
+impl World {
+    /// Which machines are one by these rules.
+    fn ones(&self, rules: &[(u32, MachineRule)]) -> Vec<One> {
+        let known = |machine: &Machine| Known {
+            name: machine.name.1.clone(),
+            is_of_defender: !machine.source.1.is_empty(),
+        };
+        let known = self.machines.iter().map(|(id, machine)| (id.clone(), known(machine)));
+        joined::joined(&known.collect(), rules)
+    }
+
+    /// The world in which they always were.
+    fn as_ones(&self, ones: &[One]) -> World {
+        let mut world = self.clone();
+        let of = |id: &String| ones.iter().find(|one| one.members.contains(id)).unwrap().id.clone();
+        world.machines = ones.iter().map(|one| (one.id.clone(), self.merged(one))).collect();
+        world.sightings.iter_mut().for_each(|(machine, ..)| *machine = machine.as_ref().map(of));
+        world.alerts.values_mut().for_each(|(machine, _)| *machine = machine.as_ref().map(of));
+        world
+    }
+
+    fn merged(&self, one: &One) -> Machine {
+        let mut merged = Machine::default();
+        for machine in one.members.iter().map(|id| &self.machines[id]) {
+            merged.tags = merged.tags.max(machine.tags.clone());
+            merged.os = merged.os.max(machine.os.clone());
+            merged.source = merged.source.max(machine.source.clone());
+            let rank = |(at, name): &Said<String>| (name.contains('.'), *at);
+            if rank(&machine.name) > rank(&merged.name) {
+                merged.name = machine.name.clone();
+            }
+        }
+        merged
+    }
+}
+
+/// Rules that make machines one; now and then none.
+fn random_machine_rules(dice: &mut Dice) -> Vec<(u32, MachineRule)> {
+    let mut rules = Vec::new();
+    let mut free: Vec<usize> = (0..9).collect();
+    for number in 1..=u32::try_from(dice.below(4)).unwrap() {
+        let rule = if dice.below(2) == 0 && free.len() > 3 {
+            let several = 2 + dice.below(2);
+            let ids: Vec<MachineId> =
+                (0..several).map(|_| id(free.swap_remove(dice.below(free.len()))).parse().unwrap()).collect();
+            let canonical = (dice.below(2) == 0).then(|| ids[dice.below(several)].clone());
+            MachineRule::Machines(SameMachines { ids, canonical })
+        } else {
+            let suffix = ["", "corp.example.org", "lab"][dice.below(3)];
+            let suffix = (!suffix.is_empty()).then(|| suffix.to_owned());
+            MachineRule::Names(SameNames { suffix, short: dice.below(2) == 0 })
+        };
+        rules.push((number, rule.checked().unwrap()));
+    }
+    rules
 }
 
 fn random_rule(dice: &mut Dice) -> DeviceRule {
@@ -145,22 +229,23 @@ fn group_of(machine: &Machine, ranked: &Ranked) -> u32 {
             }
     };
     for (id, rule) in ranked {
-        let (host, domain) = match machine.name.find('.') {
-            Some(dot) => (&machine.name[..dot], &machine.name[dot + 1..]),
-            None => (machine.name.as_str(), ""),
+        let name = machine.name.1.as_str();
+        let (host, domain) = match name.find('.') {
+            Some(dot) => (&name[..dot], &name[dot + 1..]),
+            None => (name, ""),
         };
         let (mut asked, mut met) = (0, 0);
         for (rows, values) in [
-            (&rule.name, vec![machine.name.as_str(), host]),
+            (&rule.name, vec![name, host]),
             (&rule.domain, vec![domain]),
-            (&rule.tag, machine.tags.iter().map(String::as_str).collect()),
-            (&rule.source_group, vec![machine.source.as_str()]),
+            (&rule.tag, machine.tags.1.iter().map(String::as_str).collect()),
+            (&rule.source_group, vec![machine.source.1.as_str()]),
         ] {
             asked += usize::from(!rows.is_empty());
             met += usize::from(rows.iter().any(|row| values.iter().any(|value| meets(value, row))));
         }
         asked += usize::from(!rule.os.is_empty());
-        met += usize::from(rule.os.iter().any(|os| os.to_lowercase() == machine.os.to_lowercase()));
+        met += usize::from(rule.os.iter().any(|os| os.to_lowercase() == machine.os.1.to_lowercase()));
         if asked > 0 && asked == met {
             return *id;
         }
@@ -264,8 +349,9 @@ fn digits(hash: FileHash) -> String {
     }
 }
 
-/// Asks everything and compares. Returns how many answers were compared.
-fn compare(store: &Store, world: &World, ranked: &Ranked, caller: &Caller) -> usize {
+/// Asks everything and compares. Returns how many answers were compared. The world is that in which the
+/// machines were always as they are one now.
+fn compare(store: &Store, world: &World, ones: &[One], ranked: &Ranked, caller: &Caller) -> usize {
     let scope = caller.scope();
     let group = |id: &str| group_of(&world.machines[id], ranked);
     let visible = |id: &str| caller.groups.as_ref().is_none_or(|ids| ids.contains(&group(id)));
@@ -288,7 +374,7 @@ fn compare(store: &Store, world: &World, ranked: &Ranked, caller: &Caller) -> us
         .iter()
         .filter(|(id, _)| visible(id))
         .map(|(id, machine)| {
-            let source = (!machine.source.is_empty()).then(|| machine.source.clone());
+            let source = (!machine.source.1.is_empty()).then(|| machine.source.1.clone());
             let (number, name) = match ranked {
                 None if source.is_some() => (Value::Null, source),
                 None => (0.into(), None),
@@ -298,14 +384,26 @@ fn compare(store: &Store, world: &World, ranked: &Ranked, caller: &Caller) -> us
         })
         .collect();
     assert_eq!(told, expected, "{caller:?}");
-    for id in world.machines.keys() {
-        assert_eq!(store.machine(&scope, id).unwrap().is_some(), visible(id), "{id} for {caller:?}");
-        asked += 1;
+    for one in ones {
+        let machine = &world.machines[&one.id];
+        let text = |text: &str| if text.is_empty() { Value::Null } else { text.into() };
+        let expected = visible(&one.id).then(|| {
+            let tags: BTreeSet<&str> = machine.tags.1.iter().map(String::as_str).collect();
+            [one.id.as_str().into(), text(&machine.name.1), text(&machine.os.1), Value::from_iter(tags)]
+        });
+        for id in &one.members {
+            let told = store.machine(&scope, id).unwrap().map(|members| {
+                let told: Value = serde_json::from_str(&format!("{{{members}}}")).unwrap();
+                ["id", "computerDnsName", "osPlatform", "machineTags"].map(|member| told[member].clone())
+            });
+            assert_eq!(told, expected, "{id} for {caller:?}");
+            asked += 1;
+        }
     }
 
     let alerts = entities(|out| store.alerts(&scope, Page::ALL, out));
     let told: Vec<_> =
-        alerts.iter().map(|alert| (alert["id"].clone(), alert["rbacGroupName"].clone())).collect();
+        alerts.iter().map(|alert| ["id", "machineId", "rbacGroupName"].map(|m| alert[m].clone())).collect();
     let is_there = |machine: &Option<String>| match machine {
         Some(machine) => visible(machine),
         None => caller.groups.is_none(),
@@ -316,7 +414,7 @@ fn compare(store: &Store, world: &World, ranked: &Ranked, caller: &Caller) -> us
         .filter(|(_, (machine, _))| is_there(machine))
         .map(|(id, (machine, _))| {
             let name = machine.as_deref().and_then(shown).map_or(Value::Null, Value::from);
-            (Value::from(id.as_str()), name)
+            [Value::from(id.as_str()), machine.clone().map_or(Value::Null, Value::from), name]
         })
         .collect();
     assert_eq!(told, expected, "{caller:?}");
@@ -324,6 +422,10 @@ fn compare(store: &Store, world: &World, ranked: &Ranked, caller: &Caller) -> us
         let id = id.parse().unwrap();
         let text = store.alert(&scope, &id).unwrap();
         assert_eq!(text.is_some(), is_there(machine), "{id} for {caller:?}");
+        if let Some(text) = text {
+            let told: Value = serde_json::from_str(&format!("{{{text}}}")).unwrap();
+            assert_eq!(told["machineId"].as_str(), machine.as_deref());
+        }
         let mut files = Vec::new();
         let written = store.alert_files(&scope, &id, Page::ALL, &mut files).unwrap();
         assert_eq!(written.is_some(), is_there(machine));
@@ -362,13 +464,28 @@ fn compare(store: &Store, world: &World, ranked: &Ranked, caller: &Caller) -> us
     asked + 2
 }
 
+/// Which machines are one, as it is told to who makes the rules.
+fn compare_joins(store: &Store, ones: &[One]) {
+    let (count, told) = store.joined_machines(TENANT, &JoinsAsked::default(), usize::MAX).unwrap();
+    let told: Vec<One> = told
+        .into_iter()
+        .map(|joined| One {
+            id: joined.id.to_string(),
+            members: joined.members.iter().map(|member| member.id.to_string()).collect(),
+            rules: joined.rules.into_iter().collect(),
+        })
+        .collect();
+    let expected: Vec<&One> = ones.iter().filter(|one| one.members.len() > 1).collect();
+    assert_eq!((count, told.iter().collect()), (expected.len(), expected));
+}
+
 #[test]
 fn every_answer_is_that_of_a_few_loops_over_all_that_was_sent() {
-    let (mut cases, mut answers) = (0, 0);
+    let (mut cases, mut answers, mut many) = (0, 0, 0);
     for seed in 0..60 {
         let mut dice = Dice(seed);
         let folder = tempfile::tempdir().unwrap();
-        let (store, mut world) = (open(folder.path()), World::default());
+        let (store, mut world, mut rules) = (open(folder.path()), World::default(), Vec::new());
         for _ in 0..8 {
             world.send(&store, &mut dice);
             let mut ranked: Ranked = None;
@@ -386,14 +503,24 @@ fn every_answer_is_that_of_a_few_loops_over_all_that_was_sent() {
             });
             store.set_device_groups(TENANT, device_groups).unwrap();
             world.send(&store, &mut dice);
+            if dice.below(3) > 0 {
+                rules = random_machine_rules(&mut dice);
+                store.set_machine_rules(TENANT, MachineRules::new(rules.clone())).unwrap();
+                world.send(&store, &mut dice);
+            }
+            let ones = world.ones(&rules);
+            compare_joins(&store, &ones);
+            many += ones.iter().filter(|one| one.members.len() > 1).count();
+            let world = world.as_ones(&ones);
             for _ in 0..7 {
                 let ids = [0, 1, 2, 3, REST].into_iter().filter(|_| dice.below(2) == 0).collect();
                 let groups = (dice.below(6) > 0).then_some(ids);
                 let caller = Caller { groups, narrowed: dice.below(2) == 0 };
-                answers += compare(&store, &world, &ranked, &caller);
+                answers += compare(&store, &world, &ones, &ranked, &caller);
                 cases += 1;
             }
         }
     }
-    println!("{cases} cases, {answers} answers");
+    println!("{cases} cases, {answers} answers, {many} machines of several ids");
+    assert!(many > 100, "{many}");
 }

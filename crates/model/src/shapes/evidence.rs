@@ -5,7 +5,7 @@ use crate::shape::shape;
 shape! {
     /// A piece of evidence: one flat shape for all kinds.
     SHAPE "AlertEvidence" {
-        ENTITY_TYPE "entityType" Text { words: &["User", "Process", "File", "Ip", "Url", "Registry"] },
+        ENTITY_TYPE "entityType" Text { words: &KINDS },
         EVIDENCE_CREATION_TIME "evidenceCreationTime" Time,
         SHA1 "sha1" Text,
         SHA256 "sha256" Text,
@@ -33,3 +33,6 @@ shape! {
         DETECTION_STATUS "detectionStatus" Text,
     }
 }
+
+/// The kinds of evidence there are.
+pub const KINDS: [&str; 6] = ["User", "Process", "File", "Ip", "Url", "Registry"];

@@ -1,16 +1,16 @@
 //! The columns of alerts. They are read off the alert as it is rendered, so that they are what the API
-//! shows, whatever decides that.
+//! shows, whatever decides that; but for its machine, which stands here as telemetry names it.
 
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use pintle_model::{AlertId, Kind, MemberId, TenantId, Time, shapes, shapes::alert as a};
+use pintle_model::{AlertId, Kind, MachineId, MemberId, TenantId, Time, shapes, shapes::alert as a};
 
 use super::marks::{Marks, Named};
 use crate::entity::Entity;
 use crate::evidence;
 use crate::filter::{self, Column, Columns, Subject, folded};
-use crate::render::{self, AlertGroup, Extras};
+use crate::render::{self, AlertMachine, Extras};
 
 /// Members that are numbers and times.
 const NUMBERS: [MemberId; 8] = [
@@ -158,7 +158,7 @@ impl Rows {
     }
 
     fn packed(&mut self, id: AlertId, alert: &Entity) -> Packed {
-        let json = render::render_alert(self.of, id.as_str(), alert, AlertGroup::AsTold, SEQUENCE);
+        let json = render::render_alert(self.of, id.as_str(), alert, &AlertMachine::default(), SEQUENCE);
         let json = format!("{{{json}}}");
         let shown = Subject::object(&a::ASKABLE, &json);
         let mut row = Packed { id, numbers: [0; NUMBERS.len()], there: 0, is_odd: false, texts: [0; 6] };
@@ -210,13 +210,15 @@ impl Rows {
         found
     }
 
-    /// Those that may be on a machine, ascending by id. `json` is its id as JSON.
-    pub(crate) fn on_machine(&self, json: &str) -> Vec<u32> {
-        let machine = self.texts.numbers.get(json).copied();
+    /// Those that may be on a machine, which has these ids, ascending by id.
+    pub(crate) fn on_machine(&self, ids: &[MachineId]) -> Vec<u32> {
+        let json = |id: &MachineId| serde_json::Value::from(id.as_str()).to_string();
+        let machines: Vec<u32> =
+            ids.iter().filter_map(|id| self.texts.numbers.get(json(id).as_str()).copied()).collect();
         let is_on = |number: &u32| {
             let row = self.rows.get(at(*number));
             row.is_some_and(|row| {
-                row.is_odd || row.texts.get(MACHINE).copied() == machine && machine.is_some()
+                row.is_odd || row.texts.get(MACHINE).is_some_and(|on| machines.contains(on))
             })
         };
         self.order.iter().copied().filter(is_on).collect()

@@ -161,7 +161,7 @@ impl Base {
             let directory = directories.of(*tenant);
             let machine = |ordinal: u32| {
                 let directory = directory.read().unwrap_or_else(PoisonError::into_inner);
-                let Some(machine) = directory.get(ordinal) else { return Ok(None) };
+                let Some(machine) = directory.own(ordinal) else { return Ok(None) };
                 Ok(Some((machine.id.clone(), machine.entity().to_bytes())))
             };
             for table in Table::ALL {

@@ -1,9 +1,10 @@
-//! Which device group each machine is in. Copied at no cost, and a copy stays as it was: who goes
-//! through much keeps one, so that a change of the groups shows whole in the answer or not at all.
+//! Which device group each machine is in, and which ordinals are one machine: those are in one group.
+//! Copied at no cost, and a copy stays as it was: who goes through much keeps one, so that a change of the
+//! groups shows whole in the answer or not at all.
 
 use std::sync::Arc;
 
-use super::place;
+use super::{Joins, place};
 use crate::Scope;
 use crate::device_group::{DeviceGroups, GroupLabel};
 
@@ -14,6 +15,7 @@ pub(crate) struct Grouping {
     /// By machine's ordinal, apart from all else that is known of it: what decides about ten thousand
     /// machines at once should lie close together.
     of: Arc<Vec<u32>>,
+    joins: Joins,
 }
 
 /// What stands in a machine's place when there is none: no scope that names groups sees it.
@@ -22,13 +24,22 @@ const NO_MACHINE: u32 = u32::MAX;
 impl Grouping {
     /// The groups, and yet no machine.
     pub(super) fn new(groups: Arc<DeviceGroups>) -> Grouping {
-        Grouping { groups, of: Arc::default() }
+        Grouping { groups, ..Grouping::default() }
     }
 
-    /// The groups, and what is there by ordinal.
-    pub(super) fn of(groups: Arc<DeviceGroups>, of: Vec<Option<u32>>) -> Grouping {
+    /// The groups, what is there by ordinal, and what of it is one.
+    pub(super) fn of(groups: Arc<DeviceGroups>, of: Vec<Option<u32>>, joins: Joins) -> Grouping {
         let of = of.into_iter().map(|group| group.unwrap_or(NO_MACHINE)).collect();
-        Grouping { groups, of: Arc::new(of) }
+        Grouping { groups, of: Arc::new(of), joins }
+    }
+
+    /// Which ordinals are one machine.
+    pub(crate) fn joins(&self) -> &Joins {
+        &self.joins
+    }
+
+    pub(super) fn joins_mut(&mut self) -> &mut Joins {
+        &mut self.joins
     }
 
     /// The tenant's groups.
@@ -69,6 +80,11 @@ impl Grouping {
 
     /// How many machines are in another group than in `other`.
     pub(super) fn moved(&self, other: &Grouping) -> usize {
-        self.of.iter().zip(&*other.of).filter(|(one, other)| one != other).count()
+        let is_other =
+            |ordinal: u32, one: u32, other: u32| one != other && self.joins.canonical(ordinal) == ordinal;
+        (0..)
+            .zip(self.of.iter().zip(&*other.of))
+            .filter(|(at, (one, other))| is_other(*at, **one, **other))
+            .count()
     }
 }

@@ -41,6 +41,8 @@ impl MachineList {
         now: Time,
         listing: &Listing<'_>,
     ) -> Result<MachineList, Error> {
+        let meant = listing.filter.and_then(|filter| read_lock(directory).meant(filter, machine::ID));
+        let listing = &Listing { filter: meant.as_ref().or(listing.filter), ..*listing };
         let Settled { numbers, about } = settled(directory, candidates, now, listing)?;
         Ok(MachineList { about, ..MachineList::new(Arc::clone(directory), numbers, now) })
     }

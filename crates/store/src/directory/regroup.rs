@@ -43,9 +43,10 @@ pub(crate) fn regroup(directory: &SharedDirectory, groups: &Arc<DeviceGroups>) -
         let mut directory = write_lock(directory);
         let changed = directory.changed.take().unwrap_or_default();
         directory.look_at(groups, changed.into_iter(), &mut belonging);
-        let new = Grouping::of(Arc::clone(groups), belonging);
+        let joins = directory.grouping.joins().clone();
+        let new = Grouping::of(Arc::clone(groups), belonging, joins);
         let old = std::mem::replace(&mut directory.grouping, new);
-        let (machines, moved) = (directory.by_id.len(), directory.grouping.moved(&old));
+        let (machines, moved) = (directory.count(), directory.grouping.moved(&old));
         (Regrouped { machines, moved }, directory.next_ordinal())
     };
     // Those that come or change from here on show their new groups as they are.
@@ -55,11 +56,12 @@ pub(crate) fn regroup(directory: &SharedDirectory, groups: &Arc<DeviceGroups>) -
     regrouped
 }
 
-fn slices(all: u32) -> impl Iterator<Item = Range<u32>> {
+/// Some ordinals after others, as many as are looked at before others are let in.
+pub(super) fn slices(all: u32) -> impl Iterator<Item = Range<u32>> {
     (0..all).step_by(place(AT_ONCE)).map(move |start| start..start.saturating_add(AT_ONCE).min(all))
 }
 
-fn write_lock(directory: &SharedDirectory) -> RwLockWriteGuard<'_, Directory> {
+pub(super) fn write_lock(directory: &SharedDirectory) -> RwLockWriteGuard<'_, Directory> {
     directory.write().unwrap_or_else(PoisonError::into_inner)
 }
 
@@ -79,6 +81,10 @@ impl Directory {
     /// Renders those of some machines that show another group than theirs.
     fn show_groups(&mut self, ordinals: Range<u32>) {
         for ordinal in ordinals {
+            if self.is_joined(ordinal) {
+                self.show_group_of_join(ordinal);
+                continue;
+            }
             let label = self.grouping.label(ordinal);
             let machine = self.machines.get_mut(place(ordinal)).and_then(Option::as_mut);
             let Some(machine) = machine.filter(|machine| machine.label.as_ref() != label) else { continue };

@@ -39,7 +39,7 @@ const B: u32 = 2;
 const REST: u32 = 9;
 
 fn directory(machines: u32) -> Directory {
-    let mut directory = Directory::new(groups());
+    let mut directory = Directory::new(groups(), Arc::default());
     for n in 0..machines {
         directory.put(n, id(n), seen([None, Some("a"), Some("b")][n as usize % 3], 0));
     }

@@ -107,6 +107,19 @@ impl Entity {
         by_people
     }
 
+    /// Takes over what people did to the tags of machines that are this one: a tag that they gave any of
+    /// them it has, and one of telemetry's that they took from any of them it has not.
+    pub(super) fn join_tags<'e>(&mut self, members: impl Iterator<Item = &'e Entity>) {
+        let mut all = ByPeople::default();
+        for ByPeople { given, taken } in members.map(Entity::tags_by_people) {
+            all.given.extend(given);
+            all.taken.extend(taken);
+        }
+        if all != ByPeople::default() {
+            self.set_above(TAGS, &serde_json::json!(all).to_string());
+        }
+    }
+
     /// What a change by people, made at this moment, makes of the tags of a machine, to be merged into it.
     pub(super) fn change_tags(&self, edit: &Edit, at: Time) -> Entity {
         let mut change = Entity::default();

@@ -2,6 +2,8 @@
 //! address or a user. Which rows they have is settled from the columns of the index where these tell;
 //! an alert is read only where they do not, and when its turn comes to be written.
 
+mod shown;
+
 use std::cell::RefCell;
 use std::collections::HashMap;
 use std::net::IpAddr;
@@ -15,13 +17,14 @@ use super::alerts::AlertSight;
 use crate::alert_index::{self, AlertIndex, Row};
 use crate::entity::Entity;
 use crate::evidence::Named;
-use crate::filter::{Columns, Subject};
+use crate::filter::{self, Columns, Subject};
 use crate::known::Known;
 use crate::listing::{About, Ranked, Rows, Value, settle};
-use crate::render::{self, AlertGroup, Extras};
+use crate::render::{self, AlertMachine, Extras};
 use crate::retention::Cutoffs;
 use crate::store::{Store, read_lock};
 use crate::{Domain, Error, FileMachines, Listing, Observable, Page, Scope, UserName};
+use shown::{Seen, ShownRow};
 
 /// Says of an alert whether it belongs to a list.
 type Belongs<'q> = &'q dyn Fn(&Entity) -> bool;
@@ -58,13 +61,18 @@ impl Store {
     ) -> Result<Option<AlertList>, Error> {
         let window = self.machine_window(scope.tenant());
         let directory = self.directory(scope)?;
-        let id = read_lock(&directory).find(scope, window, id_or_name).map(|machine| machine.id.clone());
-        let Some(id) = id else { return Ok(None) };
+        let ids = {
+            let directory = read_lock(&directory);
+            let machine = directory.find(scope, window, id_or_name);
+            machine.and_then(|machine| Some(directory.ids(directory.ordinal(&machine.id)?)))
+        };
+        let Some(ids) = ids else { return Ok(None) };
         let asked = self.ask_of_alerts(scope)?;
-        let json = serde_json::Value::from(id.as_str()).to_string();
-        let candidates = read_lock(&asked.index).on_machine(&json);
-        let is_on_it =
-            |alert: &Entity| alert.facts.text(shapes::alert::MACHINE_ID).is_some_and(|on| on == id.as_str());
+        let candidates = read_lock(&asked.index).on_machine(&ids);
+        let is_on_it = |alert: &Entity| {
+            let on = alert.facts.text(shapes::alert::MACHINE_ID);
+            on.is_some_and(|on| ids.iter().any(|id| id.as_str() == on))
+        };
         asked.list(&candidates, Some((&is_on_it, Sure::OfPlain)), listing).map(Some)
     }
 
@@ -261,6 +269,8 @@ impl AlertQuestion {
         belongs: Option<(Belongs<'_>, Sure)>,
         listing: &Listing<'_>,
     ) -> Result<AlertList, Error> {
+        let meant = listing.filter.and_then(|filter| self.sight.meant(filter));
+        let listing = &Listing { filter: meant.as_ref().or(listing.filter), ..*listing };
         let mut settled = {
             let rows = AlertRows { asked: &self, belongs, machines: RefCell::default() };
             settle(&rows, candidates, listing)?
@@ -284,12 +294,12 @@ impl AlertQuestion {
         })
     }
 
-    /// An alert as it is now, and the group that it shows; `None`: it is gone, expired or hidden.
-    fn shown(&self, id: &AlertId) -> Result<Option<(Entity, AlertGroup<'_>)>, Error> {
+    /// An alert as it is now, and what it shows of its machine; `None`: it is gone, expired or hidden.
+    fn shown(&self, id: &AlertId) -> Result<Option<(Entity, AlertMachine<'_>)>, Error> {
         let alert = self.known.base.alert(self.of, id)?.filter(|alert| self.cutoffs.keeps_alert(alert));
         Ok(alert.and_then(|alert| {
-            let group = self.sight.group(&alert)?;
-            Some((alert, group))
+            let machine = self.sight.machine_of(&alert)?;
+            Some((alert, machine))
         }))
     }
 }
@@ -298,8 +308,8 @@ impl AlertQuestion {
 struct AlertRows<'q> {
     asked: &'q AlertQuestion,
     belongs: Option<(Belongs<'q>, Sure)>,
-    /// Whether the caller may see a machine, by the number of the text that names it.
-    machines: RefCell<HashMap<u32, bool>>,
+    /// How the caller sees a machine, by the number of the text that names it.
+    machines: RefCell<HashMap<u32, Seen>>,
 }
 
 /// What the columns say of a candidate.
@@ -316,12 +326,14 @@ impl AlertRows<'_> {
         if row.is_odd() {
             return Some(Said::Look(id.clone(), None));
         }
-        if !self.asked.cutoffs.keeps_updated(row.last_update()) || !self.sees(row) {
+        let Seen { is_visible, id: machine } = self.sees(row);
+        if !is_visible || !self.asked.cutoffs.keeps_updated(row.last_update()) {
             return None;
         }
+        let row = ShownRow { row, machine };
         let taken = match listing.filter {
             None => Some(true),
-            Some(filter) => filter.decides(row),
+            Some(filter) => filter.decides(&row),
         };
         if taken == Some(false) {
             return None;
@@ -335,16 +347,20 @@ impl AlertRows<'_> {
         })
     }
 
-    fn sees(&self, row: &Row<'_>) -> bool {
-        if self.asked.sight.sees_all() {
-            return true;
+    fn sees(&self, row: &Row<'_>) -> Seen {
+        let sight = &self.asked.sight;
+        if sight.sees_all() && sight.shows_told_ids() {
+            return Seen { is_visible: true, id: None };
         }
-        let Some(number) = row.machine_number() else { return false };
-        *self
-            .machines
-            .borrow_mut()
-            .entry(number)
-            .or_insert_with(|| self.asked.sight.sees_machine(row.machine()))
+        let Some(number) = row.machine_number() else {
+            return Seen { is_visible: sight.sees_all(), id: None };
+        };
+        let seen = || {
+            let id = filter::text(row.machine()).and_then(|told| sight.id_shown(&told));
+            let id = id.map(|id| serde_json::Value::from(id.as_str()).to_string().into());
+            Seen { is_visible: sight.sees_machine(row.machine()), id }
+        };
+        self.machines.borrow_mut().entry(number).or_insert_with(seen).clone()
     }
 
     /// Reads an alert; `None`: it is not in the list.
@@ -354,7 +370,7 @@ impl AlertRows<'_> {
         taken: Option<bool>,
         listing: &Listing<'_>,
     ) -> Result<Option<Vec<Value>>, Error> {
-        let Some((alert, group)) = self.asked.shown(id)? else { return Ok(None) };
+        let Some((alert, machine)) = self.asked.shown(id)? else { return Ok(None) };
         if self.belongs.is_some_and(|(belongs, _)| !belongs(&alert)) {
             return Ok(None);
         }
@@ -363,7 +379,7 @@ impl AlertRows<'_> {
         }
         let reads_evidence = |filter: &crate::Filter| filter.reads(shapes::alert::EVIDENCE);
         let extras = Extras { evidence: listing.filter.is_some_and(reads_evidence), sequence: true };
-        let members = render::render_alert(self.asked.of, id.as_str(), &alert, group, extras);
+        let members = render::render_alert(self.asked.of, id.as_str(), &alert, &machine, extras);
         let object = format!("{{{members}}}");
         if taken != Some(true) && listing.filter.is_some_and(|filter| !filter.matches(&object)) {
             return Ok(None);
@@ -461,9 +477,9 @@ impl AlertList {
         {
             let id = read_lock(&self.asked.index).id(number).cloned();
             let Some(id) = id else { continue };
-            let Some((mut alert, group)) = self.asked.shown(&id)? else { continue };
+            let Some((mut alert, machine)) = self.asked.shown(&id)? else { continue };
             alert.date_changes_after(self.begun, self.shown);
-            let members = render::render_alert(self.asked.of, id.as_str(), &alert, group, self.extras);
+            let members = render::render_alert(self.asked.of, id.as_str(), &alert, &machine, self.extras);
             piece.push_str(if self.written == 0 { "{" } else { ",{" });
             piece.push_str(&members);
             piece.push('}');

@@ -11,9 +11,9 @@ use crate::Extras;
 use crate::directory::{Grouping, SharedDirectory};
 use crate::entity::Entity;
 use crate::evidence::Named;
-use crate::render::AlertGroup;
+use crate::render::{AlertGroup, AlertMachine};
 use crate::store::{Store, read_lock};
-use crate::{Error, Page, Scope, filter, render};
+use crate::{Error, Filter, Page, Scope, filter, render};
 
 impl Store {
     /// An alert by id with its evidence: the members of one `alert` object.
@@ -24,22 +24,17 @@ impl Store {
     /// The same, with its `sequence` if that is asked for.
     pub fn alert_with(&self, scope: &Scope, id: &AlertId, sequence: bool) -> Result<Option<String>, Error> {
         let (sight, alert) = (self.sight_of_alerts(scope)?, self.kept_alert(scope, id)?);
+        let extras = Extras { evidence: true, sequence };
         let render = |alert: &Entity| {
-            let group = sight.group(alert)?;
-            Some(render::render_alert(
-                scope.tenant(),
-                id.as_str(),
-                alert,
-                group,
-                Extras { evidence: true, sequence },
-            ))
+            let machine = sight.machine_of(alert)?;
+            Some(render::render_alert(scope.tenant(), id.as_str(), alert, &machine, extras))
         };
         Ok(alert.as_ref().and_then(render))
     }
 
     pub(crate) fn visible_alert(&self, scope: &Scope, id: &AlertId) -> Result<Option<Entity>, Error> {
         let sight = self.sight_of_alerts(scope)?;
-        Ok(self.kept_alert(scope, id)?.filter(|alert| sight.group(alert).is_some()))
+        Ok(self.kept_alert(scope, id)?.filter(|alert| sight.machine_of(alert).is_some()))
     }
 
     /// An alert within the retention, whoever may see it.
@@ -57,6 +52,7 @@ impl Store {
             // Their machines decide, so these must be known.
             known.directory(scope.tenant())?;
         }
+        known.joins(scope.tenant())?;
         Ok(AlertSight { scope: scope.clone(), directory, grouping })
     }
 
@@ -128,14 +124,12 @@ impl Store {
     /// for this caller; and within, none: it is on no machine that is known and within retention.
     pub fn alert_machine(&self, scope: &Scope, id: &AlertId) -> Result<Option<Option<String>>, Error> {
         let Some(alert) = self.visible_alert(scope, id)? else { return Ok(None) };
-        let machine: Option<MachineId> =
-            alert.facts.text(shapes::alert::MACHINE_ID).and_then(|id| id.parse().ok());
-        let Some(machine) = machine else { return Ok(Some(None)) };
+        let Some(id) = alert.facts.text(shapes::alert::MACHINE_ID) else { return Ok(Some(None)) };
         let window = self.machine_window(scope.tenant());
         let directory = self.directory(scope)?;
         let directory = read_lock(&directory);
         let is_listed = |ordinal: &u32| directory.is_listed(scope, window, *ordinal);
-        let ordinal = directory.ordinal(&machine).filter(is_listed);
+        let ordinal = directory.ordinal_of(&id).filter(is_listed);
         let machine = ordinal.and_then(|ordinal| directory.get(ordinal));
         Ok(Some(machine.map(|machine| machine.members(window.now))))
     }
@@ -159,26 +153,49 @@ impl AlertSight {
     /// Whether the caller may see the alerts on a machine whose id stands there as JSON. Nobody who does
     /// not see all sees those that are on none.
     pub(super) fn sees_machine(&self, id: &str) -> bool {
-        let id = filter::text(id).and_then(|id| id.parse().ok());
-        let machine = id.and_then(|id| read_lock(&self.directory).ordinal(&id));
+        let id = filter::text(id);
+        let machine = id.and_then(|id| read_lock(&self.directory).ordinal_of(&id));
         self.sees_all() || machine.is_some_and(|ordinal| self.grouping.sees(&self.scope, ordinal))
     }
 
-    /// The group that an alert shows; `None`: the caller may not see the machine that it is on. An
-    /// alert on no machine that is known is only there for those who see all.
-    pub(super) fn group(&self, alert: &Entity) -> Option<AlertGroup<'_>> {
-        let has_no_groups = self.grouping.groups().is_none();
-        if self.scope.sees_all() && has_no_groups {
-            return Some(AlertGroup::AsTold);
+    /// Whether every alert shows the id that telemetry gives its machine.
+    pub(super) fn shows_told_ids(&self) -> bool {
+        self.grouping.joins().is_none()
+    }
+
+    /// The id by which a machine goes that telemetry names so; `None`: by that.
+    pub(super) fn id_shown(&self, told: &str) -> Option<MachineId> {
+        if self.shows_told_ids() {
+            return None;
         }
-        let id = alert.facts.text(shapes::alert::MACHINE_ID);
-        let machine = id.and_then(|id| read_lock(&self.directory).ordinal(&id.parse().ok()?));
+        let directory = read_lock(&self.directory);
+        let ordinal = directory.ordinal_of(told)?;
+        let canonical = self.grouping.joins().canonical(ordinal);
+        directory.own(canonical).filter(|_| canonical != ordinal).map(|machine| machine.id.clone())
+    }
+
+    /// A filter as it is meant: whichever of a machine's ids it names, the one by which the machine goes.
+    pub(super) fn meant(&self, filter: &Filter) -> Option<Filter> {
+        let directory = read_lock(&self.directory);
+        (!self.shows_told_ids()).then(|| directory.meant(filter, shapes::alert::MACHINE_ID)).flatten()
+    }
+
+    /// What an alert shows of its machine; `None`: the caller may not see that. An alert on no machine that
+    /// is known is only there for those who see all.
+    pub(super) fn machine_of(&self, alert: &Entity) -> Option<AlertMachine<'_>> {
+        let has_no_groups = self.grouping.groups().is_none();
+        if self.scope.sees_all() && has_no_groups && self.shows_told_ids() {
+            return Some(AlertMachine::default());
+        }
+        let told = alert.facts.text(shapes::alert::MACHINE_ID);
+        let machine = told.as_ref().and_then(|id| read_lock(&self.directory).ordinal_of(id));
         let is_visible = |ordinal: u32| self.grouping.sees(&self.scope, ordinal);
         if !self.scope.sees_all() && !machine.is_some_and(is_visible) {
             return None;
         }
         let label = machine.and_then(|ordinal| self.grouping.label(ordinal)).map(Arc::as_ref);
-        Some(if has_no_groups { AlertGroup::AsTold } else { AlertGroup::Is(label) })
+        let group = if has_no_groups { AlertGroup::AsTold } else { AlertGroup::Is(label) };
+        Some(AlertMachine { group, id: told.and_then(|told| self.id_shown(&told)) })
     }
 }
 

@@ -25,15 +25,16 @@ impl FileQuestion<'_> {
     /// What is known of an observable.
     pub(super) fn observable(&self, asked: &Observable) -> Result<Option<Seen>, Error> {
         let seen = self.known.base.observable(self.scope.tenant(), asked)?;
-        Ok(seen.and_then(|seen| self.counted(seen)))
+        seen.map_or(Ok(None), |seen| self.counted(seen))
     }
 
     /// What counts of it; `None`: nothing, so it is unknown.
-    pub(super) fn counted(&self, mut seen: Seen) -> Option<Seen> {
+    pub(super) fn counted(&self, mut seen: Seen) -> Result<Option<Seen>, Error> {
+        seen.pairs = self.joins()?.fold(seen.pairs);
         let was_seen = !seen.pairs.is_empty();
         seen.pairs.retain(|(ordinal, pair)| self.cutoffs.keeps_pair(pair) && self.counts(*ordinal));
         let is_unknown = seen.pairs.is_empty() && (was_seen || self.grouping.is_some());
-        (!is_unknown).then_some(seen)
+        Ok((!is_unknown).then_some(seen))
     }
 }
 

@@ -1,6 +1,7 @@
 //! Users: where they log on, who logs on to a machine, whom an alert is about.
 
 use std::cmp::Reverse;
+use std::collections::BTreeMap;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
@@ -11,6 +12,7 @@ use super::alerts::List;
 use super::{FileQuestion, ordinals_of};
 use crate::base::Seen;
 use crate::directory::{Directory, MachineList};
+use crate::entity::{Entity, most};
 use crate::pair::Pair;
 use crate::render::user::{Prevalence, render_user};
 use crate::store::{Store, read_lock};
@@ -29,7 +31,7 @@ impl FileQuestion<'_> {
         let mut one = |user: User, seen: Seen| {
             looked_at += 1;
             if asked.means(&user)
-                && let Some(seen) = self.counted(seen)
+                && let Some(seen) = self.counted(seen)?
             {
                 each(user, seen);
             }
@@ -52,10 +54,32 @@ impl FileQuestion<'_> {
         }
     }
 
+    /// The users of a machine, by whichever of its ordinals, with what is known of them there: of too many
+    /// those with the smallest names.
+    fn users_on(&self, machine: u32) -> Result<BTreeMap<User, Entity>, Error> {
+        let mut users: BTreeMap<User, Entity> = BTreeMap::new();
+        let members = self.joins()?.members(machine);
+        for ordinal in &members {
+            self.known.base.logons_on(self.scope.tenant(), *ordinal, &mut |user, known| {
+                // What one source saw long ago another may have seen since.
+                if members.len() == 1 && !self.cutoffs.keeps_span(known.span) {
+                    return true;
+                }
+                users.entry(user.clone()).or_default().merge(known, most::LOGON_TYPES);
+                // They come by their names.
+                let dropped = if users.len() > MAX_USERS { users.pop_last() } else { None };
+                dropped.is_none_or(|(last, _)| last != user)
+            })?;
+        }
+        users.retain(|_, known| self.cutoffs.keeps_span(known.span));
+        Ok(users)
+    }
+
     /// The members of one `user` object.
     fn render_user(&self, user: &User, seen: &Seen, stop: &AtomicBool) -> Result<String, Error> {
         let tenant = self.scope.tenant();
-        let machines = ordinals_of(&seen.pairs);
+        let joins = self.joins()?;
+        let machines = ordinals_of(&seen.pairs).flat_map(|ordinal| joins.members(ordinal));
         let known = match &self.grouping {
             // What hidden machines say of them counts for nothing.
             Some(_) => &self.known.base.logons_of(tenant, user, machines, stop)?,
@@ -156,13 +180,9 @@ impl Store {
             directory.find(scope, window, id_or_name).and_then(|machine| directory.ordinal(&machine.id))
         };
         let Some(ordinal) = ordinal else { return Ok(None) };
-        let mut users = Vec::new();
-        question.known.base.logons_on(scope.tenant(), ordinal, &mut |user, known| {
-            if question.cutoffs.keeps_span(known.span) {
-                users.push((user.id(), user, known));
-            }
-            users.len() < MAX_USERS
-        })?;
+        let users = question.users_on(ordinal)?;
+        let mut users: Vec<(String, User, Entity)> =
+            users.into_iter().map(|(user, known)| (user.id(), user, known)).collect();
         users.sort_unstable_by(|(one, ..), (other, ..)| one.cmp(other));
         let mut list = List::new(out);
         for (_, user, known) in users.iter().skip(page.skip).take(page.top) {

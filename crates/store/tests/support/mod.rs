@@ -2,7 +2,9 @@
 #![allow(dead_code, reason = "each test binary uses its part")]
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a helper that fails fails its test")]
 
+pub mod joined;
 pub mod observed;
+pub mod several_ids;
 
 use std::path::Path;
 use std::sync::Arc;
