@@ -3,11 +3,11 @@
 
 use std::borrow::Cow;
 
-use pintle_model::{AlertId, ColumnId, ColumnType, MachineId, Record, Row, Table, Time, tables};
+use pintle_model::{AlertId, ColumnId, ColumnType, MachineId, Record, Row, Table, tables};
 
 use crate::format::{Decoded, Problem};
 use crate::json::{self, Next, Object, Plain};
-use crate::machine;
+use crate::{machine, time};
 
 const DEVICE_ID: &str = "DeviceId";
 
@@ -77,7 +77,7 @@ fn put(row: &mut Row, column: ColumnId, ty: ColumnType, text: &str) {
         ColumnType::Text => row.set_text(column, Some(text)),
         ColumnType::Long | ColumnType::Int => row.set_long(column, json::long(text)),
         ColumnType::Bool => row.set_bool(column, json::truth(text)),
-        ColumnType::Time => row.set_time(column, Time::parse(text)),
+        ColumnType::Time => row.set_time(column, time::read(text)),
     }
 }
 
@@ -123,7 +123,7 @@ fn place_in_time(row: &mut Row, members: &Object<'_>) -> Result<(), Problem> {
     if row.time(column).is_none()
         && let Some(text) = given.and_then(|value| value.text()).filter(|text| !text.is_empty())
     {
-        row.set_time(column, Some(Time::parse(&text).ok_or("Timestamp is no time")?));
+        row.set_time(column, Some(time::read(&text).ok_or("Timestamp is no time")?));
     }
     Ok(())
 }

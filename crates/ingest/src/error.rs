@@ -2,8 +2,6 @@
 
 use std::io;
 
-use crate::formats::FORMATS;
-
 /// What went wrong in whoever takes the batches.
 pub type DeliverError = Box<dyn std::error::Error + Send + Sync>;
 
@@ -13,12 +11,21 @@ pub enum Error {
     /// The input could not be read; trying again may help.
     #[error("cannot read {0}: {1}")]
     Read(String, #[source] io::Error),
+    /// An archive has to be held while it is read, and could not be.
+    #[error("cannot hold {0} while it is read: {1}")]
+    Hold(String, #[source] io::Error),
     /// It is beyond a limit that protects this machine; the text names the limit and what to do.
     #[error("{0}")]
     Limit(String),
-    /// Its first records are of no format that is known.
-    #[error("{0} is of no known format; name one with --format: {names}", names = format_names())]
-    Unrecognised(String),
+    /// Its first records are of no format that is known; the names of those that are.
+    #[error("{0} is of no known format; name one with --format: {1}")]
+    Unrecognised(String, String),
+    /// It is no request of documents; why.
+    #[error("the request cannot be read: {0}")]
+    Malformed(String),
+    /// There was no process to read it in; trying again may help.
+    #[error("the process that reads the {0} cannot be started: {1}")]
+    Worker(&'static str, #[source] io::Error),
     /// A batch was not taken.
     #[error(transparent)]
     Deliver(DeliverError),
@@ -43,8 +50,4 @@ impl From<Error> for Stop {
     fn from(error: Error) -> Stop {
         Stop::Said(error)
     }
-}
-
-fn format_names() -> String {
-    FORMATS.iter().map(|format| format.name).collect::<Vec<_>>().join(", ")
 }

@@ -1,6 +1,7 @@
 //! One JSON record as its members: names and values borrowed from the record's bytes, and a value
 //! only unescaped when somebody asks for it. Most of a log line is never asked for.
 
+mod list;
 mod plain;
 
 use std::borrow::Cow;
@@ -11,6 +12,7 @@ use serde_json::value::RawValue;
 
 use crate::format::Problem;
 
+pub use list::List;
 pub use plain::{Next, Plain, Scalar};
 
 /// An object's members in the order they came.
@@ -35,6 +37,12 @@ impl<'a> Object<'a> {
                 _ => "not JSON",
             })
         })
+    }
+
+    /// The document, if this is a hit of Elasticsearch or OpenSearch.
+    pub fn document(&self) -> Option<Json<'a>> {
+        let is_hit = self.has("_index") || self.has("_id");
+        self.get("_source").filter(|source| is_hit && source.raw().starts_with('{'))
     }
 
     /// The value of the first member of that name.
@@ -88,6 +96,19 @@ impl<'de> Deserialize<'de> for Name<'de> {
         }
         deserializer.deserialize_str(Text)
     }
+}
+
+/// How far into a record a search engine's hit shows itself.
+const HIT_HEAD: usize = 1024;
+
+/// The document in a hit of Elasticsearch or OpenSearch (`_source`); anything else as it is.
+pub fn hit(record: &[u8]) -> &[u8] {
+    let head = record.get(..HIT_HEAD).unwrap_or(record);
+    if memchr::memmem::find(head, b"\"_source\"").is_none() {
+        return record;
+    }
+    let document = Object::parse(record).ok().and_then(|hit| hit.document());
+    document.map_or(record, |document| document.raw().as_bytes())
 }
 
 /// A value's JSON text, known to be well-formed.
@@ -156,6 +177,11 @@ impl<'a> Json<'a> {
         elements.into_iter().map(|element| Json(element.get())).collect()
     }
 
+    /// The value at the end of a path of members (`["agent", "name"]`), if it is there and not `null`.
+    pub fn at(self, path: &[&str]) -> Option<Json<'a>> {
+        path.iter().try_fold(self, |value, name| value.object()?.get(name)).filter(|value| !value.is_null())
+    }
+
     /// The members, if it is an object.
     pub fn object(self) -> Option<Object<'a>> {
         self.0.starts_with('{').then(|| Object::read(self.0).ok()).flatten()
@@ -177,9 +203,11 @@ pub fn compact(json: &str, out: &mut String) {
     }));
 }
 
-/// A whole number, decimal or `0x…`; the latter wraps, as handles and logon ids are unsigned.
+/// A whole number, decimal or `0x…`; the latter wraps, as handles and logon ids are unsigned. Tables of
+/// real numbers write a whole one as `7.0`.
 pub fn long(text: &str) -> Option<i64> {
     let text = text.trim();
+    let text = text.strip_suffix(".0").unwrap_or(text);
     match text.strip_prefix("0x").or_else(|| text.strip_prefix("0X")) {
         Some(hex) => u64::from_str_radix(hex, 16).ok().map(u64::cast_signed),
         None => text.parse().ok(),
@@ -261,6 +289,8 @@ mod tests {
     fn numbers_are_decimal_or_hexadecimal() {
         assert_eq!(long("0x8000000000000000"), Some(i64::MIN));
         assert_eq!(long(" 42 "), Some(42));
+        assert_eq!(long("42.0"), Some(42));
+        assert_eq!(long("42.5"), None);
         assert_eq!(long("0x"), None);
         assert_eq!(long("-"), None);
     }

@@ -2,45 +2,101 @@
 //! ends depends on the input's bytes alone, so the same file always gives the same batches and a
 //! repeated one is recognised.
 
-use std::cell::Cell;
-use std::collections::BTreeMap;
-use std::io::{self, Cursor, Read};
+pub(crate) mod counts;
+pub(crate) mod documents;
+mod hashes;
+pub(crate) mod run;
 
-use pintle_model::{ColumnId, Hashes, Record, Row, tables};
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::Read;
+use std::path::Path;
+
+use pintle_model::Record;
 use pintle_store::Reject;
 
-use crate::error::{DeliverError, Error, Stop};
-use crate::format::{Decoded, Format};
-use crate::framing::{self, Layout, Piece};
-use crate::unpack::{self, Limits};
+use crate::decoder::Choice;
+use crate::error::{DeliverError, Error};
+use crate::framing::Growth;
+use crate::worker::Workers;
+use counts::Counts;
+use documents::{Answers, Documents};
+use run::Run;
 
-/// A batch ends after so many records and rejects, …
-const BATCH_RECORDS: usize = 20_000;
-/// … or so many bytes of them.
-const BATCH_BYTES: usize = 16 * 1024 * 1024;
-/// How much of a reject's bytes is kept.
-const REJECT_BYTES: usize = 8 * 1024;
-/// How many rejects of one input are kept; more are counted only.
-const REJECTS: usize = 10_000;
 /// Reasons counted apart; more are counted together, as a hostile input can make up any number.
 const REASONS: usize = 100;
-/// Records looked at before an input counts as of no known format.
-const RECOGNISE_WITHIN: usize = 100;
-
 const OTHER_REASONS: &str = "other reasons";
-const UNRECOGNISED: &str = "of no known format";
-const EMPTY: &str = "an empty list of records";
 
-/// The bytes that an input may have where nobody says less.
+/// The bytes that an input may have where nobody says less: a file of whoever owns the data.
 pub const MAX_BYTES: u64 = 1 << 40;
+
+/// What is read.
+pub enum Content<'a> {
+    /// Bytes as they come.
+    Stream(Box<dyn Read + Send + 'a>),
+    /// A file: a zip is read where it lies.
+    File(File),
+}
+
+impl<'a> Content<'a> {
+    /// Bytes as they come.
+    pub fn stream(bytes: impl Read + Send + 'a) -> Content<'a> {
+        Content::Stream(Box::new(bytes))
+    }
+}
+
+/// A part of a file that grows by lines.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PartOf {
+    /// How the file is read.
+    pub growth: Growth,
+    /// Where in the file, unpacked, the part begins. Offsets are counted from the file's beginning.
+    pub from: u64,
+    /// Whether the content is the file from its beginning, of which what comes before the part is passed over.
+    /// Else it is the part, a table's with the header before it.
+    pub is_whole: bool,
+}
+
+/// How an input is read.
+pub struct Reading<'a> {
+    /// Its name, in rejects and errors. A member of an archive is named behind it: `a.zip:logs/b.json`.
+    pub source: &'a str,
+    /// What decodes it; a Windows event log is always read as one. In an archive it is chosen for each
+    /// member by itself.
+    pub choice: Choice,
+    /// How many bytes it may have, as they come or unpacked. More are refused, whatever they are.
+    pub max_bytes: u64,
+    /// A folder in which a zip that comes as a stream is held while it is read, since what counts of it
+    /// stands at its end; `None`: the system's folder for such. The file has no name, so it goes with the
+    /// process.
+    pub hold_in: Option<&'a Path>,
+    /// What splits what is not text into records. `None`: that is parsed here too, where a hang or a panic
+    /// of a parser is the caller's; for tests, and for inputs that are known to be text.
+    pub workers: Option<&'a dyn Workers>,
+    /// If the input is a part of a file that is taken part by part.
+    pub part: Option<PartOf>,
+}
+
+impl<'a> Reading<'a> {
+    /// Of an input of that name, with no limit but [`MAX_BYTES`] and without workers.
+    pub fn of(source: &'a str, choice: Choice) -> Reading<'a> {
+        Reading { source, choice, max_bytes: MAX_BYTES, hold_in: None, workers: None, part: None }
+    }
+}
 
 /// How far reading has come, or how it ended.
 #[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize)]
 pub struct Summary {
-    /// Records read. Each is delivered, ignored or kept aside.
+    /// Records read. Each is delivered, ignored or kept aside; one that can only be read in part, both
+    /// delivered and kept aside.
     pub records: u64,
     /// Records that name at least one file by a usable hash, in any role.
     pub with_file_hash: u64,
+    /// Events about a file, …
+    pub file_events: u64,
+    /// … and those of them that do not name it by a usable hash, by reason.
+    pub without_hash: BTreeMap<&'static str, u64>,
     /// Records kept aside, by reason.
     pub rejects_by_reason: BTreeMap<String, u64>,
     /// Good records with nothing to keep, by reason.
@@ -49,8 +105,8 @@ pub struct Summary {
     pub bytes: u64,
     /// Bytes read as they came.
     pub packed_bytes: u64,
-    /// The format; `None` as long as no record was seen.
-    pub format: Option<&'static str>,
+    /// The format; `None` as long as no record was seen, `mixed` where there are several.
+    pub format: Option<Cow<'static, str>>,
 }
 
 impl Summary {
@@ -59,262 +115,50 @@ impl Summary {
         self.rejects_by_reason.values().sum()
     }
 
-    fn reject(&mut self, reason: &str) {
+    pub(crate) fn reject(&mut self, reason: &str) {
         let known = self.rejects_by_reason.len() < REASONS || self.rejects_by_reason.contains_key(reason);
         *self.rejects_by_reason.entry(if known { reason } else { OTHER_REASONS }.to_owned()).or_default() +=
             1;
     }
 }
 
-/// Reads one input (already opened; packed or not), decodes it and hands over batches in order.
+/// Reads one input (packed or not, an archive or not), decodes it and hands over batches in order.
 ///
-/// `source` names the input in rejects and errors. Without a `format` it is told from the first
-/// records; a Windows event log is always read as one. More than `max_bytes`, as they come or
-/// unpacked, are refused, whatever they are. `deliver` gets at most about 20,000 records
-/// or 16 MiB of input at a time; `progress` is called after every batch and at the end.
+/// `deliver` gets at most about 20,000 records or 16 MiB of input at a time; `progress` is called after
+/// every batch and at the end.
 ///
 /// # Errors
 ///
 /// See [`Error`]. A bad record is no error: it is kept aside and the rest goes on. Neither is a
-/// packed input whose end is damaged: what came before is delivered, and the damage is a reject.
+/// packed input whose end is damaged, or a worker that is lost: what came before is delivered, and the
+/// damage is a reject. So is a member of an archive that cannot be read, or is of no known format while
+/// another is.
 pub fn read(
-    input: impl Read,
-    source: &str,
-    format: Option<&'static Format>,
-    max_bytes: u64,
+    content: Content<'_>,
+    reading: Reading<'_>,
     deliver: &mut dyn FnMut(Vec<Record>, Vec<Reject>) -> Result<(), DeliverError>,
     progress: &mut dyn FnMut(&Summary),
 ) -> Result<Summary, Error> {
-    let counts = Counts { max_bytes, ..Counts::default() };
-    let packed = Counted { input, count: &counts.packed, counts: &counts, failed: &counts.failed };
-    let mut run = Run {
-        source,
-        format,
-        summary: Summary { format: format.map(|format| format.name), ..Summary::default() },
-        counts: &counts,
-        records: Vec::new(),
-        rejects: Vec::new(),
-        batch_bytes: 0,
-        kept_rejects: 0,
-        unrecognised: 0,
-        deliver,
-        progress,
-    };
-    match run.pieces(packed) {
-        Ok(()) => {}
-        // A decoder wraps what it is told, so the error itself does not say it.
-        Err(Stop::Input(_)) if counts.beyond.get() => {
-            let limit =
-                format!("{source} has more than {max_bytes} bytes, packed or unpacked: send it in parts");
-            return Err(Error::Limit(limit));
-        }
-        Err(Stop::Input(error)) if counts.failed.get() => {
-            return Err(Error::Read(source.to_owned(), error));
-        }
-        Err(Stop::Input(error)) => match error
-            .get_ref()
-            .and_then(|error| error.downcast_ref::<unpack::Refused>())
-        {
-            Some(refused) => return Err(Error::Limit(format!("{source} {refused}"))),
-            None => run.reject(counts.unpacked.get(), "damaged compressed data: reading stopped here", &[]),
-        },
-        Err(Stop::Said(Error::Limit(limit))) => {
-            return Err(Error::Limit(format!("{source} {limit}")));
-        }
-        Err(Stop::Said(error)) => return Err(error),
-    }
-    if run.format.is_none() && run.unrecognised > 0 {
-        return Err(Error::Unrecognised(source.to_owned()));
-    }
-    run.hand_over()?;
-    Ok(run.summary)
+    let counts = Counts::up_to(reading.max_bytes);
+    Run::new(&counts, reading, deliver, progress).read(content)
 }
 
-#[derive(Default)]
-struct Counts {
-    packed: Cell<u64>,
-    unpacked: Cell<u64>,
-    /// The most that either may come to, …
-    max_bytes: u64,
-    /// … and whether one was more.
-    beyond: Cell<bool>,
-    failed: Cell<bool>,
-}
-
-struct Run<'a> {
-    source: &'a str,
-    format: Option<&'static Format>,
-    summary: Summary,
-    counts: &'a Counts,
-    records: Vec<Record>,
-    rejects: Vec<Reject>,
-    batch_bytes: usize,
-    kept_rejects: usize,
-    unrecognised: usize,
-    deliver: &'a mut dyn FnMut(Vec<Record>, Vec<Reject>) -> Result<(), DeliverError>,
-    progress: &'a mut dyn FnMut(&Summary),
-}
-
-impl Run<'_> {
-    fn pieces(&mut self, packed: impl Read) -> Result<(), Stop> {
-        let counts = self.counts;
-        let unpacked = unpack::open(packed, &counts.packed, Limits::DEFAULT)?;
-        let mut unpacked =
-            Counted { input: unpacked, count: &counts.unpacked, counts, failed: &Cell::new(false) };
-        let head = unpack::peek::<8>(&mut unpacked)?;
-        let layout = framing::layout(&head);
-        if layout == Layout::EventLog {
-            self.set_format(Format::of_event_logs());
-        }
-        framing::split(layout, &mut Cursor::new(head).chain(unpacked), &mut |piece| Ok(self.take(piece)?))
-    }
-
-    fn set_format(&mut self, format: &'static Format) {
-        self.format = Some(format);
-        self.summary.format = Some(format.name);
-    }
-
-    fn take(&mut self, piece: Piece<'_>) -> Result<(), Error> {
-        self.summary.records += 1;
-        match piece {
-            Piece::Record { offset, bytes } => {
-                self.batch_bytes += bytes.len();
-                self.record(offset, bytes)?;
-            }
-            Piece::Empty => *self.summary.ignored.entry(EMPTY).or_default() += 1,
-            Piece::Bad { offset, reason, bytes } => {
-                self.batch_bytes += bytes.len();
-                self.reject(offset, reason, bytes);
-                self.doubt()?;
-            }
-        }
-        if self.records.len() + self.rejects.len() >= BATCH_RECORDS || self.batch_bytes >= BATCH_BYTES {
-            self.hand_over()?;
-        }
-        Ok(())
-    }
-
-    fn record(&mut self, offset: u64, bytes: &[u8]) -> Result<(), Error> {
-        let format = match self.format {
-            Some(format) => format,
-            None => match Format::of(bytes) {
-                Some(format) => {
-                    self.set_format(format);
-                    format
-                }
-                None => {
-                    self.reject(offset, UNRECOGNISED, bytes);
-                    return self.doubt();
-                }
-            },
-        };
-        match (format.decode)(bytes) {
-            Ok(Decoded::Record(record)) => {
-                self.summary.with_file_hash += u64::from(names_a_file(&record));
-                self.records.push(record);
-            }
-            Ok(Decoded::Nothing(reason)) => *self.summary.ignored.entry(reason).or_default() += 1,
-            Err(problem) => self.reject(offset, problem.reason(), bytes),
-        }
-        Ok(())
-    }
-
-    /// Counts a piece that tells no format; after enough of them the input has none.
-    fn doubt(&mut self) -> Result<(), Error> {
-        if self.format.is_none() {
-            self.unrecognised += 1;
-            if self.unrecognised >= RECOGNISE_WITHIN {
-                return Err(Error::Unrecognised(self.source.to_owned()));
-            }
-        }
-        Ok(())
-    }
-
-    fn reject(&mut self, offset: u64, reason: &str, bytes: &[u8]) {
-        self.summary.reject(reason);
-        if self.kept_rejects < REJECTS {
-            self.kept_rejects += 1;
-            self.rejects.push(Reject {
-                source: self.source.to_owned(),
-                offset,
-                reason: reason.to_owned(),
-                bytes: bytes.get(..REJECT_BYTES).unwrap_or(bytes).to_vec(),
-            });
-        }
-    }
-
-    fn hand_over(&mut self) -> Result<(), Error> {
-        self.batch_bytes = 0;
-        self.summary.bytes = self.counts.unpacked.get();
-        self.summary.packed_bytes = self.counts.packed.get();
-        if !self.records.is_empty() || !self.rejects.is_empty() {
-            let next = Vec::with_capacity(self.records.len().min(BATCH_RECORDS));
-            let records = std::mem::replace(&mut self.records, next);
-            (self.deliver)(records, std::mem::take(&mut self.rejects)).map_err(Error::Deliver)?;
-        }
-        (self.progress)(&self.summary);
-        Ok(())
-    }
-}
-
-/// Whether a record names a file by a usable hash, in any role.
-fn names_a_file(record: &Record) -> bool {
-    match record {
-        Record::Row(row) => names_a_file_in(row),
-        Record::Alert(alert) => alert.evidence.iter().any(|piece| !piece.hashes().is_empty()),
-    }
-}
-
-fn names_a_file_in(row: &Row) -> bool {
-    let Some(columns) = HASH_COLUMNS.get(usize::from(row.table_id().0)) else {
-        return false;
-    };
-    columns.iter().any(|[sha1, sha256, md5]| {
-        let text = |column: &Option<ColumnId>| column.and_then(|column| row.text(column));
-        let is_usable = |hashes: Hashes| !hashes.is_empty();
-        // Whichever comes first is enough.
-        text(sha1).is_some_and(|text| is_usable(Hashes::read(Some(text), None, None)))
-            || text(sha256).is_some_and(|text| is_usable(Hashes::read(None, Some(text), None)))
-            || text(md5).is_some_and(|text| is_usable(Hashes::read(None, None, Some(text))))
-    })
-}
-
-/// By table: the columns of the SHA-1, SHA-256 and MD5 of its two roles.
-static HASH_COLUMNS: std::sync::LazyLock<Vec<[[Option<ColumnId>; 3]; 2]>> = std::sync::LazyLock::new(|| {
-    let roles = [
-        ["SHA1", "SHA256", "MD5"],
-        ["InitiatingProcessSHA1", "InitiatingProcessSHA256", "InitiatingProcessMD5"],
-    ];
-    let columns = |table: &&pintle_model::Table| {
-        roles.map(|names| names.map(|name| table.column(name).map(|(column, _)| column)))
-    };
-    tables::ALL.iter().map(columns).collect()
-});
-
-/// Counts the bytes read, ends where they are too many, and remembers whether reading failed at
-/// this very place.
-struct Counted<'c, R> {
-    input: R,
-    count: &'c Cell<u64>,
-    counts: &'c Counts,
-    failed: &'c Cell<bool>,
-}
-
-impl<R: Read> Read for Counted<'_, R> {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        match self.input.read(buffer) {
-            Ok(count) => {
-                self.count.set(self.count.get() + count as u64);
-                if self.count.get() > self.counts.max_bytes {
-                    self.counts.beyond.set(true);
-                    return Err(io::Error::other("too many bytes"));
-                }
-                Ok(count)
-            }
-            Err(error) => {
-                self.failed.set(error.kind() != io::ErrorKind::Interrupted);
-                Err(error)
-            }
-        }
-    }
+/// Reads the documents of a request of Elasticsearch's, packed or not, as [`read`] reads records; each is told
+/// to `answers` in order, before it is delivered. A document that is no more than a shipper's envelope around
+/// a line is the record in that line. Of no known format is a document by itself, never the request.
+///
+/// # Errors
+///
+/// See [`Error`]. A bulk request in which a document stands where an action should, or whose compression is
+/// damaged, is [`Error::Malformed`]: what came before is delivered.
+pub fn read_documents(
+    documents: Documents,
+    input: impl Read,
+    reading: Reading<'_>,
+    answers: &mut Answers<'_>,
+    deliver: &mut dyn FnMut(Vec<Record>, Vec<Reject>) -> Result<(), DeliverError>,
+    progress: &mut dyn FnMut(&Summary),
+) -> Result<Summary, Error> {
+    let counts = Counts::up_to(reading.max_bytes);
+    Run::new(&counts, reading, deliver, progress).read_documents(documents, input, answers)
 }

@@ -1,51 +1,81 @@
 //! Undoes gzip and zstd, told by their first bytes. What comes out is bounded, so that a small
 //! file cannot unpack without end.
 
-use std::cell::Cell;
 use std::io::{self, BufRead, BufReader, Cursor, Read};
 
 use flate2::read::MultiGzDecoder;
-use ruzstd::decoding::FrameDecoder;
 use ruzstd::decoding::errors::{FrameDecoderError, ReadFrameHeaderError};
+use ruzstd::decoding::{DEFAULT_MAX_WINDOW_SIZE, FrameDecoder};
+
+use crate::read::MAX_BYTES;
+use crate::read::counts::Counts;
 
 const GZIP: [u8; 2] = [0x1f, 0x8b];
 const ZSTD: [u8; 4] = [0x28, 0xb5, 0x2f, 0xfd];
 
-/// How much an input may unpack to.
-#[derive(Clone, Copy, Debug)]
-pub struct Limits {
-    /// Times the packed bytes read so far. Logs of one machine pack to a hundredth.
-    pub ratio: u64,
-    /// Unpacked bytes below which the ratio is not looked at.
-    pub free: u64,
-}
+/// A frame without content and with the least window.
+const EMPTY_FRAME: &[u8] = b"\x28\xb5\x2f\xfd\x00\x00\x01\x00\x00";
 
-impl Limits {
-    /// What [`read`](crate::read) allows.
-    pub const DEFAULT: Limits = Limits { ratio: 1_000, free: 64 << 20 };
-}
+/// The largest window of zstd in a file: the decoder holds as much of what it unpacked, so whoever packs
+/// chooses how much memory that takes.
+const WINDOW_OF_FILES: u64 = DEFAULT_MAX_WINDOW_SIZE;
+/// The largest one in an input that may only have so many bytes, and may be one of many: the window that
+/// every receiver of zstd over HTTP must take, and no more (RFC 9659 §3).
+const WINDOW: u64 = 8 << 20;
 
-/// The input unpacks to more than the limits allow; the text names the limit.
+/// An input cannot be unpacked within the limits; the text names the limit.
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
-pub struct Refused(pub String);
+pub struct Refused(String);
 
-/// Opens an input, packed or not. `taken` counts the packed bytes that were read of it.
-pub fn open<'a>(
-    mut input: impl Read + 'a,
-    taken: &'a Cell<u64>,
-    limits: Limits,
-) -> io::Result<Box<dyn Read + 'a>> {
+/// The limit, if that is why reading what was packed failed.
+pub fn refused(error: &io::Error) -> Option<&Refused> {
+    error.get_ref().and_then(|error| error.downcast_ref())
+}
+
+/// Opens an input, packed or not. `counts` hold what comes out to a ratio of what came in.
+pub fn open<'a>(mut input: impl Read + 'a, counts: &'a Counts) -> io::Result<Box<dyn Read + 'a>> {
     let head = peek::<4>(&mut input)?;
     let input = Cursor::new(head.clone()).chain(input);
-    let unpacked: Box<dyn Read + 'a> = if head.starts_with(&GZIP) {
-        Box::new(MultiGzDecoder::new(input))
+    if head.starts_with(&GZIP) {
+        Ok(Box::new(counts.bounded(MultiGzDecoder::new(input))))
     } else if head == ZSTD || is_skippable(&head) {
-        Box::new(Zstd { input: BufReader::new(input), decoder: FrameDecoder::new(), in_frame: false })
+        let window = if counts.max_bytes() < MAX_BYTES { WINDOW } else { WINDOW_OF_FILES };
+        Ok(Box::new(counts.bounded(zstd_within(input, window)?)))
     } else {
-        return Ok(Box::new(input));
-    };
-    Ok(Box::new(Bounded { unpacked, taken, given: 0, limits }))
+        Ok(Box::new(input))
+    }
+}
+
+/// Undoes zstd, without a bound: the caller takes no more than there may be.
+///
+/// # Errors
+///
+/// None that depends on the input.
+pub fn zstd(input: impl Read) -> io::Result<impl Read> {
+    zstd_within(input, WINDOW_OF_FILES)
+}
+
+fn zstd_within<R: Read>(input: R, window: u64) -> io::Result<Zstd<R>> {
+    let mut decoder = FrameDecoder::new();
+    decoder.set_max_window_size(window);
+    // A decoder that has had a frame makes room for a window at once, instead of growing into it: what
+    // an allocator keeps of buffers that were outgrown comes to as much as the window.
+    decoder.reset(EMPTY_FRAME).map_err(io::Error::other)?;
+    Ok(Zstd { input: BufReader::new(input), decoder, in_frame: false })
+}
+
+/// Whether an input with these first bytes is packed.
+pub fn is_packed(head: &[u8]) -> bool {
+    let head = head.get(..4).unwrap_or(head);
+    head.starts_with(&GZIP) || head == ZSTD || is_skippable(head)
+}
+
+/// Lets `look` see what comes out of an input, packed or not, within the bounds of [`read`](crate::read()).
+pub fn unpacked<T>(input: impl Read, look: impl FnOnce(&mut dyn Read) -> io::Result<T>) -> io::Result<T> {
+    let counts = Counts::up_to(MAX_BYTES);
+    let mut unpacked = open(counts.came(input), &counts)?;
+    look(&mut unpacked)
 }
 
 /// Up to `N` first bytes of an input.
@@ -57,27 +87,6 @@ pub fn peek<const N: usize>(input: &mut impl Read) -> io::Result<Vec<u8>> {
 
 fn is_skippable(head: &[u8]) -> bool {
     matches!(head, [0x50..=0x5f, 0x2a, 0x4d, 0x18])
-}
-
-struct Bounded<'a> {
-    unpacked: Box<dyn Read + 'a>,
-    taken: &'a Cell<u64>,
-    given: u64,
-    limits: Limits,
-}
-
-impl Read for Bounded<'_> {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let count = self.unpacked.read(buffer)?;
-        self.given += count as u64;
-        let Limits { ratio, free } = self.limits;
-        if self.given > free && self.given > self.taken.get().saturating_mul(ratio) {
-            let refused =
-                format!("unpacks to more than {ratio} times its size; unpack it yourself if you trust it");
-            return Err(io::Error::other(Refused(refused)));
-        }
-        Ok(count)
-    }
 }
 
 /// Zstandard frames one after another, skippable ones passed over, checksums compared.
@@ -98,6 +107,12 @@ impl<R: Read> Zstd<R> {
                     ..
                 })) => {
                     io::copy(&mut self.input.by_ref().take(length.into()), &mut io::sink())?;
+                }
+                Err(FrameDecoderError::WindowSizeTooBig { requested, max }) => {
+                    let refused = format!(
+                        "needs a zstd window of {requested} bytes, of which {max} are taken: pack it without --long and --ultra"
+                    );
+                    return Err(io::Error::other(Refused(refused)));
                 }
                 Err(error) => return Err(io::Error::other(error)),
             }

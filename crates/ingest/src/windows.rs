@@ -8,12 +8,11 @@ use std::borrow::Cow;
 use pintle_model::tables::{device_events, device_logon_events, device_network_events};
 use pintle_model::{Cell, ColumnId, Hashes, Record, Row, Table, Time};
 
+use crate::additional::AdditionalFields;
 use crate::format::{Decoded, Problem};
 use crate::json::{self, Json};
-use crate::{machine, sysmon};
-
-/// The longest `AdditionalFields` written, in bytes.
-const MAX_ADDITIONAL_FIELDS: usize = 32 * 1024;
+use crate::machine::Machine;
+use crate::sysmon;
 
 /// A value of an event's data.
 #[derive(Clone, Debug)]
@@ -47,6 +46,8 @@ impl Datum<'_> {
 pub struct WindowsEvent<'a> {
     /// The endpoint's own name, never the collector's.
     pub computer: Cow<'a, str>,
+    /// The endpoint, where its sensor knows it by more than that name.
+    pub machine: Option<Machine<'a>>,
     /// The log it was written to.
     pub channel: Cow<'a, str>,
     /// Who wrote it.
@@ -103,23 +104,26 @@ impl WindowsEvent<'_> {
         self.data.iter().find(|(datum, _)| datum == name)?.1.text()
     }
 
+    /// When it happened: by Sysmon's own clock, as the shipper's times come later, or in a local zone.
+    pub fn happened(&self) -> Option<Time> {
+        self.get("UtcTime").and_then(|text| Time::parse(&text)).or(self.time)
+    }
+
     /// Makes it a row.
     pub fn decode(&self) -> Result<Decoded, Problem> {
         let event_id = self.event_id.ok_or("the event's id is missing or no number")?;
-        let Some(id) = machine::named(&self.computer) else {
+        let Some(machine) = self.machine.clone().or_else(|| Machine::named(&self.computer)) else {
             return Ok(Decoded::Nothing("event without a machine"));
         };
         let mapping = self.mapping(event_id);
         let mut row = Row::new(mapping.table);
-        // Sysmon's own clock: the shipper's times come later, or in a local zone.
-        let utc = self.get("UtcTime").and_then(|text| Time::parse(&text));
-        row.set_time(device_events::TIMESTAMP, utc.or(self.time));
-        row.set_text(device_events::DEVICE_ID, Some(id.as_str()));
-        row.set_text(device_events::DEVICE_NAME, Some(&self.computer.trim().to_lowercase()));
+        row.set_time(device_events::TIMESTAMP, self.happened());
+        row.set_text(device_events::DEVICE_ID, Some(machine.id.as_str()));
+        row.set_text(device_events::DEVICE_NAME, machine.name.as_deref());
         row.set_text(device_events::ACTION_TYPE, Some(mapping.action));
 
         let without_hashes = event_id == 15 && sysmon::is_named_stream(self);
-        let mut rest = Rest::new(self, event_id);
+        let mut rest = self.additional(event_id);
         for (name, datum) in &self.data {
             let target = mapping.fields.iter().copied().flatten().find(|(field, _)| field == name);
             let taken = match target {
@@ -127,14 +131,25 @@ impl WindowsEvent<'_> {
                 Some((_, target)) => target.put(&mut row, datum),
                 None => name == "UtcTime" || name == "Message",
             };
-            if !taken && mapping.rest.is_some() {
-                rest.note(name, datum);
+            if !taken && mapping.rest.is_some() && datum.text().is_some() {
+                rest.note(own_name(name), |out| datum.write(out));
             }
         }
         if let Some(column) = mapping.rest {
             row.set(column, Cell::Text(&rest.close()));
         }
         Ok(Decoded::Record(Record::Row(row)))
+    }
+
+    /// Where the event stood; data that no column takes are added.
+    fn additional(&self, event_id: i64) -> AdditionalFields {
+        let mut fields = AdditionalFields::default();
+        fields.note("Channel", |out| json::write_string(out, cut(&self.channel)));
+        fields.note("EventID", |out| out.push_str(&event_id.to_string()));
+        if let Some(record) = self.record_id {
+            fields.note("EventRecordID", |out| out.push_str(&record.to_string()));
+        }
+        fields
     }
 
     fn mapping(&self, event_id: i64) -> &'static Mapping {
@@ -208,13 +223,44 @@ impl Target {
     }
 }
 
+/// The name of a datum in `AdditionalFields`, where some names are the event's own.
+fn own_name(name: &str) -> &str {
+    match name {
+        "Channel" => "Data.Channel",
+        "EventID" => "Data.EventID",
+        "EventRecordID" => "Data.EventRecordID",
+        _ => name,
+    }
+}
+
+/// The beginning of a name that is short in any honest event.
+fn cut(text: &str) -> &str {
+    text.get(..text.floor_char_boundary(256)).unwrap_or_default()
+}
+
 /// The last part of a path of Windows or of anything else.
 pub fn last_part(path: &str) -> &str {
     path.rsplit(['\\', '/']).next().unwrap_or(path)
 }
 
+/// The path of a file of which folder and name are told apart.
+pub fn full_path(folder: Option<&str>, name: Option<&str>) -> Option<String> {
+    let [folder, name] = [folder, name].map(|part| part.filter(|part| !part.is_empty()));
+    let (Some(folder), Some(name)) = (folder, name) else {
+        return folder.or(name).map(str::to_owned);
+    };
+    let separator = if folder.ends_with(['\\', '/']) {
+        ""
+    } else if folder.contains('/') && !folder.contains('\\') {
+        "/"
+    } else {
+        "\\"
+    };
+    Some([folder, separator, name].concat())
+}
+
 /// Defender's name of a logon type's number.
-fn logon_type(number: &str) -> Option<&'static str> {
+pub fn logon_type(number: &str) -> Option<&'static str> {
     Some(match number.trim() {
         "2" => "Interactive",
         "3" => "Network",
@@ -227,60 +273,6 @@ fn logon_type(number: &str) -> Option<&'static str> {
         "11" => "CachedInteractive",
         _ => return None,
     })
-}
-
-/// `AdditionalFields`: where the event stood, and the data that no column took.
-struct Rest {
-    json: String,
-    omitted: u32,
-}
-
-impl Rest {
-    fn new(event: &WindowsEvent<'_>, event_id: i64) -> Rest {
-        let mut json = String::with_capacity(512);
-        json.push_str("{\"Channel\":");
-        json::write_string(&mut json, cut(&event.channel));
-        json.push_str(",\"EventID\":");
-        json.push_str(&event_id.to_string());
-        if let Some(record) = event.record_id {
-            json.push_str(",\"EventRecordID\":");
-            json.push_str(&record.to_string());
-        }
-        Rest { json, omitted: 0 }
-    }
-
-    fn note(&mut self, name: &str, datum: &Datum<'_>) {
-        if datum.text().is_none() {
-            return;
-        }
-        let before = self.json.len();
-        self.json.push(',');
-        match name {
-            "Channel" | "EventID" | "EventRecordID" => {
-                json::write_string(&mut self.json, &format!("Data.{name}"))
-            }
-            _ => json::write_string(&mut self.json, name),
-        }
-        self.json.push(':');
-        datum.write(&mut self.json);
-        if self.json.len() > MAX_ADDITIONAL_FIELDS - 32 {
-            self.json.truncate(before);
-            self.omitted += 1;
-        }
-    }
-
-    fn close(mut self) -> String {
-        if self.omitted > 0 {
-            self.json.push_str(&format!(",\"OmittedFields\":{}", self.omitted));
-        }
-        self.json.push('}');
-        self.json
-    }
-}
-
-/// The beginning of a name that is short in any honest event.
-fn cut(text: &str) -> &str {
-    text.get(..text.floor_char_boundary(256)).unwrap_or_default()
 }
 
 const LOGON: &[&[Field]] = &[&[
@@ -389,7 +381,7 @@ mod tests {
 
     #[test]
     fn additional_fields_are_bounded_and_say_what_is_missing() {
-        let long = "x".repeat(MAX_ADDITIONAL_FIELDS);
+        let long = "x".repeat(40_000);
         let event = WindowsEvent {
             computer: "ws-1".into(),
             event_id: Some(0),

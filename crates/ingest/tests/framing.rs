@@ -10,9 +10,9 @@
 
 use std::io::{self, Read, Write};
 
-use pintle_ingest::{DeliverError, Error, FORMATS, MAX_BYTES, Summary, read};
-use pintle_model::Record;
+use pintle_ingest::{Choice, Content, Decoders, DeliverError, Error, MAX_BYTES, Reading, Summary, read};
 use pintle_model::tables::device_events;
+use pintle_model::{Cell, Record};
 
 /// What came of an input: the event ids in order, and offset and reason of what was kept aside.
 struct Outcome {
@@ -21,7 +21,7 @@ struct Outcome {
     summary: Summary,
 }
 
-fn outcome(input: impl Read) -> Result<Outcome, Error> {
+fn outcome(input: impl Read + Send) -> Result<Outcome, Error> {
     let (mut ids, mut rejects) = (Vec::new(), Vec::new());
     let deliver = &mut |batch: Vec<Record>, aside: Vec<pintle_store::Reject>| {
         for record in batch {
@@ -33,7 +33,8 @@ fn outcome(input: impl Read) -> Result<Outcome, Error> {
         rejects.extend(aside.into_iter().map(|reject| (reject.offset, reject.reason)));
         Ok(())
     };
-    let summary = read(input, "input", None, MAX_BYTES, deliver, &mut |_| {})?;
+    let summary =
+        read(Content::stream(input), Reading::of("input", Choice::default()), deliver, &mut |_| {})?;
     Ok(Outcome { ids, rejects, summary })
 }
 
@@ -245,6 +246,7 @@ fn a_bomb_is_refused_by_the_name_of_the_limit() {
 #[test]
 fn no_more_bytes_are_read_than_allowed_whatever_they_are() {
     const MAX: usize = 1 << 20;
+    let up_to = |max_bytes| Reading { max_bytes, ..Reading::of("input", Choice::default()) };
     let zeros = vec![0; 4 * MAX];
     for (name, input) in [
         ("plain", (event(1) + "\n").repeat(2 * MAX / event(1).len()).into_bytes()),
@@ -254,7 +256,7 @@ fn no_more_bytes_are_read_than_allowed_whatever_they_are() {
         ("what zstd passes over", [&b"\x5a\x2a\x4d\x18\0\0\x40\0"[..], &zeros].concat()),
     ] {
         let deliver = &mut |_, _| Ok(());
-        match read(&input[..], "input", None, MAX as u64, deliver, &mut |_| {}) {
+        match read(Content::stream(&input[..]), up_to(MAX as u64), deliver, &mut |_| {}) {
             Err(Error::Limit(limit)) => assert!(limit.contains("more than 1048576 bytes"), "{limit}"),
             other => panic!("{name}: {other:?}"),
         }
@@ -262,7 +264,7 @@ fn no_more_bytes_are_read_than_allowed_whatever_they_are() {
     // So many and no more is not too many.
     let exact = event(1);
     let deliver = &mut |_, _| Ok(());
-    read(exact.as_bytes(), "input", None, exact.len() as u64, deliver, &mut |_| {}).unwrap();
+    read(Content::stream(exact.as_bytes()), up_to(exact.len() as u64), deliver, &mut |_| {}).unwrap();
 }
 
 #[test]
@@ -274,7 +276,13 @@ fn batches_end_at_the_same_records_whatever_the_pieces_they_arrive_in() {
             sizes.push(batch.len());
             Ok::<(), DeliverError>(())
         };
-        read(Trickle(text.as_bytes(), size), "input", None, MAX_BYTES, deliver, &mut |_| {}).unwrap();
+        read(
+            Content::stream(Trickle(text.as_bytes(), size)),
+            Reading::of("input", Choice::default()),
+            deliver,
+            &mut |_| {},
+        )
+        .unwrap();
         sizes
     };
     assert_eq!(batches(usize::MAX), [20_000, 20_000, 5_000]);
@@ -285,9 +293,9 @@ fn batches_end_at_the_same_records_whatever_the_pieces_they_arrive_in() {
 fn an_input_of_no_known_format_is_refused_with_the_names_of_the_formats() {
     for text in ["some words\nand more\n", "{\"a\":1}\n", "[1,2]", &"{\"a\":1}\n".repeat(1000)] {
         match outcome(text.as_bytes()) {
-            Err(error @ Error::Unrecognised(_)) => {
-                for format in FORMATS {
-                    assert!(error.to_string().contains(format.name), "{error}");
+            Err(error @ Error::Unrecognised(..)) => {
+                for decoder in Decoders::default().iter() {
+                    assert!(error.to_string().contains(decoder.name()), "{error}");
                 }
             }
             other => panic!("{text:.20}: {:?}", other.map(|outcome| outcome.summary)),
@@ -309,7 +317,13 @@ fn an_empty_list_is_counted_and_no_reject() {
 #[test]
 fn what_delivers_and_what_reads_may_fail_and_that_is_an_error() {
     let refuse = &mut |_, _| Err(DeliverError::from("full"));
-    let error = read(event(1).as_bytes(), "input", None, MAX_BYTES, refuse, &mut |_| {}).unwrap_err();
+    let error = read(
+        Content::stream(event(1).as_bytes()),
+        Reading::of("input", Choice::default()),
+        refuse,
+        &mut |_| {},
+    )
+    .unwrap_err();
     assert!(matches!(error, Error::Deliver(_)), "{error}");
 
     struct Broken;
@@ -336,7 +350,213 @@ fn rejects_are_kept_up_to_a_number_and_counted_beyond_it() {
 fn an_event_log_that_is_none_is_a_reject() {
     for log in [&b"ElfFile\0"[..], &[&b"ElfFile\0"[..], &[0xff; 70_000]].concat()] {
         let outcome = read_all(log);
-        assert_eq!(outcome.summary.format, Some("evtx"));
+        assert_eq!(outcome.summary.format.as_deref(), Some("evtx"));
         assert!(outcome.summary.rejects() >= 1);
     }
+}
+
+#[test]
+fn rows_of_a_table_are_records_by_its_header() {
+    let table = |delimiter: &str, end: &str| {
+        let rows = [
+            ["Computer", "EventID", "EventData"],
+            ["ws-1", "7", "\"{\"\"Text\"\":\"\"a b\"\"}\""],
+            ["\"ws\r\n-1\"", "8", ""],
+            ["ws-1", "9", ""],
+        ];
+        rows.map(|row| row.join(delimiter)).join(end) + end
+    };
+    for text in [
+        table(",", "\n"),
+        table(";", "\r\n"),
+        table("\t", "\n"),
+        "\u{feff}".to_owned() + &table(",", "\n"),
+        "\n\n".to_owned() + table(",", "\n\n").trim_end(),
+    ] {
+        for size in [1, 7, usize::MAX] {
+            let outcome = outcome(Trickle(text.as_bytes(), size)).unwrap();
+            assert_eq!(outcome.ids, [7, 8, 9], "{text:?} by {size}");
+            assert!(outcome.rejects.is_empty(), "{text:?}: {:?}", outcome.rejects);
+        }
+    }
+}
+
+#[test]
+fn a_bad_row_of_a_table_is_kept_aside_and_the_rest_goes_on() {
+    let mut text = b"Computer,EventID,EventData\nws-1,1,\nws-1,2,,more\nws-1,3\nws-".to_vec();
+    text.extend_from_slice(b"\xff,4,\nws-1,5,\n");
+    text.extend(b"ws-1,6,".iter().chain(&[b'x'; 17 << 20]).chain(b"\nws-1,7,\n"));
+    let outcome = read_all(&text);
+    // A row with fewer fields than the header lacks the last.
+    assert_eq!(outcome.ids, [1, 3, 5, 7]);
+    let reasons: Vec<&str> = outcome.rejects.iter().map(|(_, reason)| reason.as_str()).collect();
+    assert_eq!(reasons, ["more fields than the header has names", "not UTF-8", "longer than 16 MiB"]);
+    assert_eq!(outcome.rejects[0].0, 35);
+    let many = "a,".repeat(5000) + "b\n" + &"1,".repeat(5000);
+    assert!(matches!(self::outcome(many.as_bytes()), Err(Error::Unrecognised(..))));
+}
+
+#[test]
+fn names_before_lines_of_json_are_no_header() {
+    let outcome = read_all(format!("time, place\n{}\n{}\n", event(1), event(2)));
+    assert_eq!(outcome.ids, [1, 2]);
+    assert_eq!(outcome.rejects.len(), 1);
+}
+
+#[test]
+fn a_hit_of_a_search_engine_is_the_document_in_it() {
+    let hit = |id| format!(r#"{{"_index":"a","_id":"{id}","_source":{}}}"#, event(id));
+    assert_eq!(read_all(format!("{}\n{}\n", hit(1), event(2))).ids, [1, 2]);
+    // An event may have a member of that name.
+    let own = event(3).replacen('{', "{\"_source\":{},", 1);
+    assert_eq!(read_all(own).ids, [3]);
+}
+
+#[test]
+fn the_decoder_is_told_once_or_for_every_record() {
+    let other = r#"{"TimeGenerated":"2026-01-15T09:30:00Z","Computer":"ws-1","EventID":2,"EventData":"{}"}"#;
+    let text = format!("{}\n{other}\n{}\n", event(1), event(3));
+    let of = |choice| {
+        let mut count = 0;
+        let deliver = &mut |batch: Vec<Record>, _| {
+            count += batch.len();
+            Ok(())
+        };
+        let summary =
+            read(Content::stream(text.as_bytes()), Reading::of("input", choice), deliver, &mut |_| {})
+                .unwrap();
+        (summary.format.unwrap().into_owned(), count)
+    };
+    assert_eq!(of(Choice::default()).0, "sysmon-json");
+    assert_eq!(of(Choice::Each(Decoders::default())), ("mixed".to_owned(), 3));
+    let only = Decoders::default().named("Sysmon-JSON").unwrap();
+    assert_eq!(of(Choice::Only(only)).0, "sysmon-json");
+}
+
+/// What a table's rows become.
+fn rows(table: impl Read + Send) -> (Vec<String>, Summary) {
+    let mut rows = Vec::new();
+    let deliver = &mut |batch: Vec<Record>, _| {
+        for record in batch {
+            let Record::Row(row) = record else { panic!("no row") };
+            let cells = row.cells().filter_map(|(_, cell)| match cell {
+                Cell::Text(text) => Some(text.to_owned()),
+                Cell::Time(time) => Some(time.to_string()),
+                _ => None,
+            });
+            rows.push(cells.collect::<Vec<_>>().join("|"));
+        }
+        Ok(())
+    };
+    let reading = Reading::of("table", Choice::default());
+    let summary = read(Content::stream(table), reading, deliver, &mut |_| {}).unwrap();
+    (rows, summary)
+}
+
+#[test]
+fn a_table_is_read_whatever_its_header_adds_to_the_names() {
+    let row = "2026-01-15T09:00:00Z,d1,DpapiAccessed,\"a,\nb\"";
+    let read = "2026-01-15T09:00:00Z|d1|DpapiAccessed|a,\nb";
+    for (name, table) in [
+        ("plain", format!("Timestamp,DeviceId,ActionType,FileName\n{row}\n")),
+        ("with zones", format!("Timestamp [UTC],DeviceId,ActionType,FileName\r\n{row}\r\n")),
+        ("local time, quoted", format!("\"Timestamp [Local Time]\",\"DeviceId\",ActionType,FileName\n{row}")),
+        ("numbered rows", format!(",Timestamp,DeviceId,ActionType,FileName\n0,{row}\n")),
+        ("semicolons", format!("Timestamp;DeviceId;ActionType;FileName\n{}\n", row.replace(',', ";"))),
+    ] {
+        let wanted = if name == "semicolons" { read.replace(',', ";") } else { read.to_owned() };
+        for size in [1, 7, usize::MAX] {
+            let (rows, summary) = rows(Trickle(table.as_bytes(), size));
+            assert_eq!(rows, [wanted.as_str()], "{name}, {size} bytes at a time");
+            assert_eq!((summary.records, summary.rejects()), (1, 0), "{name}");
+        }
+    }
+}
+
+#[test]
+fn rows_may_be_wide_and_long() {
+    let more: String = (0..300).map(|column| format!(",Column{column}")).collect();
+    let (empty, long) = (",".repeat(300), "x".repeat(100_000));
+    let table =
+        format!("Timestamp,DeviceId,ActionType{more},FileName\n2026-01-15T09:00:00Z,d1,X{empty},{long}\n");
+    let wanted = format!("2026-01-15T09:00:00Z|d1|X|{long}");
+    assert_eq!(rows(Trickle(table.as_bytes(), 1000)).0, [wanted.as_str()]);
+}
+
+#[test]
+fn a_header_that_names_too_little_or_something_twice_is_none() {
+    for header in
+        [",Timestamp,,DeviceId", ",,Timestamp,DeviceId", ",", "Timestamp,Timestamp [UTC],DeviceId", "1,2"]
+    {
+        let table = format!("{header}\n1,2026-01-15T09:00:00Z,d1,x\n");
+        let reading = Reading::of("table", Choice::default());
+        let content = Content::stream(table.as_bytes());
+        let result = read(content, reading, &mut |_, _| Ok(()), &mut |_| {});
+        assert!(matches!(result, Err(Error::Unrecognised(..))), "{header}");
+    }
+}
+
+#[test]
+fn parquet_is_read_packed_or_not_and_no_row_is_made_beyond_what_an_input_may_have() {
+    let file = include_bytes!("../src/formats/samples/ocsf-parquet/input.parquet");
+    let of = |input: &[u8], max_bytes| {
+        let mut count = 0;
+        let deliver = &mut |records: Vec<Record>, _| {
+            count += records.len();
+            Ok(())
+        };
+        let reading = Reading { max_bytes, ..Reading::of("input", Choice::default()) };
+        read(Content::stream(input), reading, deliver, &mut |_| {}).map(|summary| (count, summary))
+    };
+    let (count, summary) = of(file, MAX_BYTES).unwrap();
+    assert_eq!(summary.format.as_deref(), Some("ocsf"));
+    assert_eq!((summary.records, summary.rejects()), (6, 0));
+    let mut packed = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+    packed.write_all(file).unwrap();
+    assert_eq!(of(&packed.finish().unwrap(), MAX_BYTES).unwrap().0, count);
+
+    // 12 KiB of file make 30 KiB of rows.
+    let file = include_bytes!("../src/framing/parquet/samples/distances-v2-zstd.parquet");
+    match of(file, 20_000) {
+        Err(Error::Limit(limit)) => assert!(limit.contains("more than 20000 bytes"), "{limit}"),
+        other => panic!("{other:?}"),
+    }
+    match of(file, MAX_BYTES) {
+        Err(Error::Unrecognised(..)) => {}
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn a_part_of_a_file_is_read_as_what_the_file_is_and_told_by_the_files_offsets() {
+    use pintle_ingest::{Growth, PartOf};
+    let rejects = |bytes: &[u8], part: PartOf| {
+        let (mut records, mut rejects) = (0, Vec::new());
+        let deliver = &mut |batch: Vec<Record>, aside: Vec<pintle_store::Reject>| {
+            records += batch.len();
+            rejects.extend(aside.into_iter().map(|reject| reject.offset));
+            Ok(())
+        };
+        let reading = Reading { part: Some(part), ..Reading::of("input", Choice::default()) };
+        read(Content::stream(bytes), reading, deliver, &mut |_| {}).unwrap();
+        (records, rejects)
+    };
+    // By itself the part would be a document that does not end.
+    let text = format!("{}\n{{\"cut off\n{}\n", event(1), event(2));
+    let from = event(1).len() + 1;
+    let lines = PartOf { growth: Growth::Lines, from: from as u64, is_whole: false };
+    assert_eq!(rejects(&text.as_bytes()[from..], lines), (1, vec![from as u64]));
+    let whole = PartOf { is_whole: true, ..lines };
+    for bytes in [text.as_bytes(), &gzip(text.as_bytes())] {
+        assert_eq!(rejects(bytes, whole), (1, vec![from as u64]));
+    }
+    let header = "Hostname,Channel,EventID,@timestamp\n";
+    let row = "ws-1,System,7,2026-01-15T09:30:00Z\n";
+    let table = format!("{header}{row}{row}1,2,3,4,5\n");
+    let from = header.len() + row.len();
+    let (growth, bad) = (Growth::Table(header.len() as u64), vec![(from + row.len()) as u64]);
+    let part = PartOf { growth, from: from as u64, is_whole: false };
+    let rest = [header, &table[from..]].concat();
+    assert_eq!(rejects(rest.as_bytes(), part), (1, bad.clone()));
+    assert_eq!(rejects(&gzip(table.as_bytes()), PartOf { is_whole: true, ..part }), (1, bad));
 }

@@ -6,7 +6,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use pintle_ingest::{FORMATS, MAX_BYTES, read};
+use pintle_ingest::{Choice, Content, Decoders, Reading, read};
 use pintle_model::shapes::{alert, evidence};
 use pintle_model::{Cell, Facts, MemberId, Record, Shape};
 use serde_json::{Map, Value, json};
@@ -29,10 +29,8 @@ fn every_sample_gives_the_records_beside_it() {
         let name = sample.file_name().unwrap().to_str().unwrap();
         let (mut records, mut rejects) = (Vec::new(), Vec::new());
         let summary = read(
-            fs::File::open(input(&sample)).unwrap(),
-            name,
-            None,
-            MAX_BYTES,
+            Content::File(fs::File::open(input(&sample)).unwrap()),
+            Reading::of(name, Choice::default()),
             &mut |batch, aside| {
                 records.extend(batch.iter().map(render));
                 rejects.extend(
@@ -43,7 +41,11 @@ fn every_sample_gives_the_records_beside_it() {
             &mut |_| {},
         )
         .unwrap();
-        assert!(name.starts_with(summary.format.unwrap()), "{name} was taken for {:?}", summary.format);
+        assert!(
+            name.starts_with(&*summary.format.clone().unwrap()),
+            "{name} was taken for {:?}",
+            summary.format
+        );
         let given = json!({
             "read": summary.records,
             "with_file_hash": summary.with_file_hash,
@@ -63,9 +65,9 @@ fn every_sample_gives_the_records_beside_it() {
 #[test]
 fn every_format_has_a_sample() {
     let samples = samples();
-    for format in FORMATS {
-        let has = samples.iter().any(|sample| sample.file_name().unwrap() == format.name);
-        assert!(has, "{} has no sample", format.name);
+    for decoder in Decoders::default().iter() {
+        let has = samples.iter().any(|sample| sample.file_name().unwrap() == decoder.name());
+        assert!(has, "{} has no sample", decoder.name());
     }
 }
 

@@ -32,6 +32,7 @@ fn decode(record: &[u8]) -> Result<Decoded, Problem> {
         record_id: text("EventRecordId").and_then(|id| json::long(&id)),
         time: text("TimeGenerated").and_then(|time| Time::parse(&time)),
         data: data.into_iter().map(|(name, value)| (Cow::clone(&name), Datum::Json(value))).collect(),
+        ..WindowsEvent::default()
     };
     event.decode()
 }

@@ -15,7 +15,11 @@ pub static FORMAT: Format = Format {
 };
 
 fn decode(record: &[u8]) -> Result<Decoded, Problem> {
-    let record = Object::parse(record)?;
+    event(&Object::parse(record)?)?.decode()
+}
+
+/// The event that an object with the member `Event` is.
+pub fn event<'a>(record: &Object<'a>) -> Result<WindowsEvent<'a>, Problem> {
     let parts = record.get("Event").and_then(Json::object).ok_or("Event is no object")?;
     let system = parts.get("System").and_then(Json::object).ok_or("Event.System is no object")?;
     let mut event = WindowsEvent::default();
@@ -47,7 +51,7 @@ fn decode(record: &[u8]) -> Result<Decoded, Problem> {
     if let Some(data) = parts.get("UserData").filter(|data| !data.is_null()) {
         event.data.push(("UserData".into(), Datum::Json(data)));
     }
-    event.decode()
+    Ok(event)
 }
 
 /// An element's own text, with or without attributes beside it.

@@ -2,9 +2,9 @@
 //! `evidence`, so that each line has one object of it: the parts meet again in the store.
 
 use pintle_model::shapes::{alert, evidence};
-use pintle_model::{Alert, AlertId, Evidence, Facts, MachineId, Member, Record, Shape, Time};
-use serde_json::Value;
+use pintle_model::{Alert, AlertId, Evidence, Facts, MachineId, Record, Time};
 
+use crate::alert::note_named;
 use crate::format::{Decoded, Format, Problem};
 use crate::json::{Json, Object};
 use crate::machine;
@@ -19,6 +19,10 @@ pub static FORMAT: Format = Format {
     },
     decode,
 };
+
+/// The most pieces of evidence in one record, of which the store keeps a tenth: a hostile one has room for
+/// millions, each of which takes many times its bytes.
+const MOST_EVIDENCE: usize = 10_000;
 
 fn decode(record: &[u8]) -> Result<Decoded, Problem> {
     let object = Object::parse(record)?;
@@ -39,10 +43,10 @@ fn decode(record: &[u8]) -> Result<Decoded, Problem> {
                 let derived = name.and_then(|name| machine::named(&name));
                 facts.note_text(alert::MACHINE_ID, at, derived.as_ref().map(MachineId::as_str));
             }
-            _ => note(&mut facts, &alert::SHAPE, name, *value, at),
+            _ => note_named(&mut facts, &alert::SHAPE, name, *value, at),
         }
     }
-    let evidence = object.get("evidence").map(|list| pieces(list, at)).unwrap_or_default();
+    let evidence = object.get("evidence").map(|list| pieces(list, at)).transpose()?.unwrap_or_default();
     Ok(Decoded::Record(Record::Alert(Alert { id, facts, evidence })))
 }
 
@@ -51,8 +55,12 @@ fn is_no_id(value: Json<'_>) -> bool {
 }
 
 /// The pieces of evidence in a list, or the one object that a shipper left of it.
-fn pieces(evidence: Json<'_>, alert: Time) -> Vec<Evidence> {
-    evidence.elements().into_iter().filter_map(Json::object).map(|members| piece(&members, alert)).collect()
+fn pieces(evidence: Json<'_>, alert: Time) -> Result<Vec<Evidence>, Problem> {
+    let elements = evidence.elements();
+    if elements.len() > MOST_EVIDENCE {
+        return Err("more than 10,000 pieces of evidence in one record".into());
+    }
+    Ok(elements.into_iter().filter_map(Json::object).map(|members| piece(&members, alert)).collect())
 }
 
 fn piece(members: &Object<'_>, alert: Time) -> Evidence {
@@ -60,28 +68,9 @@ fn piece(members: &Object<'_>, alert: Time) -> Evidence {
         members.get("evidenceCreationTime").and_then(Json::text).and_then(|text| Time::parse(&text));
     let mut facts = Facts::default();
     for (name, value) in &members.members {
-        note(&mut facts, &evidence::SHAPE, name, *value, created.unwrap_or(alert));
+        note_named(&mut facts, &evidence::SHAPE, name, *value, created.unwrap_or(alert));
     }
     Evidence(facts)
-}
-
-/// Notes a member that the shape declares, in the API's own writing.
-fn note(facts: &mut Facts, shape: &Shape, name: &str, value: Json<'_>, at: Time) {
-    let Some((member, declared)) = shape.member(name) else {
-        return;
-    };
-    let Some(text) = canonical(declared, value) else {
-        return;
-    };
-    facts.note(member, at, text);
-}
-
-fn canonical(member: &Member, value: Json<'_>) -> Option<String> {
-    match serde_json::from_str::<Value>(value.raw()) {
-        Ok(value) => member.canonical(&value),
-        // Half a UTF-16 pair is all that well-formed JSON can fail by here.
-        Err(_) => member.canonical(&Value::from(value.text()?)),
-    }
 }
 
 #[cfg(test)]
@@ -117,5 +106,11 @@ mod tests {
         assert_eq!((list.evidence.len(), one.evidence.len()), (2, 1));
         assert_eq!(list.evidence.first(), one.evidence.first());
         assert!(alert(r#"{"id":"a","evidence":null}"#).evidence.is_empty());
+    }
+    #[test]
+    fn evidence_without_end_is_no_alert() {
+        let with = |count| format!(r#"{{"id":"a","evidence":[{{}}{}]}}"#, r#",{"url":"x"}"#.repeat(count));
+        assert_eq!(alert(&with(9_999)).evidence.len(), 10_000);
+        assert!(decode(with(10_000).as_bytes()).is_err());
     }
 }

@@ -1,4 +1,4 @@
-//! Text into records. Two framings: *lines*, each a value of its own, and *documents*, values that
+//! Text into records. Two framings of JSON: *lines*, each a value of its own, and *documents*, values that
 //! run over many lines or share one. Both open arrays and envelopes; after damage both go on at
 //! the next line that begins a value.
 
@@ -8,27 +8,55 @@ use memchr::{memchr, memrchr};
 
 use super::nesting::{Fed, Nesting};
 use super::window::Window;
-use super::{MAX_RECORD, Piece, Sink};
+use super::{MAX_RECORD, Piece, Sink, TOO_LONG, csv};
 use crate::error::Stop;
 
 /// How much of an input is looked at to tell lines from documents, and of an object to tell whether
 /// it is an envelope.
-const HEAD: usize = 1024 * 1024;
+pub const HEAD: usize = 1024 * 1024;
 
-const TOO_LONG: &str = "longer than 16 MiB";
 const CUT_OFF: &str = "cut off in the middle";
 const BROKEN: &str = "not JSON: brackets or quotes do not match";
 const NO_VALUE: &str = "not JSON";
 
 /// Members of an envelope that hold its records: streaming export, API lists, exports of events,
-/// the two hunting APIs.
-const RECORD_LISTS: &[&[u8]] = &[b"records", b"value", b"events", b"Results", b"results"];
+/// the two hunting APIs, lists of Cisco, osquery's batches, lists of CrowdStrike.
+const RECORD_LISTS: &[&[u8]] =
+    &[b"records", b"value", b"events", b"Results", b"results", b"data", b"resources"];
 
-/// Hands the records of `input` to `sink`.
-pub fn split(input: &mut dyn Read, sink: &mut Sink<'_>) -> Result<(), Stop> {
-    let mut splitter = Splitter { window: Window::new(input), in_lines: false, damaged: false, sink };
-    splitter.in_lines = splitter.is_lines()?;
+/// Members that may stand before the list, besides `@odata.…`.
+const BEFORE_LISTS: &[&[u8]] =
+    &[b"Stats", b"Schema", b"version", b"metadata", b"meta", b"node_key", b"log_type"];
+
+/// Hands the records of `input` to `sink`. `has_lines`: it is told already that it is lines.
+pub fn split(input: &mut dyn Read, has_lines: bool, sink: &mut Sink<'_>) -> Result<(), Stop> {
+    let mut window = Window::new(input);
+    if !has_lines && let Some(header) = csv::Header::find(&mut window)? {
+        return csv::split(&mut window, &header, sink);
+    }
+    let mut splitter = Splitter { window, in_lines: false, damaged: false, sink };
+    splitter.in_lines = has_lines || is_lines(&mut splitter.window)?;
     if splitter.in_lines { splitter.lines() } else { splitter.document() }
+}
+
+/// Whether the first line that begins a value is a whole value. Text without any is lines:
+/// each is then kept aside by itself.
+pub fn is_lines(window: &mut Window<'_>) -> io::Result<bool> {
+    let mut begin = 0;
+    loop {
+        let Some(length) = memchr(b'\n', window.held().get(begin..).unwrap_or_default()) else {
+            if window.held().len() < HEAD && window.more()? {
+                continue;
+            }
+            let rest = window.held().get(begin..).unwrap_or_default().trim_ascii();
+            return Ok(!begins_value(rest) && window.held().len() < HEAD);
+        };
+        let line = window.held().get(begin..begin + length).unwrap_or_default().trim_ascii();
+        if begins_value(line) {
+            return Ok(serde_json::from_slice::<serde::de::IgnoredAny>(line).is_ok());
+        }
+        begin += length + 1;
+    }
 }
 
 struct Splitter<'r, 's, 'f> {
@@ -41,26 +69,6 @@ struct Splitter<'r, 's, 'f> {
 }
 
 impl Splitter<'_, '_, '_> {
-    /// Whether the first line that begins a value is a whole value. Text without any is lines:
-    /// each is then kept aside by itself.
-    fn is_lines(&mut self) -> io::Result<bool> {
-        let mut begin = 0;
-        loop {
-            let Some(length) = memchr(b'\n', self.window.held().get(begin..).unwrap_or_default()) else {
-                if self.window.held().len() < HEAD && self.window.more()? {
-                    continue;
-                }
-                let rest = self.window.held().get(begin..).unwrap_or_default().trim_ascii();
-                return Ok(!begins_value(rest) && self.window.held().len() < HEAD);
-            };
-            let line = self.window.held().get(begin..begin + length).unwrap_or_default().trim_ascii();
-            if begins_value(line) {
-                return Ok(serde_json::from_slice::<serde::de::IgnoredAny>(line).is_ok());
-            }
-            begin += length + 1;
-        }
-    }
-
     fn lines(&mut self) -> Result<(), Stop> {
         loop {
             let Some(first) = self.skip_space()? else {
@@ -232,8 +240,7 @@ impl Splitter<'_, '_, '_> {
     }
 
     /// If an envelope begins here: how many bytes until its first record. An envelope is an object
-    /// in which only `@odata.…`, `Stats` and `Schema` stand before the list; among lines, all of that
-    /// on one.
+    /// in which only [`BEFORE_LISTS`] stand before the list; among lines, all of that on one.
     ///
     /// What is looked at in vain is passed right after, as a line or a value: looking costs no more
     /// than reading, whatever the input.
@@ -255,7 +262,7 @@ impl Splitter<'_, '_, '_> {
             }
             let name = self.window.held().get(begin..at).unwrap_or_default();
             let is_list = RECORD_LISTS.contains(&name);
-            if !is_list && !name.starts_with(b"@odata.") && !matches!(name, b"Stats" | b"Schema") {
+            if !is_list && !name.starts_with(b"@odata.") && !BEFORE_LISTS.contains(&name) {
                 return Ok(None);
             }
             at = self.after_space(at + 1)?;
@@ -425,7 +432,7 @@ mod tests {
                 pieces += 1;
                 Ok(())
             };
-            split(&mut Lines { rest: text.as_bytes(), given: &given }, &mut sink).unwrap();
+            split(&mut Lines { rest: text.as_bytes(), given: &given }, false, &mut sink).unwrap();
             assert!(pieces > 500, "{open:?}");
         }
     }
@@ -438,10 +445,10 @@ mod tests {
         let mut sink = |piece: Piece<'_>| {
             let Piece::Bad { reason, .. } = piece else { panic!("{piece:?}") };
             assert!(given.get() < MAX_RECORD + HEAD, "{} read", given.get());
-            reasons.push(reason);
+            reasons.push(reason.to_owned());
             Ok(())
         };
-        split(&mut Lines { rest: text.as_bytes(), given: &given }, &mut sink).unwrap();
+        split(&mut Lines { rest: text.as_bytes(), given: &given }, false, &mut sink).unwrap();
         assert_eq!(reasons, [TOO_LONG]);
     }
 }

@@ -2,8 +2,15 @@
 
 use std::io::{self, Read};
 
-/// Bytes asked of the input at once.
+use super::MAX_RECORD;
+
+/// Bytes asked of the input at once, …
 const CHUNK: usize = 256 * 1024;
+/// … and of one that may be short, as the members of an archive are, at first.
+const FIRST: usize = 8 * 1024;
+
+/// A record of more than this is a long one.
+const LONG: usize = 4 * CHUNK;
 
 /// The unread rest of an input, of which the first bytes are held in memory.
 pub struct Window<'r> {
@@ -41,11 +48,19 @@ impl<'r> Window<'r> {
     /// Holds more bytes. `false` when the input is at its end.
     pub fn more(&mut self) -> io::Result<bool> {
         // Room is made only when there is little, so that bytes that come singly cost no more.
-        if self.buffer.len() - self.end < CHUNK / 2 {
+        let chunk = self.buffer.len().clamp(FIRST, CHUNK);
+        if self.buffer.len() - self.end < chunk / 2 {
             self.buffer.drain(..self.start);
             self.end -= self.start;
             self.start = 0;
-            self.buffer.resize(self.end + CHUNK, 0);
+            // Beyond a few chunks it is for one long record, and has room for all of it at once: what an
+            // allocator keeps of a buffer that doubles comes to as much as the buffer. Room that is not
+            // used takes no memory.
+            let room = self.end + chunk;
+            if room > self.buffer.capacity() && room > LONG {
+                self.buffer.reserve_exact((MAX_RECORD + LONG).max(room) - self.buffer.len());
+            }
+            self.buffer.resize(room, 0);
         }
         let read = loop {
             match self.input.read(self.buffer.get_mut(self.end..).unwrap_or_default()) {
