@@ -128,12 +128,14 @@ python_clients() {
       cp "$clients/requirements.txt" "$venv/installed.txt"; }
 }
 check "the pinned Python clients are installed" python_clients
-if "$venv/bin/python" "$clients/msal_and_azure_identity.py" "$pintle" | tee "$scratch/clients"; then
-  :
-else
-  failed=$((failed + 1))
-  echo "FAILED  the Python clients"
-fi
+for script in msal_and_azure_identity elasticsearch_documents; do
+  if "$venv/bin/python" "$clients/$script.py" "$pintle" | tee -a "$scratch/clients"; then
+    :
+  else
+    failed=$((failed + 1))
+    echo "FAILED  the Python clients of $script"
+  fi
+done
 # Their checks count as ours.
 passed=$((passed + $(grep -c '^ok ' "$scratch/clients" || true)))
 

@@ -5,8 +5,8 @@
 
 mod export;
 mod measure;
+mod parsed;
 
-use std::borrow::Cow;
 use std::hint::black_box;
 use std::io::BufRead as _;
 use std::path::Path;
@@ -14,13 +14,13 @@ use std::sync::{LazyLock, mpsc};
 use std::time::Instant;
 
 use measure::Failure;
+use parsed::Envelope;
 use pintle::dev::generator::{Generator, Law};
 use pintle_model::{TenantId, Time};
 use pintle_store::{Batch, Options, Store};
 use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
 use ruzstd::decoding::StreamingDecoder;
 use ruzstd::encoding::{CompressionLevel, compress_to_vec};
-use serde::Deserialize;
 
 /// What a kind of work cost.
 struct Cost {
@@ -194,10 +194,8 @@ fn read(
     take: &mut dyn FnMut(Vec<pintle_model::Record>) -> Result<(), pintle_ingest::DeliverError>,
 ) -> Result<Done, Failure> {
     let summary = pintle_ingest::read(
-        packed,
-        "bench",
-        None,
-        pintle_ingest::MAX_BYTES,
+        pintle_ingest::Content::stream(packed),
+        pintle_ingest::Reading::of("bench", pintle_ingest::Choice::default()),
         &mut |records, rejects| {
             if let Some(reject) = rejects.first() {
                 return Err(reject.reason.clone().into());
@@ -234,53 +232,4 @@ fn append(packed: &[u8], folder: &Path) -> Result<Done, Failure> {
         archived += segment?.metadata()?.len();
     }
     Ok(Done { archived, ..done })
-}
-
-/// What the base needs of a streaming record, borrowed from it: about the least that a decoder
-/// could do which keeps no columns.
-#[derive(Deserialize)]
-#[expect(dead_code, reason = "it is only there to be parsed into")]
-struct Envelope<'a> {
-    #[serde(borrow)]
-    category: Text<'a>,
-    #[serde(borrow)]
-    properties: Properties<'a>,
-}
-
-/// A text, borrowed unless it has escapes.
-#[derive(Deserialize)]
-#[expect(dead_code, reason = "it is only there to be parsed into")]
-struct Text<'a>(#[serde(borrow)] Cow<'a, str>);
-
-#[derive(Deserialize)]
-#[serde(rename_all = "PascalCase", default)]
-#[derive(Default)]
-struct Properties<'a> {
-    #[serde(borrow)]
-    timestamp: Option<Text<'a>>,
-    device_id: Option<Text<'a>>,
-    device_name: Option<Text<'a>>,
-    machine_group: Option<Text<'a>>,
-    file_name: Option<Text<'a>>,
-    folder_path: Option<Text<'a>>,
-    #[serde(rename = "SHA1")]
-    sha1: Option<Text<'a>>,
-    #[serde(rename = "SHA256")]
-    sha256: Option<Text<'a>>,
-    #[serde(rename = "MD5")]
-    md5: Option<Text<'a>>,
-    file_size: Option<i64>,
-    process_version_info_company_name: Option<Text<'a>>,
-    process_version_info_product_name: Option<Text<'a>>,
-    initiating_process_file_name: Option<Text<'a>>,
-    initiating_process_folder_path: Option<Text<'a>>,
-    #[serde(rename = "InitiatingProcessSHA1")]
-    initiating_process_sha1: Option<Text<'a>>,
-    #[serde(rename = "InitiatingProcessSHA256")]
-    initiating_process_sha256: Option<Text<'a>>,
-    #[serde(rename = "InitiatingProcessMD5")]
-    initiating_process_md5: Option<Text<'a>>,
-    initiating_process_file_size: Option<i64>,
-    initiating_process_version_info_company_name: Option<Text<'a>>,
-    initiating_process_version_info_product_name: Option<Text<'a>>,
 }

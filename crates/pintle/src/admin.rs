@@ -6,7 +6,9 @@
 mod clients;
 mod device_groups;
 mod explain;
+mod inlets;
 mod keys;
+mod machine_rules;
 mod roles;
 mod tenants;
 mod user_groups;
@@ -16,10 +18,11 @@ pub(crate) mod wire;
 use std::sync::Arc;
 
 use axum::http::{Method, StatusCode};
-use pintle_model::TenantId;
+use pintle_model::{TenantId, Time};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
+use uuid::Uuid;
 
 use crate::audit::{Actor, Entry, Kind};
 use crate::auth::control;
@@ -90,6 +93,14 @@ pub(crate) static OPERATIONS: &[Operation] = &[
     change(Method::POST,   "/api/admin/clients/{id}/certificates",                  Reach::Tenant, "client.certificate_added", clients::add_certificate),
     change(Method::DELETE, "/api/admin/clients/{id}/credentials/{credential}",      Reach::Tenant, "client.credential_removed", clients::remove_credential),
 
+    read(  Method::GET,    "/api/admin/inlets",                                     Reach::Tenant,                        inlets::list),
+    change(Method::POST,   "/api/admin/inlets",                                     Reach::Tenant, "inlet.created",       inlets::create),
+    read(  Method::GET,    "/api/admin/inlets/{inlet}",                             Reach::Tenant,                        inlets::show),
+    change(Method::PATCH,  "/api/admin/inlets/{inlet}",                             Reach::Tenant, "inlet.changed",       inlets::change),
+    change(Method::DELETE, "/api/admin/inlets/{inlet}",                             Reach::Tenant, "inlet.deleted",       inlets::delete),
+    change(Method::POST,   "/api/admin/inlets/{inlet}/keys",                        Reach::Tenant, "inlet.key_added",     inlets::add_key),
+    change(Method::DELETE, "/api/admin/inlets/{inlet}/keys/{key}",                  Reach::Tenant, "inlet.key_removed",   inlets::remove_key),
+
     read(  Method::GET,    "/api/admin/users",                                      Reach::Tenant,                        users::list),
     change(Method::POST,   "/api/admin/users",                                      Reach::Tenant, "user.created",        users::create),
     change(Method::PATCH,  "/api/admin/users/{user}",                               Reach::Tenant, "user.changed",        users::change),
@@ -111,6 +122,13 @@ pub(crate) static OPERATIONS: &[Operation] = &[
     change(Method::PATCH,  "/api/admin/device-groups/{group}",                      Reach::Tenant, "device_group.changed", device_groups::change),
     change(Method::DELETE, "/api/admin/device-groups/{group}",                      Reach::Tenant, "device_group.deleted", device_groups::delete),
     read(  Method::POST,   "/api/admin/preview",                                    Reach::Tenant,                        device_groups::preview),
+
+    read(  Method::GET,    "/api/admin/machine-rules",                              Reach::Tenant,                        machine_rules::list),
+    change(Method::POST,   "/api/admin/machine-rules",                              Reach::Tenant, "machine_rule.created", machine_rules::create),
+    change(Method::PATCH,  "/api/admin/machine-rules/{rule}",                       Reach::Tenant, "machine_rule.changed", machine_rules::change),
+    change(Method::DELETE, "/api/admin/machine-rules/{rule}",                       Reach::Tenant, "machine_rule.deleted", machine_rules::delete),
+    read(  Method::POST,   "/api/admin/joined-machines",                            Reach::Tenant,                        machine_rules::joined),
+    read(  Method::POST,   "/api/admin/joined-machines/preview",                    Reach::Tenant,                        machine_rules::preview),
 
     read(  Method::POST,   "/api/admin/explain",                                    Reach::Tenant,                        explain::explain),
 
@@ -189,6 +207,8 @@ const TOLD: &[&str] = &[
     "device_groups",
     "enabled",
     "expires",
+    "format",
+    "namespace",
     "join",
     "leave",
     "give",
@@ -197,6 +217,8 @@ const TOLD: &[&str] = &[
     "rank",
     "rule",
     "remediation",
+    "machine",
+    "instead_of",
     "id",
     "who",
     "method",
@@ -259,8 +281,11 @@ impl Call<'_> {
         self.keys.get(place).map(String::as_str).unwrap_or_default()
     }
 
-    /// What was sent along.
+    /// What was sent along: an object. Its members in a list are no body, though they could be read as one.
     fn body<T: DeserializeOwned>(&self) -> Result<T, Refused> {
+        if self.body.is_array() {
+            return Err(bad("the body cannot be used: it is no object".to_owned()));
+        }
         serde_json::from_value(self.body.clone())
             .map_err(|error| bad(format!("the body cannot be used: {error}")))
     }
@@ -274,6 +299,21 @@ impl Refused {
     fn new(status: StatusCode, message: impl Into<String>) -> Refused {
         Refused { status, message: message.into() }
     }
+}
+
+fn guid(text: &str) -> Result<Uuid, Refused> {
+    Uuid::try_parse(text).map_err(|_| bad(format!("`{text}` is no GUID")))
+}
+
+/// When a credential of this kind is to end.
+fn future(call: &Call<'_>, kind: &str, text: &str) -> Result<Time, Refused> {
+    let time = Time::parse(text).ok_or_else(|| {
+        bad(format!("`{text}` is no time: write it like 2026-01-31 or 2026-01-31T12:00:00Z"))
+    })?;
+    if time <= call.instance.now() {
+        return Err(bad(format!("the {kind} would have ended at {time}")));
+    }
+    Ok(time)
 }
 
 fn bad(message: impl Into<String>) -> Refused {

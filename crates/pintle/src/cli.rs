@@ -9,6 +9,7 @@ pub mod batches;
 pub mod check;
 pub mod client;
 pub mod config;
+pub mod decode;
 pub mod dev;
 pub mod device_group;
 pub mod explain;
@@ -16,12 +17,15 @@ mod failure;
 pub mod generate;
 pub mod group;
 pub mod ingest;
+pub mod inlet;
 pub mod key;
 mod listing;
 mod long;
+pub mod machine_rule;
 pub mod machines;
 mod opening;
 mod place;
+pub mod pull;
 pub mod purge;
 pub mod rebuild;
 pub mod rejects;
@@ -31,15 +35,21 @@ pub mod role;
 pub mod search;
 pub mod serve;
 pub mod settings;
+pub mod sources;
 pub mod tenant;
 mod terminal;
 pub mod user;
 pub mod verify;
 
+use std::ffi::OsStr;
 use std::process::ExitCode;
 
-use clap::builder::{PossibleValue, PossibleValuesParser};
+use clap::builder::{NonEmptyStringValueParser, PossibleValue, TypedValueParser};
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
+
+use pintle_ingest::{Decoder, Decoders};
+
+use crate::worker;
 
 pub use failure::Failure;
 pub(crate) use failure::{json, print};
@@ -109,19 +119,24 @@ enum Command {
     Generate(generate::Args),
     Serve(serve::Serve),
     Ingest(ingest::Args),
+    Decode(decode::Args),
     Search(search::Args),
     Alerts(alerts::Args),
     Machines(machines::Args),
     Rejects(rejects::Args),
     Batches(batches::Args),
+    Sources(sources::Args),
+    Pull(pull::Args),
     Purge(purge::Args),
     Retention(retention::Args),
     Tenant(tenant::Args),
     Client(client::Args),
+    Inlet(inlet::Args),
     User(user::Args),
     Group(group::Args),
     Role(role::Args),
     DeviceGroup(device_group::Args),
+    MachineRule(machine_rule::Args),
     Explain(explain::Args),
     Key(key::Args),
     Audit(audit::Args),
@@ -135,6 +150,11 @@ enum Command {
 
 /// Runs the command line of this process.
 pub fn main() -> ExitCode {
+    // Before anything else is made ready: it is started for every input that is not text.
+    let mut arguments = std::env::args_os().skip(1);
+    if arguments.next().is_some_and(|first| first == worker::COMMAND) {
+        return worker::main(arguments);
+    }
     let matches = command_line().get_matches();
     let pintle = Pintle::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
     match pintle.command {
@@ -142,19 +162,24 @@ pub fn main() -> ExitCode {
         Command::Generate(args) => args.run().unwrap_or_else(Failure::report),
         Command::Serve(command) => command.run(opening::open).into(),
         Command::Ingest(args) => run(ingest::run(args)),
+        Command::Decode(args) => decode::run(&args).unwrap_or_else(Failure::report),
         Command::Search(args) => run(search::run(args)),
         Command::Alerts(args) => run(alerts::run(args)),
         Command::Machines(args) => run(machines::run(args)),
         Command::Rejects(args) => run(rejects::run(args)),
         Command::Batches(args) => run(batches::run(args)),
+        Command::Sources(args) => run(sources::run(args)),
+        Command::Pull(args) => run(pull::run(args)),
         Command::Purge(args) => run(purge::run(args)),
         Command::Retention(args) => run(retention::run(args)),
         Command::Tenant(args) => run(tenant::run(args)),
         Command::Client(args) => run(client::run(args)),
+        Command::Inlet(args) => run(inlet::run(args)),
         Command::User(args) => run(user::run(args)),
         Command::Group(args) => run(group::run(args)),
         Command::Role(args) => run(role::run(args)),
         Command::DeviceGroup(args) => run(device_group::run(args)),
+        Command::MachineRule(args) => run(machine_rule::run(args)),
         Command::Explain(args) => run(explain::run(args)),
         Command::Key(args) => run(key::run(args)),
         Command::Audit(args) => run(audit::run(args)),
@@ -178,10 +203,29 @@ fn run(command: impl Future<Output = Result<ExitCode, Failure>>) -> ExitCode {
     ended
 }
 
-/// The names of the formats, as `--format` takes them.
-fn formats() -> PossibleValuesParser {
-    let formats = pintle_ingest::FORMATS.iter();
-    PossibleValuesParser::new(formats.map(|format| PossibleValue::new(format.name).help(format.description)))
+/// A format's name, as `--format` takes it. Help tells those that come with Pintle; whoever owns the data
+/// folder may have more.
+#[derive(Clone)]
+struct FormatName;
+
+impl TypedValueParser for FormatName {
+    type Value = String;
+
+    fn parse_ref(
+        &self,
+        command: &clap::Command,
+        argument: Option<&clap::Arg>,
+        value: &OsStr,
+    ) -> Result<String, clap::Error> {
+        NonEmptyStringValueParser::new().parse_ref(command, argument, value)
+    }
+
+    fn possible_values(&self) -> Option<Box<dyn Iterator<Item = PossibleValue> + '_>> {
+        let named = |decoder: Decoder| {
+            PossibleValue::new(decoder.name().to_owned()).help(decoder.description().to_owned())
+        };
+        Some(Box::new(Decoders::default().iter().map(named).collect::<Vec<_>>().into_iter()))
+    }
 }
 
 #[cfg(test)]
@@ -206,6 +250,11 @@ mod tests {
         let mut line = command_line();
         assert!(line.render_long_help().to_string().contains("commands go through the server"));
         check(&mut line);
+    }
+
+    #[test]
+    fn no_command_has_the_name_that_makes_a_worker() {
+        assert!(command_line().find_subcommand(worker::COMMAND).is_none());
     }
 
     #[test]

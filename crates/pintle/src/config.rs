@@ -7,8 +7,11 @@
 pub mod keys;
 pub mod load;
 pub mod outside;
+pub mod pull;
 pub mod sample;
+mod section;
 pub mod value;
+pub mod watch;
 
 #[cfg(test)]
 mod tests;
@@ -26,7 +29,9 @@ use crate::auth::keys::Schedule;
 
 pub use load::{Loaded, Origin, Problem, Sources};
 pub use outside::OutsideIssuer;
+pub use pull::{Pull, PullUrl};
 pub use value::{AccessLog, Audience, HttpsUrl, Level, LogFormat, Network, Profile, PublicUrl, Size};
+pub use watch::{After, Pattern, Watch};
 
 /// Every setting of a server.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -57,6 +62,10 @@ pub struct Config {
     pub tenants: BTreeMap<String, Tenant>,
     /// Issuers of others whose tokens are accepted, by the name of their section.
     pub outside_issuers: BTreeMap<String, OutsideIssuer>,
+    /// Folders whose files are taken in, by the name of their section.
+    pub watch: BTreeMap<String, Watch>,
+    /// Stores whose telemetry is fetched, by the name of their section.
+    pub pull: BTreeMap<String, Pull>,
 }
 
 /// Where data is kept.
@@ -122,6 +131,10 @@ pub struct Ingest {
     pub max_body_bytes: Size,
     /// Bytes a second that a body must come with, taken over all of it.
     pub min_body_rate: Size,
+    /// The folder with the administrator's mappings.
+    pub mappings: Option<PathBuf>,
+    /// After what time without telemetry a source that came regularly is silent; `None`: none ever is.
+    pub silent_after: Option<Duration>,
 }
 
 /// How answers look.
@@ -244,7 +257,12 @@ impl Default for Store {
 
 impl Default for Ingest {
     fn default() -> Ingest {
-        Ingest { max_body_bytes: Size::mebibytes(256), min_body_rate: Size::from_bytes(64 << 10) }
+        Ingest {
+            max_body_bytes: Size::mebibytes(256),
+            min_body_rate: Size::from_bytes(64 << 10),
+            mappings: None,
+            silent_after: None,
+        }
     }
 }
 

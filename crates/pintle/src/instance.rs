@@ -1,12 +1,13 @@
 //! What a running Pintle owns: the data, the keys, the applications, the counters. Handlers share
 //! it; nothing of it is process-wide.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use pintle_ingest::Decoders;
 use pintle_model::{TenantId, Time};
-use pintle_store::{Clock, Folder, Options, Regrouped, Replayed, Scope, Store};
+use pintle_store::{Clock, Folder, Options, Regrouped, Rejoined, Replayed, Scope, Store};
 use tokio::sync::Semaphore;
 
 use crate::audit::{self, Actor, Audit, Entry};
@@ -21,9 +22,15 @@ use crate::config::{Audience, Config};
 use crate::http::coverage::Told;
 use crate::metrics::Metrics;
 use crate::pace::Pace;
+use crate::pull::Pulls;
 use crate::quota::Quotas;
+use crate::repeats::Repeats;
 use crate::retention::Job;
-use crate::slots::Slots;
+use crate::slots::{Queue, Slots};
+use crate::sources::Sources;
+use crate::watch::Watched;
+use crate::worker::Processes;
+use crate::{intake, mappings};
 
 /// Passwords that wait to be looked at; whoever comes then is told to come again.
 const SIGNING_IN: usize = 32;
@@ -49,12 +56,19 @@ pub enum OpenError {
     /// The audit log.
     #[error(transparent)]
     Audit(#[from] audit::Error),
+    /// A mapping that the configuration names.
+    #[error(transparent)]
+    Mapping(#[from] mappings::Error),
+    /// There is no place to hold archives while they are read.
+    #[error("cannot make a folder to hold archives in: {0}")]
+    Held(#[source] std::io::Error),
 }
 
 /// How the store of such a configuration is opened.
 pub fn store_options(config: &Config, control: &Control, clock: Clock) -> Options {
     let retention = |tenant: Tenant| (tenant.id, config.retention_of(tenant.id, &tenant.name));
     let groups = |tenant: Tenant| (tenant.id, control.device_groups(tenant.id).compiled());
+    let rules = |tenant: Tenant| (tenant.id, control.machine_rules(tenant.id).compiled());
     Options {
         clock,
         retention: config.retention,
@@ -62,6 +76,7 @@ pub fn store_options(config: &Config, control: &Control, clock: Clock) -> Option
         archive: config.archive.caps(),
         memory: config.store.limits(),
         device_groups: control.tenants().into_iter().map(groups).collect(),
+        machine_rules: control.tenants().into_iter().map(rules).collect(),
     }
 }
 
@@ -107,8 +122,24 @@ pub struct Instance {
     pub pace: Pace,
     /// What answers say of the data.
     pub coverage: Told,
+    /// What decodes telemetry.
+    pub decoders: Decoders,
+    /// What parses telemetry that is not text.
+    pub workers: Processes,
+    /// What is known of the sources of telemetry.
+    pub sources: Sources,
+    /// How the files of watched folders stand.
+    pub(crate) watched: Watched,
+    /// The folder in which archives are held while they are read.
+    pub held: PathBuf,
+    /// Stores that are fetched from.
+    pub pulls: Pulls,
     /// Bodies of telemetry read at once.
     pub ingest_slots: Slots,
+    /// Bodies of telemetry that each sender has under way.
+    pub ingest_queue: Queue,
+    /// Telemetry that may come again.
+    pub repeats: Arc<Repeats>,
     /// Lists that are settled at once, and other walks over many things.
     pub walk_slots: Slots,
     /// Lists of hashes looked up at once.
@@ -132,6 +163,7 @@ impl Instance {
         clock: Clock,
         progress: &mut dyn FnMut(Replayed),
     ) -> Result<Instance, OpenError> {
+        let decoders = mappings::decoders(config.ingest.mappings.as_deref())?;
         let control = Control::open(folder.path())?;
         let options = store_options(&config, &control, Arc::clone(&clock));
         let store = Arc::new(Store::open_in(folder, options, progress)?);
@@ -162,6 +194,11 @@ impl Instance {
         if let Some(problem) = problem {
             tracing::warn!(error = %problem, "nobody knows how the clock stood last, so nothing is forgotten for a day");
         }
+        let (sources, problem) = Sources::open(folder);
+        if let Some(problem) = problem {
+            tracing::warn!(error = %problem, "what was known of the sources cannot be read, so counting starts anew");
+        }
+        let held = intake::place_to_hold(folder).map_err(OpenError::Held)?;
         let audit = Arc::new(Audit::open(folder, Arc::clone(&clock))?);
         Ok(Instance {
             store,
@@ -177,11 +214,19 @@ impl Instance {
             retention,
             audit,
             metrics: Metrics::new(),
+            pulls: Pulls::new(&config),
             config,
             clock,
             pace: Pace::default(),
             coverage: Told::default(),
+            decoders,
+            workers: Processes::default(),
+            sources,
+            watched: Watched::default(),
+            held,
             ingest_slots: Slots::default(),
+            ingest_queue: Queue::default(),
+            repeats: Arc::default(),
             walk_slots: Slots::of(WALKS_AT_ONCE),
             look_up_slots: Slots::of(LISTS_AT_ONCE),
             event_slots: Slots::of(EVENTS_AT_ONCE),
@@ -198,6 +243,11 @@ impl Instance {
     /// Counts in these metrics instead of some of its own.
     pub fn counting_in(self, metrics: Metrics) -> Instance {
         Instance { metrics, ..self }
+    }
+
+    /// Has these workers, where the program that runs is not `pintle`.
+    pub fn with_workers(self, workers: Processes) -> Instance {
+        Instance { workers, ..self }
     }
 
     /// Sections of the settings for tenants that there are not: nothing goes by them.
@@ -232,6 +282,12 @@ impl Instance {
         let regrouped = self.store.set_device_groups(tenant, groups.compiled())?;
         self.control.note_sorted(tenant, groups);
         Ok(regrouped)
+    }
+
+    /// Lets a tenant's rules by which machines are one count as they are kept.
+    pub fn rejoin(&self, tenant: TenantId) -> Result<Rejoined, pintle_store::Error> {
+        let _one_at_a_time = self.regrouping.lock().unwrap_or_else(PoisonError::into_inner);
+        self.store.set_machine_rules(tenant, self.control.machine_rules(tenant).compiled())
     }
 
     /// The time now.

@@ -22,7 +22,7 @@ use crate::quota::Quotas;
 pub(crate) use secrets::Passphrase;
 use secrets::Secrets;
 
-/// Tenants, applications and users with hashes of their secrets and passwords (argon2id, so that a weak
+/// Tenants, applications, inlets and users with hashes of their secrets and passwords (argon2id, so that a weak
 /// password can be guessed by whoever has the backup), counts of calls, what was purged when. The
 /// audit log comes beside them, and the secrets encrypted or not at all.
 const OTHERS: &[&str] = &[CONTROL, QUOTAS, "purges.jsonl"];
@@ -31,8 +31,9 @@ const CONTROL: &str = "control.json";
 const QUOTAS: &str = "quota.json";
 
 /// Advice for who has no secrets from a backup.
-pub(crate) const WITHOUT_SECRETS: &str = "every application needs a new secret (`pintle client rotate`) and \
-tokens issued before are refused; certificates stay good, and users keep their passwords";
+pub(crate) const WITHOUT_SECRETS: &str = "every application needs a new secret (`pintle client rotate`), every \
+inlet a new key (`pintle inlet add-key`), and tokens issued before are refused; certificates stay good, and users \
+keep their passwords";
 
 /// Why a backup was not made, not restored, or not looked through.
 #[derive(Debug, thiserror::Error)]

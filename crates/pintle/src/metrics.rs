@@ -5,6 +5,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use pintle_ingest::Summary;
 use pintle_model::Time;
 use pintle_store::Expired;
 use prometheus_client::encoding::{EncodeLabelSet, EncodeLabelValue, LabelValueEncoder, text};
@@ -29,8 +30,27 @@ struct Inner {
     ingest_records: Family<FormatLabels, Counter>,
     ingest_bytes: Family<FormatLabels, Counter>,
     ingest_rejects: Family<FormatLabels, Counter>,
+    ingest_ignored: Family<FormatLabels, Counter>,
+    ingest_file_events: Family<FormatLabels, Counter>,
+    ingest_without_hash: Family<LackLabels, Counter>,
+    ingest_last_arrival: Family<FormatLabels, Gauge>,
+    ingest_last_event: Family<FormatLabels, Gauge>,
+    ingest_sources: Gauge,
+    ingest_sources_silent: Gauge,
+    source_last_arrival: Family<SourceLabels, Gauge>,
+    source_last_event: Family<SourceLabels, Gauge>,
+    source_silent: Family<SourceLabels, Gauge>,
+    source_records: Family<SourceLabels, Counter>,
+    source_rejects: Family<SourceLabels, Counter>,
+    source_file_events: Family<SourceLabels, Counter>,
+    source_without_hash: Family<SourceLabels, Counter>,
+    watched_files: Family<WatchLabels, Gauge>,
+    watched_troubles: Family<WatchLabels, Gauge>,
     quota_refusals: Family<WindowLabels, Counter>,
     tokens: Family<OutcomeLabels, Counter>,
+    inlet_refusals: Counter,
+    pull_rounds: Family<PullLabels, Counter>,
+    pull_objects: Family<PullName, Counter>,
     retention_paused: Gauge,
     retention_last_run: Gauge,
     retention_expired: Family<ThingLabels, Counter>,
@@ -55,7 +75,48 @@ struct ReasonLabels {
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct FormatLabels {
-    format: &'static str,
+    format: String,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct LackLabels {
+    format: String,
+    reason: &'static str,
+}
+
+/// A source of telemetry of a tenant, of which there are no more than there may be.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct SourceLabels {
+    tenant: String,
+    source: String,
+}
+
+/// How a source of telemetry stands.
+pub struct SourceMeasured {
+    /// The tenant's name.
+    pub tenant: String,
+    /// The source's.
+    pub source: String,
+    /// When it came last.
+    pub last_arrival: Time,
+    /// When the latest event in it was.
+    pub last_event: Option<Time>,
+    /// Whether it came regularly and does not any more.
+    pub is_silent: bool,
+    /// Records that came.
+    pub records: u64,
+    /// Those kept aside.
+    pub rejects: u64,
+    /// Events about a file, …
+    pub file_events: u64,
+    /// … and those of them without a usable hash of it.
+    pub without_hash: u64,
+}
+
+/// The name of a section of the settings.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct WatchLabels {
+    watch: String,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -66,6 +127,18 @@ struct WindowLabels {
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct OutcomeLabels {
     outcome: TokenOutcome,
+}
+
+/// Names of pulls are the administrator's.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct PullName {
+    pull: String,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct PullLabels {
+    pull: String,
+    outcome: PullOutcome,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -121,6 +194,16 @@ label! {
     }
 }
 
+label! {
+    /// How a look at a store that is fetched from ended.
+    PullOutcome {
+        /// All that is new and can be taken is.
+        Done = "done",
+        /// It came to no end.
+        Failed = "failed",
+    }
+}
+
 impl Default for Metrics {
     fn default() -> Metrics {
         Metrics::new()
@@ -147,8 +230,27 @@ impl Metrics {
             ingest_records: Family::default(),
             ingest_bytes: Family::default(),
             ingest_rejects: Family::default(),
+            ingest_ignored: Family::default(),
+            ingest_file_events: Family::default(),
+            ingest_without_hash: Family::default(),
+            ingest_last_arrival: Family::default(),
+            ingest_last_event: Family::default(),
+            ingest_sources: Gauge::default(),
+            ingest_sources_silent: Gauge::default(),
+            source_last_arrival: Family::default(),
+            source_last_event: Family::default(),
+            source_silent: Family::default(),
+            source_records: Family::default(),
+            source_rejects: Family::default(),
+            source_file_events: Family::default(),
+            source_without_hash: Family::default(),
+            watched_files: Family::default(),
+            watched_troubles: Family::default(),
             quota_refusals: Family::default(),
             tokens: Family::default(),
+            inlet_refusals: Counter::default(),
+            pull_rounds: Family::default(),
+            pull_objects: Family::default(),
             retention_paused: Gauge::default(),
             retention_last_run: Gauge::default(),
             retention_expired: Family::default(),
@@ -175,7 +277,15 @@ impl Metrics {
             inner.ingest_bytes.clone(),
         );
         registry.register("ingest_rejects", "Records kept aside", inner.ingest_rejects.clone());
+        register_sources(&mut registry, &inner);
         registry.register("quota_refusals", "Requests answered with 429", inner.quota_refusals.clone());
+        registry.register(
+            "inlet_refusals",
+            "Requests with what is no key of an inlet",
+            inner.inlet_refusals.clone(),
+        );
+        registry.register("pull_rounds", "Looks at stores that are fetched from", inner.pull_rounds.clone());
+        registry.register("pull_objects", "Objects of which something was taken", inner.pull_objects.clone());
         registry.register("token_requests", "Requests for a token", inner.tokens.clone());
         registry.register(
             "retention_paused",
@@ -235,18 +345,82 @@ impl Metrics {
         self.0.connections_refused.get_or_create(&ReasonLabels { reason }).inc();
     }
 
-    /// Counts telemetry of one format that was taken in: records, unpacked bytes, and records kept
-    /// aside.
-    pub fn ingested(&self, format: &'static str, records: u64, bytes: u64, rejects: u64) {
-        let labels = FormatLabels { format };
-        self.0.ingest_records.get_or_create(&labels).inc_by(records);
-        self.0.ingest_bytes.get_or_create(&labels).inc_by(bytes);
-        self.0.ingest_rejects.get_or_create(&labels).inc_by(rejects);
+    /// Counts telemetry of one format that was taken in now, with the time of its latest event.
+    pub fn ingested(&self, format: &str, summary: &Summary, latest: Option<Time>, now: Time) {
+        let labels = FormatLabels { format: format.to_owned() };
+        self.0.ingest_records.get_or_create(&labels).inc_by(summary.records);
+        self.0.ingest_bytes.get_or_create(&labels).inc_by(summary.bytes);
+        self.0.ingest_rejects.get_or_create(&labels).inc_by(summary.rejects());
+        self.0.ingest_ignored.get_or_create(&labels).inc_by(summary.ignored.values().sum());
+        self.0.ingest_file_events.get_or_create(&labels).inc_by(summary.file_events);
+        for (reason, count) in &summary.without_hash {
+            let labels = LackLabels { format: format.to_owned(), reason };
+            self.0.ingest_without_hash.get_or_create(&labels).inc_by(*count);
+        }
+        self.0.ingest_last_arrival.get_or_create(&labels).set(now.unix_seconds());
+        if let Some(latest) = latest {
+            let gauge = self.0.ingest_last_event.get_or_create(&labels);
+            gauge.set(gauge.get().max(latest.unix_seconds()));
+        }
+    }
+
+    /// Shows how the sources of telemetry stand, and no others any more.
+    pub fn sources(&self, all: &[SourceMeasured]) {
+        let inner = &self.0;
+        let silent = all.iter().filter(|source| source.is_silent).count();
+        inner.ingest_sources.set(i64::try_from(all.len()).unwrap_or(i64::MAX));
+        inner.ingest_sources_silent.set(i64::try_from(silent).unwrap_or(i64::MAX));
+        for gauges in [&inner.source_last_arrival, &inner.source_last_event, &inner.source_silent] {
+            gauges.clear();
+        }
+        for counters in [
+            &inner.source_records,
+            &inner.source_rejects,
+            &inner.source_file_events,
+            &inner.source_without_hash,
+        ] {
+            counters.clear();
+        }
+        for source in all {
+            let labels = SourceLabels { tenant: source.tenant.clone(), source: source.source.clone() };
+            inner.source_last_arrival.get_or_create(&labels).set(source.last_arrival.unix_seconds());
+            if let Some(at) = source.last_event {
+                inner.source_last_event.get_or_create(&labels).set(at.unix_seconds());
+            }
+            inner.source_silent.get_or_create(&labels).set(source.is_silent.into());
+            inner.source_records.get_or_create(&labels).inc_by(source.records);
+            inner.source_rejects.get_or_create(&labels).inc_by(source.rejects);
+            inner.source_file_events.get_or_create(&labels).inc_by(source.file_events);
+            inner.source_without_hash.get_or_create(&labels).inc_by(source.without_hash);
+        }
+    }
+
+    /// Shows how many files a watched folder has, and how much of it is not taken for something being wrong.
+    pub fn watched(&self, watch: &str, files: usize, troubles: usize) {
+        let labels = WatchLabels { watch: watch.to_owned() };
+        self.0.watched_files.get_or_create(&labels).set(i64::try_from(files).unwrap_or(i64::MAX));
+        self.0.watched_troubles.get_or_create(&labels).set(i64::try_from(troubles).unwrap_or(i64::MAX));
     }
 
     /// Counts a request answered with 429.
     pub fn quota_refused(&self, window: Window) {
         self.0.quota_refusals.get_or_create(&WindowLabels { window }).inc();
+    }
+
+    /// Counts a request with what is no key of an inlet.
+    pub fn inlet_refused(&self) {
+        self.0.inlet_refusals.inc();
+    }
+
+    /// Counts a look at a store that is fetched from.
+    pub fn pulled(&self, pull: &str, is_done: bool) {
+        let outcome = if is_done { PullOutcome::Done } else { PullOutcome::Failed };
+        self.0.pull_rounds.get_or_create(&PullLabels { pull: pull.to_owned(), outcome }).inc();
+    }
+
+    /// Counts an object of such a store of which something was taken.
+    pub fn pulled_object(&self, pull: &str) {
+        self.0.pull_objects.get_or_create(&PullName { pull: pull.to_owned() }).inc();
     }
 
     /// Shows whether the clock keeps anything from being forgotten.
@@ -272,6 +446,78 @@ impl Metrics {
     /// Counts a request for a token.
     pub fn token_requested(&self, outcome: TokenOutcome) {
         self.0.tokens.get_or_create(&OutcomeLabels { outcome }).inc();
+    }
+}
+
+fn register_sources(registry: &mut Registry, inner: &Inner) {
+    registry.register("ingest_ignored", "Records left out on purpose", inner.ingest_ignored.clone());
+    registry.register("ingest_file_events", "Events about a file", inner.ingest_file_events.clone());
+    registry.register(
+        "ingest_file_events_without_hash",
+        "Those of them without a usable hash of the file",
+        inner.ingest_without_hash.clone(),
+    );
+    registry.register_with_unit(
+        "ingest_last_arrival_timestamp",
+        "When telemetry came last, since 1970",
+        Unit::Seconds,
+        inner.ingest_last_arrival.clone(),
+    );
+    registry.register_with_unit(
+        "ingest_last_event_timestamp",
+        "When the latest event in it was, since 1970",
+        Unit::Seconds,
+        inner.ingest_last_event.clone(),
+    );
+    registry.register(
+        "ingest_sources",
+        "Sources known of telemetry that comes as it happens",
+        inner.ingest_sources.clone(),
+    );
+    registry.register(
+        "ingest_sources_silent",
+        "Those that came regularly and do not any more (ingest.silent_after)",
+        inner.ingest_sources_silent.clone(),
+    );
+    register_each_source(registry, inner);
+    registry.register("watched_files", "Files in a watched folder", inner.watched_files.clone());
+    registry.register(
+        "watched_troubles",
+        "What is not taken of a watched folder for something being wrong",
+        inner.watched_troubles.clone(),
+    );
+}
+
+/// What is measured of each source. It is brought up to date every minute.
+fn register_each_source(registry: &mut Registry, inner: &Inner) {
+    registry.register_with_unit(
+        "ingest_source_last_arrival_timestamp",
+        "When the source came last, since 1970",
+        Unit::Seconds,
+        inner.source_last_arrival.clone(),
+    );
+    registry.register_with_unit(
+        "ingest_source_last_event_timestamp",
+        "When the latest event from it was, since 1970",
+        Unit::Seconds,
+        inner.source_last_event.clone(),
+    );
+    registry.register(
+        "ingest_source_silent",
+        "Whether it came regularly and does not any more (ingest.silent_after)",
+        inner.source_silent.clone(),
+    );
+    for (name, help, counters) in [
+        ("ingest_source_records", "Records that came from it", &inner.source_records),
+        ("ingest_source_rejects", "Those of them kept aside", &inner.source_rejects),
+        ("ingest_source_file_events", "Events from it about a file", &inner.source_file_events),
+        (
+            "ingest_source_file_events_without_hash",
+            "Those of them without a usable hash of the file",
+            &inner.source_without_hash,
+        ),
+    ] {
+        registry.register(name, help, counters.clone());
     }
 }
 

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use pintle_model::TenantId;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use uuid::Uuid;
 
 /// Bodies that are read at once.
 const ALL: usize = 4;
@@ -54,9 +55,60 @@ impl Slots {
     }
 }
 
+/// How many requests each sender has under way, waiting or at work.
+#[derive(Default)]
+pub struct Queue(Arc<Mutex<HashMap<Uuid, usize>>>);
+
+/// One of them; dropping it makes room for another.
+pub struct Queued {
+    queue: Queue,
+    sender: Uuid,
+}
+
+impl Queue {
+    /// Of one sender.
+    pub const MOST: usize = 128;
+
+    /// Adds one of a sender; `None` where it has too many.
+    pub fn enter(&self, sender: Uuid) -> Option<Queued> {
+        let mut senders = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let under_way = senders.entry(sender).or_default();
+        if *under_way >= Queue::MOST {
+            return None;
+        }
+        *under_way += 1;
+        Some(Queued { queue: Queue(Arc::clone(&self.0)), sender })
+    }
+}
+
+impl Drop for Queued {
+    fn drop(&mut self) {
+        let mut senders = self.queue.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(under_way) = senders.get_mut(&self.sender) {
+            *under_way = under_way.saturating_sub(1);
+            if *under_way == 0 {
+                senders.remove(&self.sender);
+            }
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_sender_has_so_many_under_way_and_no_more_and_one_without_is_forgotten() {
+        let queue = Queue::default();
+        let [one, other] = [1, 2].map(Uuid::from_u128);
+        let mut queued: Vec<Queued> = (0..Queue::MOST).map(|_| queue.enter(one).unwrap()).collect();
+        assert!(queue.enter(one).is_none());
+        assert!(queue.enter(other).is_some());
+        queued.pop();
+        queued.push(queue.enter(one).unwrap());
+        drop(queued);
+        assert!(queue.0.lock().unwrap().is_empty());
+    }
 
     #[tokio::test]
     async fn a_tenant_that_holds_its_places_keeps_no_other_waiting_and_waits_no_longer_than_told() {

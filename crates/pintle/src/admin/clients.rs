@@ -6,11 +6,10 @@ use std::sync::Arc;
 use axum::http::StatusCode;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use pintle_model::Time;
 use serde_json::Value;
 use uuid::Uuid;
 
-use super::{Answer, Call, Refused, answer, bad, wire};
+use super::{Answer, Call, Refused, answer, bad, future, guid, wire};
 use crate::auth::application::{Application, CredentialInfo, Proof};
 use crate::auth::certificate::Certificate;
 use crate::auth::control::{Error, NewApplication};
@@ -94,10 +93,7 @@ pub(super) fn rotate(call: &Call<'_>) -> Answer {
 
 pub(super) fn add_secret(call: &Call<'_>) -> Answer {
     let (id, new): (Uuid, wire::NewSecret) = (theirs(call)?.id, call.body()?);
-    let expires = new.expires.as_deref().map(time).transpose()?;
-    if let Some(past) = expires.filter(|expires| *expires <= call.instance.now()) {
-        return Err(bad(format!("the secret would have ended at {past}")));
-    }
+    let expires = new.expires.as_deref().map(|expires| future(call, "secret", expires)).transpose()?;
     let (secret, _) = call.instance.control.add_secret(id, expires, call.instance.now())?;
     now(call, id, Some(secret.reveal().to_owned()))
 }
@@ -130,15 +126,6 @@ fn theirs(call: &Call<'_>) -> Result<Arc<Application>, Refused> {
         return Err(Refused::new(StatusCode::FORBIDDEN, message));
     }
     Ok(theirs)
-}
-
-fn guid(text: &str) -> Result<Uuid, Refused> {
-    Uuid::try_parse(text).map_err(|_| bad(format!("`{text}` is no GUID")))
-}
-
-fn time(text: &str) -> Result<Time, Refused> {
-    Time::parse(text)
-        .ok_or_else(|| bad(format!("`{text}` is no time: write it like 2026-01-31 or 2026-01-31T12:00:00Z")))
 }
 
 fn permissions(call: &Call<'_>, names: &[String]) -> Result<Permissions, Refused> {

@@ -37,7 +37,7 @@ fn decide(call: &Call<'_>, asked: &wire::ExplainAsked, because: &mut Vec<String>
         return Ok(false);
     };
     let access = match &route.credential {
-        Credential::Bearer(access) => access,
+        Credential::Bearer(access) | Credential::Sender(access) => access,
         Credential::Anonymous => {
             because.push(format!("anybody may {method} {template}"));
             return Ok(true);
@@ -47,7 +47,12 @@ fn decide(call: &Call<'_>, asked: &wire::ExplainAsked, because: &mut Vec<String>
             return Ok(true);
         }
     };
-    because.push(needs(template, access));
+    let by_key = if matches!(route.credential, Credential::Sender(_)) {
+        "; a key of an inlet will do, too"
+    } else {
+        ""
+    };
+    because.push(needs(template, access) + by_key);
     let Some(rights) = rights(call, asked, because)? else { return Ok(false) };
     if let Err(missing) = rights.may(access.permissions, access.role_permission) {
         because.push(lacks(&missing));

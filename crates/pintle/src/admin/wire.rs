@@ -1,7 +1,8 @@
 //! The objects of administration as they go over the wire, both ways. What is `None` in a change stays.
 
 use pintle_store::DeviceRule;
-use serde::{Deserialize, Serialize};
+use serde::de::{Error as _, Unexpected};
+use serde::{Deserialize, Deserializer, Serialize};
 
 /// Which tenant, for the owner of the data folder.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
@@ -120,6 +121,61 @@ pub(crate) struct NewSecret {
 #[serde(deny_unknown_fields)]
 pub(crate) struct NewCertificate {
     pub(crate) certificate: String,
+}
+
+/// An inlet to make.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct NewInlet {
+    pub(crate) name: String,
+    /// The format or mapping of all that it takes; without one, each record tells.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) format: Option<String>,
+    /// Without one, it may speak of any machine.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) namespace: Option<String>,
+    /// When its first key ends.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) expires: Option<String>,
+}
+
+/// A change of an inlet.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct InletChange {
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) name: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) enabled: Option<bool>,
+}
+
+/// An inlet.
+#[derive(Clone, Serialize, Deserialize)]
+pub(crate) struct Inlet {
+    pub(crate) id: String,
+    pub(crate) tenant_id: String,
+    pub(crate) name: String,
+    pub(crate) enabled: bool,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) format: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) namespace: Option<String>,
+    pub(crate) created: String,
+    pub(crate) keys: Vec<InletKey>,
+    /// The new key itself: only in the answer that made it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) secret: Option<String>,
+}
+
+/// A key of an inlet.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct InletKey {
+    pub(crate) id: String,
+    pub(crate) created: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) expires: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) last_used: Option<String>,
 }
 
 /// A permission, for people.
@@ -312,12 +368,22 @@ pub(crate) struct DeviceGroup {
 pub(crate) struct PreviewAsked {
     pub(crate) rule: DeviceRule,
     /// Machines named at most.
-    #[serde(default = "ten")]
+    #[serde(default = "ten", deserialize_with = "whole")]
     pub(crate) top: usize,
 }
 
 fn ten() -> usize {
     10
+}
+
+/// A whole number of 32 bits, which JSON may write with a fraction of zero.
+fn whole<'de, D: Deserializer<'de>>(deserializer: D) -> Result<usize, D::Error> {
+    let number = f64::deserialize(deserializer)?;
+    let is_whole = number.fract() == 0.0 && (0.0..=f64::from(u32::MAX)).contains(&number);
+    let wanted =
+        || D::Error::invalid_value(Unexpected::Float(number), &"a whole number from 0 to 4294967295");
+    // Within its range and without a fraction, it is written as a whole number.
+    if is_whole { format!("{number:.0}").parse().map_err(|_| wanted()) } else { Err(wanted()) }
 }
 
 /// Which machines a rule alone would take.
@@ -354,4 +420,106 @@ pub(crate) struct Explained {
     pub(crate) allowed: bool,
     /// What was looked at, in the order in which a request meets it; the last one decides.
     pub(crate) because: Vec<String>,
+}
+
+/// A rule by which machines are one to make, or its change.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct MachineRuleChange {
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) name: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) description: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) rule: Option<pintle_store::MachineRule>,
+}
+
+/// A rule by which machines are one.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct MachineRule {
+    pub(crate) id: u32,
+    pub(crate) name: String,
+    pub(crate) description: String,
+    pub(crate) rule: pintle_store::MachineRule,
+    /// How many machines are one by it, or by it and others.
+    pub(crate) machines: usize,
+}
+
+/// Which machines of several ids are asked for.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct JoinedAsked {
+    /// Only this one, by an id or a name.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) machine: Option<String>,
+    /// Only those by this rule.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) rule: Option<String>,
+    /// Machines told at most.
+    #[serde(default = "ten", deserialize_with = "whole")]
+    pub(crate) top: usize,
+}
+
+/// Machines of several ids.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct Joined {
+    pub(crate) matching: usize,
+    /// The first of them by id.
+    pub(crate) machines: Vec<JoinedMachine>,
+}
+
+/// A machine of several ids.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct JoinedMachine {
+    /// The id by which it goes.
+    pub(crate) id: String,
+    /// The names of the rules that made it.
+    pub(crate) rules: Vec<String>,
+    /// What it is made of, by id.
+    pub(crate) members: Vec<MachineMember>,
+}
+
+/// A machine as one source knows it.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct MachineMember {
+    pub(crate) id: String,
+    pub(crate) name: Option<String>,
+    pub(crate) kind: pintle_store::MachineKind,
+    pub(crate) last_seen: Option<String>,
+}
+
+/// A rule by which machines would be one, to try.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct JoinPreviewAsked {
+    pub(crate) rule: pintle_store::MachineRule,
+    /// The rule in whose place it would be.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) instead_of: Option<String>,
+    /// Machines told at most, and names of which nothing comes.
+    #[serde(default = "ten", deserialize_with = "whole")]
+    pub(crate) top: usize,
+}
+
+/// What a rule would do beside the others.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct JoinPreview {
+    pub(crate) matching: usize,
+    /// The first of those that would be one.
+    pub(crate) machines: Vec<JoinedMachine>,
+    /// For how many names nothing would come of it.
+    pub(crate) refused: usize,
+    /// The first of these.
+    pub(crate) refusals: Vec<NotJoined>,
+    /// Ids that no machine has now.
+    pub(crate) unknown: Vec<String>,
+}
+
+/// Machines of one name that would not be one.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct NotJoined {
+    pub(crate) name: String,
+    pub(crate) why: String,
+    /// They, by id; of too many some.
+    pub(crate) machines: Vec<MachineMember>,
 }

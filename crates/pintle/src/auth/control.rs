@@ -1,10 +1,12 @@
-//! The tenants of this server and who may call it there: applications, users, user groups, roles and
-//! device groups, in `control.json`. Every change is on disk before it counts, and counts for the next
-//! request.
+//! The tenants of this server and who may call it there: applications, inlets, users, user groups, roles
+//! and device groups; and what makes machines one. In `control.json`. Every change is on disk before it
+//! counts, and counts for the next request.
 
 mod applications;
 mod device_groups;
 mod file;
+mod inlets;
+mod machine_rules;
 mod moment;
 mod roles;
 mod users;
@@ -19,6 +21,7 @@ use uuid::Uuid;
 
 pub use super::application::{Application, ApplicationQuota, NewApplication};
 use super::device_group::TenantDeviceGroups;
+use super::inlet::Inlet;
 use super::lockout::{Locked, Lockout};
 use super::password::{self, Passwords};
 use super::role::Role;
@@ -27,6 +30,8 @@ use super::user::{User, UserGroup};
 use crate::private_file;
 pub use device_groups::DeviceGroupChange;
 use file::State;
+use inlets::Uses;
+pub use machine_rules::MachineRuleChange;
 pub use moment::Moment;
 pub use roles::{Held, RoleChange};
 pub use users::{NotSignedIn, UserChange};
@@ -37,7 +42,7 @@ pub(crate) const ANY_TENANT: &[&str] = &["common", "organizations", "consumers"]
 /// Secrets and certificates of one application: who asks for a token is compared with all of them.
 const MAX_CREDENTIALS: usize = 10;
 
-/// Applications, users, user groups or roles of a tenant: the file is written whole for every change.
+/// Applications, inlets, users, user groups or roles of a tenant: the file is written whole for every change.
 const MAX_OF_A_KIND: usize = 10_000;
 
 /// Characters of a name.
@@ -118,6 +123,8 @@ pub struct Control {
     state: RwLock<Arc<State>>,
     /// The device groups by which machines are sorted, where these are not yet those that are kept.
     sorted_by: RwLock<BTreeMap<TenantId, Arc<TenantDeviceGroups>>>,
+    /// When the keys of inlets were used last.
+    uses: Mutex<Uses>,
     /// One change at a time.
     changing: Mutex<()>,
 }
@@ -153,6 +160,7 @@ impl Control {
         };
         let mut state = file::read(&path, &bytes)?;
         state.complete();
+        state.index();
         Ok(Control {
             path,
             pepper,
@@ -160,6 +168,7 @@ impl Control {
             lockout: Lockout::default(),
             sorted_by: RwLock::new(state.device_groups.clone()),
             state: RwLock::new(Arc::new(state)),
+            uses: Mutex::default(),
             changing: Mutex::new(()),
         })
     }
@@ -216,6 +225,7 @@ impl Control {
         let _one_at_a_time = self.changing.lock().unwrap_or_else(PoisonError::into_inner);
         let mut state = State::clone(&self.state());
         let made = change(&mut state)?;
+        state.index();
         file::write(&self.path, &state)?;
         *self.state.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(state);
         Ok(made)
@@ -312,7 +322,7 @@ macro_rules! named {
         })*
     };
 }
-named!(Application: "application" "client", User: "user" "user", UserGroup: "user group" "group", Role: "role" "role");
+named!(Application: "application" "client", Inlet: "inlet" "inlet", User: "user" "user", UserGroup: "user group" "group", Role: "role" "role");
 
 #[cfg(test)]
 mod tests {

@@ -14,7 +14,8 @@ use crate::admin::wire;
 const RESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
 /// Kinds of objects, to each of which one is added by a POST.
-const MADE: &[&str] = &["tenants", "clients", "users", "user-groups", "roles", "device-groups"];
+const MADE: &[&str] =
+    &["tenants", "clients", "inlets", "users", "user-groups", "roles", "device-groups", "machine-rules"];
 
 /// Which tenant's objects, where, and how what comes of it is printed
 #[derive(Clone, Debug, clap::Args)]

@@ -148,11 +148,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_format_that_is_read_can_be_written() {
-        let written: Vec<_> = Writer::formats().collect();
-        for format in pintle_ingest::FORMATS {
-            assert!(written.contains(&format.name), "{}", format.name);
+    fn every_format_that_is_written_can_be_read() {
+        let read: Vec<_> = pintle_ingest::FORMATS.iter().map(|format| format.name).collect();
+        for format in Writer::formats() {
+            assert!(read.contains(&format), "{format}");
         }
-        assert_eq!(written.len(), pintle_ingest::FORMATS.len());
     }
 }

@@ -5,18 +5,22 @@ mod inputs;
 mod outcome;
 mod progress;
 
+use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
 use axum::body::Body;
-use futures_util::TryStreamExt;
+use bytes::Bytes;
+use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use tokio::io::AsyncRead;
 use tokio_util::io::ReaderStream;
 
 use super::Failure;
 use super::terminal::{Printable, count};
+use crate::intake::UnknownFormat;
+use crate::mappings;
 use crate::socket::{Client, ClientError, wire};
 use inputs::Input;
 use progress::Progress;
@@ -32,15 +36,21 @@ use progress::Progress;
 
 Examples:
   pintle ingest /var/log/export/
+  pintle ingest collection.zip export.tar.gz
   zcat sysmon.json.gz | pintle ingest - --format sysmon-json --json")]
 pub struct Args {
     /// Files and folders, or `-` for standard input. Folders are gone through in the order of
-    /// their names; hidden files and `__MACOSX` are left out. gzip and zstd are unpacked
+    /// their names; hidden files and `__MACOSX` are left out. gzip and zstd are
+    /// unpacked, zip and tar read member by member
     #[arg(required = true, value_name = "PATH")]
     paths: Vec<std::path::PathBuf>,
     /// The format of all inputs, instead of recognising it from the content
-    #[arg(long, value_name = "FORMAT", value_parser = super::formats())]
+    #[arg(long, value_name = "FORMAT", value_parser = super::FormatName)]
     format: Option<String>,
+    /// A mapping that describes the format of all inputs: a TOML file that says where in a record the
+    /// machine, the time and the rest are. `ingest.mappings` names a folder of those that always count
+    #[arg(long, value_name = "FILE", conflicts_with = "format")]
+    mapping: Option<std::path::PathBuf>,
     #[command(flatten)]
     place: super::Place,
     /// Print the final table as one JSON object
@@ -56,7 +66,14 @@ pub async fn run(args: Args) -> Result<ExitCode, Failure> {
         let paths: Vec<String> = args.paths.iter().map(|path| path.display().to_string()).collect();
         return Err(Failure::Failed(format!("no files in {}", Printable(&paths.join(", ")))));
     }
+    let mapping = args.mapping.as_deref().map(mapping).transpose()?;
     let session = args.place.take().await?;
+    if let Some(format) = &args.format
+        && let Err(unknown) = is_known(&session.client, format).await
+    {
+        session.end().await;
+        return Err(unknown);
+    }
     let progress = Progress::over(inputs.iter().map(Input::bytes).sum());
     let mut behind = 0;
     let mut interrupted = None;
@@ -65,12 +82,13 @@ pub async fn run(args: Args) -> Result<ExitCode, Failure> {
             tenant: args.place.tenant.clone(),
             source: input.name(),
             format: args.format.clone(),
+            mapping_bytes: mapping.as_ref().map_or(0, String::len),
         };
         let standard = input == Input::Standard;
         let bytes = input.bytes().unwrap_or(0);
         let durable = AtomicU64::new(0);
         let before = Before { records: outcome.records(), bytes: behind };
-        let taken = take(&session.client, &asked, input, &progress, &durable, before);
+        let taken = take(&session.client, &asked, mapping.as_deref(), input, &progress, &durable, before);
         tokio::select! {
             taken = taken => match taken {
                 Ok(report) if standard && report.bytes == 0 && report.error.is_none() => {
@@ -115,6 +133,21 @@ pub async fn run(args: Args) -> Result<ExitCode, Failure> {
     Ok(outcome.exit_code())
 }
 
+/// Whether the owner of the folder, who may have mappings, knows a format of that name.
+async fn is_known(client: &Client, format: &str) -> Result<(), Failure> {
+    let names: Vec<String> = client.get("/formats", &()).await?;
+    if names.iter().any(|name| name.eq_ignore_ascii_case(format)) {
+        return Ok(());
+    }
+    Err(Failure::Usage(UnknownFormat::among(format, &names.join(", ")).to_string()))
+}
+
+/// The text of a file that is a mapping.
+fn mapping(file: &Path) -> Result<String, Failure> {
+    mappings::read(file).map_err(|error| Failure::Usage(error.to_string()))?;
+    mappings::text(file).map_err(|error| Failure::Usage(error.to_string()))
+}
+
 /// What came before an input.
 struct Before {
     records: u64,
@@ -132,6 +165,7 @@ enum Stopped {
 async fn take(
     client: &Client,
     asked: &wire::Ingest,
+    mapping: Option<&str>,
     input: Input,
     progress: &Progress,
     durable: &AtomicU64,
@@ -153,7 +187,8 @@ async fn take(
         progress.bytes(before.bytes + bytes);
         progress.records(before.records + records);
     };
-    let taken = client.ingest(asked, Body::from_stream(bytes), &mut came).await;
+    let before = stream::iter(mapping.map(|text| Ok(Bytes::from(text.to_owned()))));
+    let taken = client.ingest(asked, Body::from_stream(before.chain(bytes)), &mut came).await;
     let broke = broke.lock().unwrap_or_else(std::sync::PoisonError::into_inner).take();
     match (taken, broke) {
         (Ok(report), None) => Ok(report),

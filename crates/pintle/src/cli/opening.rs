@@ -7,8 +7,11 @@ use pintle_store::Folder;
 use super::serve::{OpenError, Opened, Opening};
 use crate::http::routes;
 use crate::instance::Instance;
+use crate::pull::Pulling;
 use crate::retention;
 use crate::socket;
+use crate::sources;
+use crate::watch::Watching;
 
 /// Opens the data folder.
 pub(super) fn open(opening: Opening) -> Result<Opened, OpenError> {
@@ -23,9 +26,12 @@ pub(super) fn open(opening: Opening) -> Result<Opened, OpenError> {
         tracing::warn!(section = %format!("tenants.{section}"), "there is no such tenant: the section has no effect");
     }
     let listening = socket::listen(Arc::clone(&instance))?;
+    let watching = Watching::start(&instance)?;
+    let pulling = Pulling::start(&instance)?;
     let keeping = tokio::spawn(Arc::clone(&instance).keep_quotas());
     let auditing = tokio::spawn(Arc::clone(&instance).keep_audit());
     let exchanging = tokio::spawn(Arc::clone(&instance).keep_keys());
+    let listing = tokio::spawn(sources::keep(Arc::clone(&instance)));
     let forgetting = tokio::spawn(retention::keep(Arc::clone(&instance)));
     let router = routes::router(Arc::clone(&instance));
     let finish = move || {
@@ -33,6 +39,10 @@ pub(super) fn open(opening: Opening) -> Result<Opened, OpenError> {
         auditing.abort();
         exchanging.abort();
         forgetting.abort();
+        listing.abort();
+        if let Err(error) = instance.sources.save() {
+            tracing::error!(%error, "what is known of the sources cannot be written: a restart will forget it");
+        }
         if let Err(error) = instance.quotas.save(instance.now()) {
             tracing::error!(%error, "the quota counts cannot be written: a restart will forget them");
         }
@@ -41,5 +51,16 @@ pub(super) fn open(opening: Opening) -> Result<Opened, OpenError> {
             tracing::warn!(%error, "what came in could not be written to the base: the next start reads it again");
         }
     };
-    Ok(Opened { router, drain: Box::pin(listening.close()), finish: Box::new(finish) })
+    let drain = async {
+        let watched = tokio::task::spawn_blocking(|| watching.end());
+        let pulled = tokio::task::spawn_blocking(|| pulling.end());
+        listening.close().await;
+        if let Err(error) = watched.await {
+            tracing::error!(%error, "watching folders did not end");
+        }
+        if let Err(error) = pulled.await {
+            tracing::error!(%error, "fetching from stores did not end");
+        }
+    };
+    Ok(Opened { router, drain: Box::pin(drain), finish: Box::new(finish) })
 }

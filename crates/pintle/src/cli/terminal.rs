@@ -54,8 +54,10 @@ impl Table {
 
 impl fmt::Display for Table {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // What stands alone in its row is a remark, which makes no column wider.
+        let is_row = |row: &&Vec<String>| row.len() > 1 || self.layout.len() == 1;
         let width = |column: usize| {
-            let cells = self.rows.iter().filter_map(|row| row.get(column));
+            let cells = self.rows.iter().filter(is_row).filter_map(|row| row.get(column));
             cells.map(|cell| cell.chars().count()).max().unwrap_or(0)
         };
         let widths: Vec<usize> = (0..self.layout.len()).map(width).collect();

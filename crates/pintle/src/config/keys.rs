@@ -151,6 +151,16 @@ pub static KEYS: &[Key] = &[
     key!("ingest.min_body_rate", Size, ingest.min_body_rate, Some("ingest-min-body-rate"), "SIZE", None,
         "Bytes a second, as they come, that such a body must have had on average once it was waited \
          for server.body_timeout. A slower one ends with 408: it keeps others waiting."),
+    key!("ingest.mappings", Option<PathBuf>, ingest.mappings, Some("ingest-mappings"), "FOLDER",
+        Some("\"/etc/pintle/mappings\""),
+        "A folder with mappings (*.toml): formats of your own, described instead of programmed. They are \
+         read when Pintle starts."),
+
+    key!("ingest.silent_after", Option<Duration>, ingest.silent_after, Some("ingest-silent-after"), "TIME",
+        Some("\"24h\""),
+        "A live source (HTTP, a watched folder) that has come for so long without a gap of that length, and then \
+         has not for longer, is silent: an alert says so, and is resolved when it comes again. Off unless \
+         set: how long is long depends on the sensors, and Pintle raises no alert of its own unasked."),
 
     key!("api.profile", Profile, api.profile, Some("profile"), "2021|today", None,
         "Which edition of the API is imitated where editions differ. 2021: machines of an unknown \

@@ -9,7 +9,10 @@ use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 use super::keys::{self, Input, KEYS, Key};
-use super::{Config, Tenant, outside};
+use super::{Config, Tenant, outside, pull, watch};
+
+/// Sections that hold sections with names of the administrator's own, which are read by a module each.
+const NAMED: &[&str] = &[outside::SECTION, pull::SECTION, watch::SECTION];
 
 /// Variables that begin with `PINTLE_` and are not settings.
 const OTHER_VARIABLES: &[&str] = &["PINTLE_CONFIG"];
@@ -117,7 +120,7 @@ impl Loaded {
     pub fn from_sources(sources: &Sources) -> Result<Loaded, Vec<Problem>> {
         let mut reading = Reading::default();
         let mut tenants = Vec::new();
-        let mut issuers = None;
+        let (mut issuers, mut pulls, mut watches) = (None, None, None);
         let table; // outlives the values of tenants and issuers, which are read last
         let place = |span| match &sources.file {
             Some((path, text)) => place_in_file(path, text, span),
@@ -130,7 +133,9 @@ impl Loaded {
                 let start = error.span().map_or(0, |span| span.start);
                 reading.problem(place(start), error.message().to_owned());
             }
-            issuers = table.get_ref().get(outside::SECTION).and_then(|section| section.get_ref().as_table());
+            let named = |name| table.get_ref().get(name).and_then(|section| section.get_ref().as_table());
+            (issuers, pulls, watches) =
+                (named(outside::SECTION), named(pull::SECTION), named(watch::SECTION));
             for leaf in leaves(table.get_ref()) {
                 match tenant_key(&leaf.path) {
                     Some((tenant, name)) => tenants.push((tenant, name, leaf)),
@@ -156,6 +161,14 @@ impl Loaded {
             let public_url = reading.config.server.public_url.clone();
             let mut problem = |at, message| reading.problems.push(Problem { place: place(at), message });
             reading.config.outside_issuers = outside::read(issuers, public_url.as_ref(), &mut problem);
+        }
+        if let Some(pulls) = pulls {
+            let mut problem = |at, message| reading.problems.push(Problem { place: place(at), message });
+            reading.config.pull = pull::read(pulls, &mut problem);
+        }
+        if let Some(watches) = watches {
+            let mut problem = |at, message| reading.problems.push(Problem { place: place(at), message });
+            reading.config.watch = watch::read(watches, &mut problem);
         }
         if reading.problems.is_empty() {
             let file = sources.file.as_ref().map(|(path, _)| path.clone());
@@ -252,7 +265,7 @@ fn leaves<'a>(table: &'a DeTable<'a>) -> Vec<Leaf<'a>> {
         for (name, value) in table {
             let path = format!("{prefix}{}", name.get_ref());
             match value.get_ref() {
-                DeValue::Table(_) if path == outside::SECTION => {}
+                DeValue::Table(_) if NAMED.contains(&path.as_str()) => {}
                 DeValue::Table(inner) if keys::find(&path).is_none() && !inner.is_empty() => {
                     walk(&format!("{path}."), inner, found);
                 }
@@ -267,7 +280,7 @@ fn leaves<'a>(table: &'a DeTable<'a>) -> Vec<Leaf<'a>> {
 }
 
 fn is_section(path: &str) -> bool {
-    path == "tenants" || path == outside::SECTION || KEYS.iter().any(|key| key.section_and_name().0 == path)
+    path == "tenants" || NAMED.contains(&path) || KEYS.iter().any(|key| key.section_and_name().0 == path)
 }
 
 /// `tenants.acme.retention.alerts` → `acme`, `retention.alerts`.
@@ -284,8 +297,9 @@ fn unknown_key(path: &str) -> String {
         return format!("{path} is a section: write [{path}] and its keys below");
     }
     let first = path.split('.').next().unwrap_or_default();
-    if strsim::damerau_levenshtein(first, outside::SECTION) <= 3 {
-        return format!("unknown key {path}, did you mean [{}.NAME]", outside::SECTION);
+    let is_meant = |name: &&&str| strsim::damerau_levenshtein(first, name) <= 2.max(name.len() / 5);
+    if let Some(meant) = NAMED.iter().find(is_meant) {
+        return format!("unknown key {path}, did you mean [{meant}.NAME]");
     }
     if path.contains('.') {
         let nearest = nearest(path, KEYS.iter().map(|key| key.name), '.');

@@ -2,14 +2,12 @@
 //! issuer) whose tokens are accepted for a tenant, and what their claims are worth here.
 
 use std::collections::BTreeMap;
-use std::fmt::{self, Write as _};
+use std::fmt::Write as _;
 use std::path::PathBuf;
-use std::str::FromStr;
 
-use toml::Spanned;
-use toml::de::{DeTable, DeValue};
+use toml::de::DeTable;
 
-use super::load::nearest;
+use super::section::{self, Name, Section};
 use super::value::{Audience, HttpsUrl, PublicUrl, Value, kind_of, quoted};
 use crate::auth::permission::{Permission, Permissions};
 use crate::auth::token::Audiences;
@@ -125,37 +123,6 @@ impl Value for ClaimPath {
     }
 }
 
-/// A name of a tenant or of a user group.
-struct Name(String);
-
-impl FromStr for Name {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Name, String> {
-        let is_plain =
-            !text.trim().is_empty() && text.chars().count() <= 120 && !text.chars().any(char::is_control);
-        is_plain
-            .then(|| Name(text.to_owned()))
-            .ok_or_else(|| format!("expected a name of 1 to 120 characters, found {text:?}"))
-    }
-}
-
-impl Value for Name {
-    fn from_text(text: &str) -> Result<Name, String> {
-        text.parse()
-    }
-
-    fn to_toml(&self) -> Option<String> {
-        Some(quoted(&self.0))
-    }
-}
-
-impl fmt::Display for Name {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
 /// Reads the table of sections. `problem` is told, with its place in the file, whatever is wrong.
 pub(super) fn read(
     sections: &DeTable<'_>,
@@ -163,34 +130,18 @@ pub(super) fn read(
     problem: &mut dyn FnMut(usize, String),
 ) -> BTreeMap<String, OutsideIssuer> {
     let mut issuers: BTreeMap<String, OutsideIssuer> = BTreeMap::new();
-    for (name, value) in sections {
-        let path = format!("{SECTION}.{}", name.get_ref());
-        let at = name.span().start;
-        let Some(table) = value.get_ref().as_table() else {
-            problem(at, format!("{path} is a section: write [{path}] and its keys below"));
-            continue;
-        };
-        let Some(issuer) = (Section { path: &path, at, table, problem: &mut *problem }).read(public_url)
-        else {
-            continue;
-        };
+    section::each(SECTION, sections, problem, &mut |name, section| {
+        let Some(issuer) = section.issuer(public_url) else { return };
         if let Some((other, _)) = issuers.iter().find(|(_, other)| other.issuer == issuer.issuer) {
-            problem(
-                at,
+            let path = section.path;
+            (section.problem)(
+                section.at,
                 format!("{path}.issuer: {SECTION}.{other} has it already: an issuer is for one tenant"),
             );
         }
-        issuers.insert(name.get_ref().to_string(), issuer);
-    }
+        issuers.insert(name.to_owned(), issuer);
+    });
     issuers
-}
-
-/// A section while it is read.
-struct Section<'a, 'p> {
-    path: &'a str,
-    at: usize,
-    table: &'a DeTable<'a>,
-    problem: &'p mut dyn FnMut(usize, String),
 }
 
 /// The keys of a section.
@@ -214,13 +165,8 @@ const KEYS: &[&str] = &[
 
 impl Section<'_, '_> {
     /// The whole section; `None` if a key that it needs is missing or wrong.
-    fn read(mut self, public_url: Option<&PublicUrl>) -> Option<OutsideIssuer> {
-        for name in self.table.keys().filter(|name| !KEYS.contains(&name.get_ref().as_ref())) {
-            let nearest = nearest(name.get_ref(), KEYS.iter().copied(), '.');
-            let path = self.path;
-            let message = format!("unknown key {path}.{}, did you mean {path}.{nearest}", name.get_ref());
-            (self.problem)(name.span().start, message);
-        }
+    fn issuer(&mut self, public_url: Option<&PublicUrl>) -> Option<OutsideIssuer> {
+        self.no_others(KEYS);
         let issuer = self.required::<HttpsUrl>("issuer", "the exact iss of its tokens");
         let tenant = self.required::<Name>("tenant", "the tenant that its tokens are for");
         let audiences = self.required::<Vec<Audience>>("audiences", "what it calls this server");
@@ -289,33 +235,6 @@ impl Section<'_, '_> {
             );
             (self.problem)(self.at, message);
         }
-    }
-
-    fn find(&self, name: &str) -> Option<&Spanned<DeValue<'_>>> {
-        self.table.get(name)
-    }
-
-    fn wrong(&mut self, name: &str, message: String) {
-        let at = self.find(name).map_or(self.at, |value| value.span().start);
-        (self.problem)(at, format!("{}.{name}: {message}", self.path));
-    }
-
-    fn optional<T: Value>(&mut self, name: &str) -> Option<T> {
-        match T::from_toml(self.find(name)?.get_ref()) {
-            Ok(value) => Some(value),
-            Err(message) => {
-                self.wrong(name, message);
-                None
-            }
-        }
-    }
-
-    fn required<T: Value>(&mut self, name: &str, what: &str) -> Option<T> {
-        if self.find(name).is_none() {
-            (self.problem)(self.at, format!("{}.{name} is not set: it is {what}", self.path));
-            return None;
-        }
-        self.optional(name)
     }
 
     /// A table of claim values, each with where what it means begins in the file.

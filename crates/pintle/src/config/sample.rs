@@ -4,7 +4,7 @@ use std::fmt::Write;
 
 use super::keys::{KEYS, Key};
 use super::load::Loaded;
-use super::{Config, Origin, outside};
+use super::{Config, Origin, outside, pull, watch};
 
 /// Letters a line of the sample may have.
 const WIDTH: usize = 96;
@@ -37,6 +37,12 @@ pub fn sample() -> String {
     text.push('\n');
     text.push_str(&comment(outside::HELP));
     text.push_str(outside::EXAMPLE);
+    text.push('\n');
+    text.push_str(&comment(watch::HELP));
+    text.push_str(watch::EXAMPLE);
+    text.push('\n');
+    text.push_str(&comment(pull::HELP));
+    text.push_str(pull::EXAMPLE);
     text
 }
 
@@ -70,6 +76,12 @@ pub fn show(loaded: &Loaded) -> String {
     }
     for (name, issuer) in &loaded.config.outside_issuers {
         text.push_str(&issuer.show(name));
+    }
+    for (name, watch) in &loaded.config.watch {
+        text.push_str(&watch.show(name));
+    }
+    for (name, pull) in &loaded.config.pull {
+        text.push_str(&pull.show(name));
     }
     text
 }

@@ -1,6 +1,8 @@
 //! Settings as an administrator meets them: text in, settings or problems out.
 
 mod outside;
+mod pull;
+mod watch;
 
 use std::net::IpAddr;
 use std::path::PathBuf;

@@ -2,11 +2,13 @@
 //! habits that their real senders have.
 //!
 //! Each format carries what its sender knows: Defender's carry every row with both of its hashes,
-//! Windows events only what Sysmon and the security log write, `mde-alerts` only alerts.
+//! Windows events only what Sysmon and the security log write, osquery what its queries ask for,
+//! `mde-alerts` only alerts.
 
 mod alerts;
 mod event;
 mod hunting;
+mod osquery;
 mod windows;
 
 use pintle_model::Record;
@@ -27,6 +29,8 @@ const FORMATS: &[(&str, Write)] = &[
     ("evtx", windows::evtx),
     ("azure-windowsevent", windows::azure),
     ("sysmon-linux-syslog", windows::linux),
+    ("wazuh", windows::wazuh),
+    ("osquery", osquery::results),
 ];
 
 /// The tenant that records name; whose they are is decided by who sends them.

@@ -2,6 +2,7 @@
 //! say is refused before anything is looked up, so a change is made whole or not at all.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::body::Body;
 use axum::extract::{FromRequest, Request};
@@ -24,16 +25,21 @@ pub struct Members(Map<String, Value>);
 impl FromRequest<Arc<Instance>> for Members {
     type Rejection = Failure;
 
-    async fn from_request(request: Request<Body>, _: &Arc<Instance>) -> Result<Members, Failure> {
+    async fn from_request(request: Request<Body>, instance: &Arc<Instance>) -> Result<Members, Failure> {
         let (head, body) = request.into_parts();
-        Members::read(&whole(&head.headers, body, MAX_BODY).await?)
+        Members::read(&whole(instance, &head.headers, body, MAX_BODY).await?)
     }
 }
 
 /// All of a body of at most so many bytes, which is read as it is: one that is packed is refused.
-pub async fn whole(headers: &HeaderMap, body: Body, most: usize) -> Result<Bytes, Failure> {
+pub async fn whole(
+    instance: &Instance,
+    headers: &HeaderMap,
+    body: Body,
+    most: usize,
+) -> Result<Bytes, Failure> {
     refuse_packed(headers)?;
-    read(body, most).await
+    read(instance, body, most).await
 }
 
 /// Refuses a body that says it is packed.
@@ -42,12 +48,16 @@ pub fn refuse_packed(headers: &HeaderMap) -> Result<(), Failure> {
     coding.map_or(Ok(()), |coding| Err(Failure::packed(coding.to_str().unwrap_or_default())))
 }
 
-/// All of a body of at most so many bytes.
-pub async fn read(body: Body, most: usize) -> Result<Bytes, Failure> {
-    match Limited::new(body, most).collect().await {
-        Ok(read) => Ok(read.to_bytes()),
-        Err(error) if error.is::<LengthLimitError>() => Err(Failure::too_long(most)),
-        Err(_) => Err(Failure::body_broke_off()),
+/// All of a body of at most so many bytes, unless it comes slower on the whole than bodies may: one that
+/// only never stalls could take its time for hours.
+pub async fn read(instance: &Instance, body: Body, most: usize) -> Result<Bytes, Failure> {
+    let rate = instance.config.ingest.min_body_rate.bytes().max(1);
+    let seconds = u64::try_from(most).unwrap_or(u64::MAX) / rate;
+    let patience = instance.config.server.limits.body_timeout.saturating_add(Duration::from_secs(seconds));
+    match tokio::time::timeout(patience, Limited::new(body, most).collect()).await {
+        Ok(Ok(read)) => Ok(read.to_bytes()),
+        Ok(Err(error)) if error.is::<LengthLimitError>() => Err(Failure::too_long(most)),
+        Ok(Err(_)) | Err(_) => Err(Failure::body_broke_off()),
     }
 }
 

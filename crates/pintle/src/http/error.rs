@@ -56,6 +56,13 @@ impl Failure {
         Failure { header: Some(Header::Challenge("Bearer".to_owned())), ..failure }
     }
 
+    /// 401: no inlet that takes anything has this key.
+    pub fn inlet_key() -> Failure {
+        let message = "Unauthorized request - reason of failure: no inlet of this name or id takes this key";
+        let failure = Failure::new(StatusCode::UNAUTHORIZED, "Unauthorized", message);
+        Failure { header: Some(Header::Challenge("Bearer".to_owned())), ..failure }
+    }
+
     /// 401, or 403 if the token is genuine but for another API: that is what the API answers
     /// there, as an issue thread reports.
     pub fn token(refusal: &Refusal) -> Failure {
@@ -217,6 +224,27 @@ impl Failure {
         Failure { header: Some(Header::RetryAfter(seconds.max(1))), ..failure }
     }
 
+    /// 429: the sender has too many bodies waiting; in so many seconds each of them is read or refused.
+    pub fn too_many_bodies(seconds: u64) -> Failure {
+        let message = "Too many requests with telemetry of this sender are waiting: send fewer at once";
+        let failure = Failure::new(StatusCode::TOO_MANY_REQUESTS, "TooManyRequests", message);
+        Failure { header: Some(Header::RetryAfter(seconds.max(1))), ..failure }
+    }
+
+    /// 409: the first request with this key is at work.
+    pub fn still_running() -> Failure {
+        let message = "The first request with this Idempotency-Key is still at work: ask again later";
+        let failure = Failure::new(StatusCode::CONFLICT, "Conflict", message);
+        Failure { header: Some(Header::RetryAfter(5)), ..failure }
+    }
+
+    /// 422: the key was another request's.
+    pub fn key_reused() -> Failure {
+        let message = "This Idempotency-Key came with another body, or with other parameters, within the \
+                       last 24 hours: what is not the same needs a key of its own";
+        Failure::new(StatusCode::UNPROCESSABLE_ENTITY, "IdempotencyKeyReused", message)
+    }
+
     /// 408: the body stopped coming, or came too slowly.
     pub fn body_broke_off() -> Failure {
         Failure::new(
@@ -244,11 +272,12 @@ impl Failure {
     pub fn unavailable(why: &dyn std::error::Error) -> Failure {
         tracing::error!(error = %why, "telemetry or a change could not be kept");
         let message = "The server keeps nothing new at the moment: its log says why";
-        Failure::new(StatusCode::SERVICE_UNAVAILABLE, "ServiceUnavailable", message)
+        let failure = Failure::new(StatusCode::SERVICE_UNAVAILABLE, "ServiceUnavailable", message);
+        Failure { header: Some(Header::RetryAfter(10)), ..failure }
     }
 
     /// 507: there is no space on the disk.
-    pub fn full(why: &pintle_store::Error) -> Failure {
+    pub fn full(why: &dyn std::error::Error) -> Failure {
         tracing::error!(error = %why, "telemetry or a change could not be kept");
         let message = "The server's disk is full: free some space, and send it again";
         let failure = Failure::new(StatusCode::INSUFFICIENT_STORAGE, "InsufficientStorage", message);

@@ -122,9 +122,28 @@ impl FromRequestParts<Arc<Instance>> for Key {
     async fn from_request_parts(parts: &mut Parts, instance: &Arc<Instance>) -> Result<Key, Failure> {
         match Path::<String>::from_request_parts(parts, instance).await {
             Ok(Path(key)) => Ok(Key(key)),
-            Err(_) => Err(Failure::input("The path is not UTF-8 once percent-decoded")),
+            Err(_) => Err(not_utf8()),
         }
     }
+}
+
+/// The two keys in a path, decoded.
+#[derive(Clone, Debug)]
+pub struct Keys(pub String, pub String);
+
+impl FromRequestParts<Arc<Instance>> for Keys {
+    type Rejection = Failure;
+
+    async fn from_request_parts(parts: &mut Parts, instance: &Arc<Instance>) -> Result<Keys, Failure> {
+        match Path::<(String, String)>::from_request_parts(parts, instance).await {
+            Ok(Path((first, second))) => Ok(Keys(first, second)),
+            Err(_) => Err(not_utf8()),
+        }
+    }
+}
+
+fn not_utf8() -> Failure {
+    Failure::input("The path is not UTF-8 once percent-decoded")
 }
 
 #[cfg(test)]

@@ -33,6 +33,8 @@ pub(crate) struct Entry {
     keys: &'static [Parameter],
     /// What may stand behind the question mark.
     query: &'static [Parameter],
+    /// Headers that bear on the answer.
+    headers: &'static [Parameter],
     /// What is sent along.
     body: Option<Body>,
     /// What comes back if all is well.
@@ -91,6 +93,7 @@ impl Entry {
         meaning: "",
         keys: &[],
         query: &[],
+        headers: &[],
         body: None,
         answers: &[],
         refusals: &[],
@@ -121,6 +124,7 @@ impl Entry {
             data::RELATED,
             data::OBSERVABLES,
             data::CHANGES,
+            data::ELASTIC,
             administration::ENTRIES,
             tokens::ENTRIES,
         ]
@@ -144,7 +148,7 @@ mod tests {
     use std::collections::BTreeSet;
 
     use super::*;
-    use crate::http::routes::{Credential, routes};
+    use crate::http::routes::routes;
 
     #[test]
     fn every_route_has_an_entry_and_every_entry_a_route() {
@@ -164,7 +168,7 @@ mod tests {
         assert_eq!(ids.len(), Entry::all().count());
         for route in routes() {
             let entry = Entry::of(&route).unwrap();
-            if let Credential::Bearer(access) = route.credential {
+            if let Some(access) = route.credential.access() {
                 assert!(access.quota.is_none_or(|quota| quota == entry.id), "{}", entry.id);
             }
         }
@@ -182,7 +186,7 @@ mod tests {
                 .collect();
             assert_eq!(keys, in_path, "{}", entry.id);
             let texts = [entry.summary, entry.meaning];
-            let of_parts = entry.keys.iter().chain(entry.query).map(|part| part.about);
+            let of_parts = entry.keys.iter().chain(entry.query).chain(entry.headers).map(|part| part.about);
             let of_answers = entry.answers.iter().map(|answer| answer.about);
             let of_refusals = entry.refusals.iter().map(|refusal| refusal.1);
             for text in texts.into_iter().chain(of_parts).chain(of_answers).chain(of_refusals) {

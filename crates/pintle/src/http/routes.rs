@@ -9,7 +9,7 @@ use axum::http::header::{CONTENT_LENGTH, STRICT_TRANSPORT_SECURITY};
 use axum::http::{HeaderValue, Method, StatusCode};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
-use axum::routing::{MethodRouter, get, patch, post};
+use axum::routing::{MethodRouter, get, patch, post, put};
 use tower::util::MapRequest;
 
 use crate::admin::{OPERATIONS, Operation, Reach};
@@ -20,7 +20,8 @@ use crate::http::api::machines::change as machine_change;
 use crate::http::api::{admin, alert_lists, alerts, domains, files, hash_list, ingest, ips, machines, users};
 use crate::http::caller::{Access, Purpose, admit};
 use crate::http::origin::is_encrypted;
-use crate::http::{discovery, path, reference, sign_in, token};
+use crate::http::sender::admit_sender;
+use crate::http::{discovery, elastic, path, reference, sign_in, token};
 use crate::instance::Instance;
 use crate::quota::Limits;
 
@@ -45,6 +46,18 @@ pub enum Credential {
     Form,
     /// A bearer token, and what it must be good for.
     Bearer(Access),
+    /// A key of an inlet, or such a token: telemetry is sent there.
+    Sender(Access),
+}
+
+impl Credential {
+    /// What a token must be good for, if one is taken.
+    pub fn access(&self) -> Option<&Access> {
+        match self {
+            Credential::Bearer(access) | Credential::Sender(access) => Some(access),
+            Credential::Anonymous | Credential::Form => None,
+        }
+    }
 }
 
 /// Every endpoint.
@@ -98,7 +111,24 @@ pub fn routes() -> Vec<Route> {
         patches("/api/machines/{id}",                     patch(machine_change::update), Some("machines.update"), &[MachineReadWrite], Some(AlertsInvestigation)),
         changes("/api/machines/{id}/tags",                post(machine_change::tag), Some("machines.tags"), &[MachineReadWrite],     Some(ManageSecuritySettings)),
         changes("/api/machines/{id}/setDeviceValue",      post(machine_change::set_value), Some("machines.set_device_value"), &[MachineReadWrite], Some(ManageSecuritySettings)),
-        takes("/api/ingest",                              post(ingest::ingest),     None,                   &[EventWrite],          None),
+        takes(Method::POST, "/api/ingest",                post(ingest::ingest)),
+        // As Elasticsearch's clients send and ask. What they ask tells nothing of the data.
+        takes(Method::GET,  "/elastic",                   get(elastic::info)),
+        takes(Method::GET,  "/elastic/_license",          get(elastic::get_license)),
+        takes(Method::GET,  "/elastic/_xpack",            get(elastic::xpack)),
+        takes(Method::GET,  "/elastic/_cluster/health",   get(elastic::health)),
+        takes(Method::GET,  "/elastic/_ingest/pipeline/{id}", get(elastic::pipeline)),
+        takes(Method::POST, "/elastic/_bulk",             post(elastic::bulk)),
+        takes(Method::PUT,  "/elastic/_bulk",             put(elastic::bulk)),
+        takes(Method::POST, "/elastic/{index}/_bulk",     post(elastic::bulk_into)),
+        takes(Method::PUT,  "/elastic/{index}/_bulk",     put(elastic::bulk_into)),
+        takes(Method::POST, "/elastic/{index}/_doc",      post(elastic::add)),
+        takes(Method::POST, "/elastic/{index}/_doc/{id}", post(elastic::add_named)),
+        takes(Method::PUT,  "/elastic/{index}/_doc/{id}", put(elastic::add_named)),
+        takes(Method::POST, "/elastic/{index}/_create/{id}", post(elastic::create)),
+        takes(Method::PUT,  "/elastic/{index}/_create/{id}", put(elastic::create)),
+        // It tells of the whole tenant, which no user's device groups narrow.
+        shows("/api/ingest/status",                       get(ingest::status),      Some("ingest.status"),  &[EventWrite, MachineRead], None),
 
         form(Method::GET,  "/{tenant}/oauth2/token", get(token::v1)),
         form(Method::POST, "/{tenant}/oauth2/token", post(token::v1)),
@@ -173,14 +203,27 @@ fn asks(
     Route { method: Method::POST, ..reads(path, handler, quota, permissions, role_permission) }
 }
 
-fn takes(
+/// Takes telemetry, from applications and by inlets.
+fn takes(method: Method, path: &'static str, handler: MethodRouter<Arc<Instance>>) -> Route {
+    let access = Access {
+        quota: None,
+        at_most: None,
+        permissions: &[EventWrite],
+        purpose: Purpose::Other,
+        role_permission: None,
+    };
+    Route { method, path, handler, credential: Credential::Sender(access) }
+}
+
+/// Shows something else than the data.
+fn shows(
     path: &'static str,
     handler: MethodRouter<Arc<Instance>>,
     quota: Option<&'static str>,
     permissions: &'static [Permission],
     role_permission: Option<RolePermission>,
 ) -> Route {
-    asks(path, handler, quota, permissions, role_permission).for_purpose(Purpose::Other)
+    reads(path, handler, quota, permissions, role_permission).for_purpose(Purpose::Other)
 }
 
 /// Changes what is known.
@@ -200,7 +243,7 @@ fn tells(
     handler: MethodRouter<Arc<Instance>>,
     permissions: &'static [Permission],
 ) -> Route {
-    Route { method: Method::GET, ..takes(path, handler, None, permissions, None) }
+    shows(path, handler, None, permissions, None)
 }
 
 fn patches(
@@ -254,6 +297,9 @@ pub fn router_of(routes: Vec<Route>, instance: Arc<Instance>) -> Router {
             Credential::Bearer(access) => route
                 .handler
                 .route_layer(middleware::from_fn_with_state((Arc::clone(&instance), access), admit)),
+            Credential::Sender(access) => route
+                .handler
+                .route_layer(middleware::from_fn_with_state((Arc::clone(&instance), access), admit_sender)),
             Credential::Anonymous | Credential::Form => route.handler,
         };
         router = router.route(route.path, handler);
@@ -292,6 +338,10 @@ async fn sign(State(instance): State<Arc<Instance>>, request: Request, next: Nex
         response.headers_mut().insert(STRICT_TRANSPORT_SECURITY, policy);
     }
     if let Some(route) = route {
+        if route.as_str().starts_with(elastic::ROOT) {
+            let (name, value) = elastic::PRODUCT;
+            response.headers_mut().insert(name, value);
+        }
         response.extensions_mut().insert(route);
     }
     response

@@ -4,9 +4,11 @@
 mod admin;
 mod audited;
 mod batches;
+mod pull;
 mod remake;
 mod retention;
 
+use std::borrow::Cow;
 use std::fmt;
 use std::io;
 use std::os::unix::fs::PermissionsExt;
@@ -23,8 +25,10 @@ use axum::routing::{get, post};
 use axum::serve::IncomingStream;
 use axum::{Json, Router};
 use futures_util::TryStreamExt;
+use pintle_ingest::{Choice, Content, Decoder, Mapping};
 use pintle_model::FileHash;
 use pintle_store::{Batch, Page, Progress, Scope, Span, Store};
+use tokio::io::{AsyncRead, AsyncReadExt as _};
 use tokio::net::UnixListener;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
@@ -103,6 +107,7 @@ fn bind(folder: &Path, path: &Path) -> io::Result<UnixListener> {
 fn routes() -> Router<Arc<Instance>> {
     admin::routes(Router::new())
         .route("/ingest", post(ingest))
+        .route("/formats", get(formats))
         .route("/search", post(search))
         .route("/alerts", get(alerts))
         .route("/machines", get(machines))
@@ -112,10 +117,12 @@ fn routes() -> Router<Arc<Instance>> {
         .route("/purge", post(remake::purge))
         .route("/purge/plan", post(remake::plan))
         .route("/rebuild", post(remake::rebuild))
+        .route("/pull", post(pull::round))
         .route("/retention", get(retention::show))
         .route("/retention/run", post(retention::run))
         .route("/retention/resume", post(retention::resume))
         .route("/totals", get(totals))
+        .route("/sources", get(sources))
         .route("/check", get(check))
         .route("/backup", post(backup))
         // A command reads its answer only if what it sends is taken to the end, also by a refusal.
@@ -206,18 +213,29 @@ async fn ingest(
     body: Body,
 ) -> Result<Response, Refused> {
     let tenant = scope(&instance, &asked.tenant)?.tenant();
-    if asked.source == Batch::PEOPLE {
-        return Err(unusable(pintle_store::Error::ReservedSource(Batch::PEOPLE)));
+    if let Some(reserved) = [Batch::PEOPLE, Batch::PINTLE].into_iter().find(|name| *name == asked.source) {
+        return Err(unusable(pintle_store::Error::ReservedSource(reserved)));
     }
-    let format = asked.format.as_deref().map(intake::format).transpose().map_err(unusable)?;
     let (lines, answer) = mpsc::channel::<Result<Bytes, io::Error>>(16);
-    let input = StreamReader::new(body.into_data_stream().map_err(io::Error::other));
+    let mut input = StreamReader::new(body.into_data_stream().map_err(io::Error::other));
+    let choice = match asked.mapping_bytes {
+        0 => intake::choice(&instance.decoders, asked.format.as_deref()).map_err(unusable)?,
+        bytes => Choice::Only(Decoder::Mapping(Arc::new(mapping(&mut input, bytes).await?))),
+    };
     tokio::task::spawn_blocking(move || {
-        let input = SyncIoBridge::new(input);
+        let mut input = SyncIoBridge::new(input);
         // Who owns the folder may put in as much as there is.
-        let asked_for =
-            Input { tenant, source: &asked.source, is_live: false, format, limit: pintle_ingest::MAX_BYTES };
-        let taken = intake::take(&instance, asked_for, input, &mut |durable| {
+        let asked_for = Input {
+            tenant,
+            source: &asked.source,
+            name: &asked.source,
+            is_live: false,
+            choice,
+            namespace: None,
+            limit: pintle_ingest::MAX_BYTES,
+            part: None,
+        };
+        let taken = intake::take(&instance, asked_for, Content::stream(&mut input), &mut |durable| {
             // A line that finds the channel full is left out: the next one says more.
             let progress =
                 wire::IngestLine::Progress { records: durable.records, packed_bytes: durable.packed_bytes };
@@ -230,12 +248,28 @@ async fn ingest(
     Ok(Body::from_stream(ReceiverStream::new(answer)).into_response())
 }
 
+/// The names of all that decodes here.
+async fn formats(State(instance): Owner) -> Json<Vec<String>> {
+    Json(instance.decoders.iter().map(|decoder| decoder.name().to_owned()).collect())
+}
+
+/// The mapping that stands before an input.
+async fn mapping(input: &mut (impl AsyncRead + Unpin), bytes: usize) -> Result<Mapping, Refused> {
+    if bytes > pintle_ingest::MAX_MAPPING_BYTES {
+        return Err(unusable("the mapping is too long"));
+    }
+    let mut text = vec![0; bytes];
+    input.read_exact(&mut text).await.map_err(unusable)?;
+    let text = String::from_utf8(text).map_err(unusable)?;
+    Mapping::read(&text).map_err(unusable)
+}
+
 fn report(source: String, taken: Taken) -> wire::Report {
     let Taken { summary, receipt, repeated_batches, stopped, .. } = taken;
     wire::Report {
         error: stopped.map(|stopped| reason(&stopped, &source)),
         source,
-        format: summary.format.map(str::to_owned),
+        format: summary.format.map(Cow::into_owned),
         records: summary.records,
         with_file_hash: summary.with_file_hash,
         ignored: summary.ignored.into_iter().map(|(reason, number)| (reason.to_owned(), number)).collect(),
@@ -251,8 +285,8 @@ fn report(source: String, taken: Taken) -> wire::Report {
 /// Why reading stopped, for a list in which the input's name stands already.
 fn reason(stopped: &pintle_ingest::Error, source: &str) -> String {
     match stopped {
-        pintle_ingest::Error::Unrecognised(_) => {
-            format!("of no known format; --format names one: {}", intake::names())
+        pintle_ingest::Error::Unrecognised(_, names) => {
+            format!("of no known format; --format names one: {names}")
         }
         pintle_ingest::Error::Read(_, error) => format!("cannot be read: {error}"),
         stopped => {
@@ -378,6 +412,14 @@ async fn totals(
 ) -> Result<Json<wire::Held>, Refused> {
     let scope = scope(&instance, &of.tenant)?;
     Ok(Json(ask(&instance, move |store| store.totals(&scope)).await?.into()))
+}
+
+async fn sources(
+    State(instance): Owner,
+    Query(of): Query<wire::OfTenant>,
+) -> Result<Json<serde_json::Value>, Refused> {
+    let scope = scope(&instance, &of.tenant)?;
+    Ok(Json(crate::sources::status(&instance, scope.tenant())))
 }
 
 async fn check(State(instance): Owner) -> Response {

@@ -79,6 +79,9 @@ impl Session {
             // The archive has it all; without this the next to open the folder takes longer.
             let close = move || {
                 instance.close_audit();
+                if let Err(error) = instance.sources.save() {
+                    tracing::warn!(%error, "what is known of the sources could not be written");
+                }
                 instance.store.close()
             };
             let closed = tokio::task::spawn_blocking(close).await;

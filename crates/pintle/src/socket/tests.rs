@@ -28,7 +28,7 @@ fn row(machine: u32, sha1: &str) -> String {
 }
 
 fn ingest(source: &str) -> wire::Ingest {
-    wire::Ingest { tenant: "default".into(), source: source.into(), format: None }
+    wire::Ingest { tenant: "default".into(), source: source.into(), format: None, mapping_bytes: 0 }
 }
 
 async fn open(folder: &std::path::Path) -> Session {

@@ -37,6 +37,12 @@ pub(crate) enum LongLine<T> {
     Failed(String),
 }
 
+/// Which section of the settings is fetched from.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct Pull {
+    pub(crate) name: String,
+}
+
 /// Where a backup goes, a path that does not depend on who reads it, and what its secrets are encrypted
 /// with.
 #[derive(Debug, Serialize, Deserialize)]
@@ -54,6 +60,9 @@ pub(crate) struct Ingest {
     pub(crate) source: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) format: Option<String>,
+    /// How many bytes of the body come before the input: a mapping, which decodes it.
+    #[serde(default)]
+    pub(crate) mapping_bytes: usize,
 }
 
 /// A line of the answer to an ingest: how far it has come, and at the end what came of it.

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use axum::body::Body;
 use axum::http::Request;
 use pintle::auth::control::DeviceGroupChange;
+use pintle::auth::inlet::NewInlet;
 use pintle::auth::role::Role;
 use pintle::auth::user::NewUser;
 use pintle::config::Config;
@@ -56,8 +57,15 @@ async fn an_administrator_reaches_nothing_of_another_tenant() {
     let bob =
         NewUser { tenant: other, name: "bob".into(), display_name: String::new(), user_groups: Vec::new() };
     let bob = control.create_user(bob, now).unwrap();
+    let beats =
+        NewInlet { tenant: other, name: "beats".into(), format: None, namespace: None, key_expires: None };
+    let beats = control.create_inlet(beats, now).unwrap().0;
     let admin = world.token(&["Administration.ReadWrite.All".to_owned()]);
     for (method, path) in [
+        ("GET", format!("/api/admin/inlets/{}", beats.id)),
+        ("PATCH", "/api/admin/inlets/beats?tenant=customer-a".to_owned()),
+        ("POST", format!("/api/admin/inlets/{}/keys", beats.id)),
+        ("DELETE", format!("/api/admin/inlets/{}", beats.id)),
         ("POST", format!("/api/admin/clients/{}/rotate", theirs.id)),
         ("DELETE", format!("/api/admin/clients/{}", theirs.id)),
         ("PATCH", "/api/admin/users/bob".to_owned()),
@@ -67,10 +75,10 @@ async fn an_administrator_reaches_nothing_of_another_tenant() {
         let answer = ask(&world, method, &path, &admin, json!({})).await;
         assert_eq!(answer.status, 404, "{method} {path}: {}", answer.body);
     }
-    for list in ["clients", "users"] {
+    for list in ["clients", "users", "inlets"] {
         let answer =
             ask(&world, "GET", &format!("/api/admin/{list}?tenant=customer-a"), &admin, Value::Null).await;
-        assert!(!answer.body.contains("theirs") && !answer.body.contains("bob"), "{}", answer.body);
+        assert!(!["theirs", "bob", "beats"].iter().any(|name| answer.body.contains(name)), "{}", answer.body);
     }
 }
 

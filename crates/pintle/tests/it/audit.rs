@@ -26,7 +26,7 @@ fn every_administrative_call_is_written_down_with_who_asked() {
     assert_eq!(run_with_input(&data, &["ingest", "-"], &row(1, "ws-01", 1, sha1)).code, 0);
     let backup = top.path().join("b").to_str().unwrap().to_owned();
     let servers = ["device-group", "create", "servers", "--if-name", "starts-with:srv"];
-    let calls: [(&[&str], &str, &str); 27] = [
+    let calls: [(&[&str], &str, &str); 31] = [
         (&["tenant", "create", "lab"], "tenant.created", "done"),
         (&["tenant", "create", "lab"], "tenant.created", "refused"),
         (&["client", "create", "soar", "-p", "Machine.Read.All"], "client.created", "done"),
@@ -44,6 +44,10 @@ fn every_administrative_call_is_written_down_with_who_asked() {
         (&servers, "device_group.created", "done"),
         (&["device-group", "change", "servers", "--group", "analysts"], "device_group.changed", "done"),
         (&["device-group", "delete", "servers"], "device_group.deleted", "done"),
+        (&["machine-rule", "create", "names", "--by-name"], "machine_rule.created", "done"),
+        (&["machine-rule", "create", "names", "--by-name"], "machine_rule.created", "refused"),
+        (&["machine-rule", "change", "names", "--by-name", "--short"], "machine_rule.changed", "done"),
+        (&["machine-rule", "delete", "names"], "machine_rule.deleted", "done"),
         (&["role", "delete", "look"], "role.deleted", "done"),
         (&["user", "delete", "alice"], "user.deleted", "done"),
         (&["key", "publish"], "key.published", "done"),

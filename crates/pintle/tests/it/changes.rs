@@ -1,10 +1,13 @@
 //! What changes through the API leave in the audit log.
 
+use std::convert::Infallible;
 use std::iter;
+use std::time::Duration;
 
 use axum::body::Body;
 use axum::http::Request;
-use pintle::config::{Config, Quota};
+use futures_util::stream;
+use pintle::config::{Config, Quota, Size};
 use serde_json::{Value, json};
 
 use crate::world::World;
@@ -148,7 +151,7 @@ async fn a_body_that_is_too_long_breaks_off_or_is_packed_is_refused_as_that() {
     let token = world.token(&permissions.map(str::to_owned));
     let broken = || {
         let pieces = [Ok("{"), Err(std::io::Error::other("a chunk that is none"))];
-        Body::from_stream(futures_util::stream::iter(pieces))
+        Body::from_stream(stream::iter(pieces))
     };
     for (method, path, most) in [
         ("PATCH", "/api/alerts/none", 1 << 20),
@@ -304,7 +307,7 @@ fn lines(world: &World) -> Vec<String> {
 #[tokio::test]
 async fn only_so_many_events_are_looked_for_at_once_and_who_waits_too_long_is_told_to_come_back() {
     let mut config = Config::default();
-    config.server.limits.body_timeout = std::time::Duration::from_millis(50);
+    config.server.limits.body_timeout = Duration::from_millis(50);
     let world = World::new(config);
     world.ingest_given("fleet.jsonl").await;
     let token = world.token(&["Alert.ReadWrite.All".to_owned()]);
@@ -320,7 +323,7 @@ async fn only_so_many_events_are_looked_for_at_once_and_who_waits_too_long_is_to
             .header("Content-Type", "application/json");
         world.send(request.body(Body::from(body.clone())).unwrap()).await
     };
-    let patience = std::time::Duration::from_secs(9);
+    let patience = Duration::from_secs(9);
     let held = world.instance().event_slots.wait(world.tenant(), patience).await.unwrap();
     let answer = raise().await;
     assert_eq!(answer.status, 503, "{}", answer.body);
@@ -329,5 +332,31 @@ async fn only_so_many_events_are_looked_for_at_once_and_who_waits_too_long_is_to
     for _ in 0..3 {
         let answer = raise().await;
         assert_eq!(answer.status, 200, "{}", answer.body);
+    }
+}
+
+#[tokio::test]
+async fn a_body_that_only_never_stalls_is_not_waited_for() {
+    let mut config = Config::default();
+    config.server.limits.body_timeout = Duration::from_millis(100);
+    config.ingest.min_body_rate = Size::mebibytes(1024);
+    let world = World::new(config);
+    let token = world.token(&["Machine.ReadWrite.All".to_owned(), "File.Read.All".to_owned()]);
+    for (method, path) in
+        [("PATCH", format!("/api/machines/{}", "1".repeat(40))), ("POST", "/api/files/lookup".to_owned())]
+    {
+        let trickle = stream::unfold((), |()| async {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+            Some((Ok::<_, Infallible>(" "), ()))
+        });
+        let request = Request::builder()
+            .method(method)
+            .uri(&path)
+            .header("Authorization", format!("Bearer {token}"))
+            .header("Content-Type", "application/json")
+            .body(Body::from_stream(trickle))
+            .unwrap();
+        let answer = world.send(request).await;
+        assert_eq!(answer.status, 408, "{path}: {}", answer.body);
     }
 }

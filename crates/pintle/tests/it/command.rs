@@ -48,10 +48,10 @@ pub fn run_on(folder: &Path, arguments: &[&str]) -> Ran {
 }
 
 /// Runs to the end on a data folder, with this on standard input.
-pub fn run_with_input(folder: &Path, arguments: &[&str], input: &str) -> Ran {
+pub fn run_with_input(folder: &Path, arguments: &[&str], input: &(impl AsRef<[u8]> + ?Sized)) -> Ran {
     let mut child = spawn(on(folder, arguments).stdin(Stdio::piped()));
     let mut stdin = child.stdin.take().unwrap();
-    stdin.write_all(input.as_bytes()).unwrap();
+    stdin.write_all(input.as_ref()).unwrap();
     drop(stdin);
     Ran::of(child.wait_with_output().unwrap())
 }

@@ -72,6 +72,66 @@ fn ingest_tells_all_from_some_from_nothing_by_its_exit_code() {
 }
 
 #[test]
+fn an_archive_is_ingested_member_by_member_from_a_file_and_from_standard_input() {
+    let place = place();
+    let mut zip = zip::ZipWriter::new(std::io::Cursor::new(Vec::new()));
+    for (name, text) in [("logs/a.json", row(1, "ws-01", 1, KNOWN)), ("b.txt", "no telemetry".to_owned())] {
+        zip.start_file(name, zip::write::SimpleFileOptions::default()).unwrap();
+        zip.write_all(text.as_bytes()).unwrap();
+    }
+    let zip = zip.finish().unwrap().into_inner();
+    let path = place.inputs.join("collection.zip");
+    std::fs::write(&path, &zip).unwrap();
+    let path = path.to_str().unwrap();
+    let taken = run_on(&place.data, &["ingest", path, "--json"]);
+    assert_eq!(taken.code, 5, "{}", taken.err);
+    let report = taken.json();
+    assert_eq!((&report["records"], &report["with_file_hash"]), (&json!(2), &json!(1)));
+    let rejects = run_on(&place.data, &["rejects", "--json"]).json();
+    assert_eq!(rejects[0]["source"], format!("{path}:b.txt"));
+    let again = run_with_input(&place.data, &["ingest", "-", "--json"], &zip);
+    assert_eq!(again.json()["files"]["new"], 0);
+    let shown = run(&["decode", path]);
+    assert!(shown.err.contains("b.txt, at 0: of no known format"), "{}", shown.err);
+    assert!(shown.out.contains(KNOWN), "{}", shown.out);
+}
+
+#[test]
+fn sources_tells_what_came_from_where_and_what_of_it_is_not_used() {
+    let place = place();
+    let bare = row(2, "ws-02", 2, "").replace(&format!("{:0>64}", ""), "");
+    let text = row(1, "ws-01", 1, KNOWN) + &bare + "rubbish\n";
+    let path = place.write("a.json", &text);
+    assert_eq!(run_on(&place.data, &["ingest", &path]).code, 5);
+    // Each command has the folder for itself, so what is told was kept.
+    let told = run_on(&place.data, &["sources", "--json"]).json();
+    assert_eq!((&told["watched"], told["value"].as_array().unwrap().len()), (&json!([]), 1));
+    let source = &told["value"][0];
+    for (member, value) in [
+        ("source", json!(path)),
+        ("format", json!("mde-hunting")),
+        ("live", json!(false)),
+        ("state", json!("unknown")),
+        ("lastEvent", json!("2026-01-15T09:02:12.5071301Z")),
+        ("records", json!(3)),
+        ("rejectedByReason", json!({ "not JSON": 1 })),
+        ("fileEvents", json!(2)),
+        ("withoutHashByReason", json!({ "no hash given": 1 })),
+    ] {
+        assert_eq!(source[member], value, "{member}");
+    }
+    let shown = run_on(&place.data, &["sources"]);
+    for part in [&path, "mde-hunting", "1 kept aside: not JSON", "1 of 2 events about files: no hash given"] {
+        assert!(shown.out.contains(part), "{part} in {}", shown.out);
+    }
+    let purged = run_on(&place.data, &["purge", "--source", &path, "--yes"]);
+    assert_eq!(purged.code, 0, "{}", purged.err);
+    assert_eq!(run_on(&place.data, &["sources", "--json"]).json(), json!({ "value": [], "watched": [] }));
+    let nothing = run_on(&place.data, &["sources"]);
+    assert_eq!((nothing.code, nothing.err.trim()), (0, "no telemetry has come"));
+}
+
+#[test]
 fn standard_input_is_ingested_and_searched_in_any_mix_of_hashes() {
     let place = place();
     let rows = row(1, "ws-01", 7, KNOWN) + &row(1, "ws-01", 5, KNOWN);
@@ -312,4 +372,108 @@ fn tenants_are_made_and_their_data_is_kept_apart() {
     assert_eq!(run_on(&place.data, &["ingest", &input, "--tenant", "customer-a"]).code, 0);
     assert_eq!(run_on(&place.data, &["search", KNOWN, "--tenant", id]).code, 0);
     assert_eq!(run_on(&place.data, &["search", KNOWN]).code, 1, "another tenant knows nothing of it");
+}
+
+#[test]
+fn inlets_are_made_and_their_keys_exchanged() {
+    let place = place();
+    let ok = |arguments: &[&str]| {
+        let ran = run_on(&place.data, &[&["inlet"], arguments, &["--json"]].concat());
+        assert_eq!(ran.code, 0, "{arguments:?}: {}", ran.err);
+        ran.json()
+    };
+    let made = ok(&["add", "beats", "--namespace", "plant-7", "--format", "winlogbeat7"]);
+    let (id, secret) = (made["id"].as_str().unwrap(), made["secret"].as_str().unwrap());
+    assert_eq!(secret.len(), 43);
+    let again = ok(&["add-key", "beats", "--expires", "2100-01-31"]);
+    assert_ne!(again["secret"], made["secret"]);
+    let first = again["keys"][0]["id"].as_str().unwrap();
+    assert_eq!(ok(&["remove-key", id, first])["keys"].as_array().unwrap().len(), 1);
+    assert_eq!(ok(&["disable", "Beats"])["enabled"], false);
+    let shown = run_on(&place.data, &["inlet", "show", "beats"]).out;
+    for told in ["disabled", "plant-7", "winlogbeat7", "2100-01-31", "never used"] {
+        assert!(shown.contains(told), "{told}: {shown}");
+    }
+    assert_eq!(ok(&["enable", "beats"])["enabled"], true);
+    let listed = run_on(&place.data, &["inlet", "list"]).out;
+    assert!(listed.contains(id) && !listed.contains(secret) && !listed.contains("disabled"), "{listed}");
+    let said = run_on(&place.data, &["inlet", "add", "other"]).out;
+    assert!(said.contains("The key is shown this once") && said.contains("curl -sS -u "), "{said}");
+    ok(&["remove", "beats"]);
+    let gone = run_on(&place.data, &["inlet", "show", "beats"]);
+    assert!(gone.code == 1 && gone.err.contains("no inlet `beats`"), "{}", gone.err);
+    let refused = run_on(&place.data, &["inlet", "add", "x", "--namespace", "Plant_7"]);
+    assert!(refused.code == 1 && refused.err.contains("machine namespace"), "{}", refused.err);
+}
+
+const MAPPING: &str = r#"
+name = "camera-log"
+[machine]
+kind = "camera"
+id = "serial"
+name = "host"
+[[event]]
+when = { kind = "upload" }
+table = "DeviceFileEvents"
+action = "FileCreated"
+time = "at"
+[event.columns]
+SHA256 = "firmware.digest"
+FolderPath = "firmware.path"
+[alert]
+when = { severity = true }
+id = "case"
+title = { text = "A camera complains" }
+time = "at"
+[alert.members]
+severity = "severity"
+[[alert.evidence]]
+kind = "File"
+members = { sha256 = "firmware.digest", filePath = "firmware.path" }
+"#;
+
+#[test]
+fn a_mapping_makes_a_source_of_lines_and_tables_that_no_format_knows() {
+    let place = place();
+    let mapping = place.write("cameras.toml", MAPPING);
+    let digest = "c0".repeat(32);
+    let line = |serial, more: &str| {
+        format!(
+            r#"{{"serial":"{serial}","host":"Cam-{serial}","kind":"upload","at":1768469400,"firmware":{{"digest":"{digest}","path":"/fw/boot.bin"}}{more}}}"#
+        ) + "\n"
+    };
+    let lines = line("17", "") + &line("18", r#","severity":"critical","case":"K-1""#) + "{\"serial\":\n";
+    let sample = place.write("cameras.jsonl", &lines);
+    let table = format!(
+        "serial,host,kind,at,firmware.digest,firmware.path\n19,Cam-19,upload,1768469400,{digest},/fw/boot.bin\n"
+    );
+    let table = place.write("cameras.csv", &table);
+
+    let shown = run(&["decode", "--mapping", &mapping, &sample]);
+    assert_eq!(shown.code, 5, "{}", shown.err);
+    let rows: Vec<serde_json::Value> =
+        shown.out.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert_eq!(rows.len(), 3);
+    assert_eq!(rows[0]["DeviceFileEvents"]["FileName"], "boot.bin");
+    assert_eq!(rows[0]["DeviceFileEvents"]["Timestamp"], "2026-01-15T09:30:00Z");
+    let alert = &rows[2]["Alert"];
+    assert_eq!((&alert["severity"], &alert["title"]), (&json!("High"), &json!("A camera complains")));
+    assert_eq!(alert["evidence"][0]["sha256"], digest);
+    assert!(shown.err.contains("1 × kept aside"), "{}", shown.err);
+
+    let taken = run_on(&place.data, &["ingest", "--json", "--mapping", &mapping, &sample, &table]);
+    assert_eq!(taken.code, 5, "{}", taken.err);
+    assert_eq!(taken.json()["formats"], json!({ "camera-log": 2 }));
+    let found = run_on(&place.data, &["search", "--json", &digest]).json();
+    let mut names: Vec<&str> =
+        found["machines"].as_array().unwrap().iter().map(|m| m["name"].as_str().unwrap()).collect();
+    names.sort_unstable();
+    assert_eq!(names, ["cam-17", "cam-18", "cam-19"]);
+
+    let bad = place.write("bad.toml", "name = 1");
+    let refused = run_on(&place.data, &["ingest", "--mapping", &bad, &sample]);
+    assert_eq!(refused.code, 2, "{}", refused.err);
+    assert!(refused.err.contains("bad.toml is no mapping"), "{}", refused.err);
+    let unknown = run_on(&place.data, &["ingest", "--format", "runes", &sample]);
+    assert!(unknown.err.contains("Format 'runes' is not known"), "{}", unknown.err);
 }

@@ -185,17 +185,24 @@ fn every_route_is_in_the_document_with_what_its_row_asks_for() {
         let operation = &document.path(route.path)[route.method.as_str().to_lowercase()];
         assert!(operation.is_object(), "{} {}", route.method, route.path);
         match route.credential {
-            Credential::Bearer(access) => {
+            Credential::Bearer(access) | Credential::Sender(access) => {
                 let value = |permission: &Permission| json!({ "bearer": [permission.value()] });
                 let mut security: Vec<Value> = access.permissions.iter().map(value).collect();
                 if security.is_empty() {
                     security.push(json!({ "bearer": [] }));
                 }
+                if matches!(route.credential, Credential::Sender(_)) {
+                    security.extend([json!({ "apiKey": [] }), json!({ "basic": [] })]);
+                }
                 assert_eq!(operation["security"], Value::from(security), "{}", route.path);
                 let role = access.role_permission.map(|role| role.value());
                 assert_eq!(operation["x-role-permission"]["value"].as_str(), role, "{}", route.path);
                 assert_eq!(operation["x-quota"]["id"].as_str(), access.quota, "{}", route.path);
-                assert_eq!(operation["responses"].get("429").is_some(), access.quota.is_some());
+                // Who sends has no quota, but may have too much under way.
+                let sends = matches!(route.credential, Credential::Sender(_))
+                    && operation.get("requestBody").is_some();
+                let may_be_too_many = access.quota.is_some() || sends;
+                assert_eq!(operation["responses"].get("429").is_some(), may_be_too_many);
                 assert!(operation["responses"]["401"]["content"]["application/json"].is_object());
             }
             Credential::Anonymous | Credential::Form => assert_eq!(operation["security"], json!([])),

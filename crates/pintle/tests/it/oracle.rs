@@ -1,10 +1,11 @@
 //! Who sees what, against a naive oracle: random tenants with users, user groups, roles, device groups,
-//! applications, machines and sightings, asked over HTTP by everybody about everything, while rights,
-//! rules and machines change in between.
+//! applications, machines of one id and of several, and sightings, asked over HTTP by everybody about
+//! everything, while rights, rules and machines change in between.
 
 mod answer;
 mod change;
 mod expected;
+mod joined;
 mod model;
 mod question;
 mod random;
@@ -106,6 +107,7 @@ impl Play {
             addresses: Vec::new(),
             alerts: BTreeMap::new(),
             groups: Vec::new(),
+            rules: Vec::new(),
             default_seen_by: BTreeSet::new(),
             users: Vec::new(),
             apps: Vec::new(),
@@ -115,7 +117,7 @@ impl Play {
         };
         for id in 0..MACHINES {
             if random.chance(90) {
-                let machine = machine(random, id);
+                let machine = machine(random, id, self.telemetry.minute);
                 self.telemetry.machine(id, &machine);
                 tenant.addresses.push((self.telemetry.minute, id, machine.address));
                 tenant.machines.insert(id, machine);
@@ -222,18 +224,22 @@ impl Play {
         let caller = usize::try_from(self.random.below(tenant.callers.len() as u64)).unwrap();
         let caller = &tenant.callers[caller];
         let question = Question::random(&mut self.random);
+        // Names are what sources give them, whatever the machine shows.
         let path = question.path(tenant);
         let body = question.body();
         let request = if body.is_some() { Request::post(&path) } else { Request::get(&path) };
         let request = request.header("Authorization", format!("Bearer {}", caller.token));
         let answer = self.world.send(request.body(Body::from(body.unwrap_or_default())).unwrap()).await;
-        let (told, expected) =
-            (question.told(answer.status.as_u16(), &answer.body), question.expected(tenant, caller, narrow));
+        let meant = question.about(|machine| tenant.one(machine));
+        let (told, expected) = (
+            question.told(answer.status.as_u16(), &answer.body),
+            meant.expected(&tenant.as_ones(), caller, narrow),
+        );
         let visible = tenant.visible_groups(caller);
         assert_eq!(
             told, expected,
-            "{} {path} for {:?} of application {} (sees {visible:?}, narrowed: {narrow}):\n{:#?}\n{}",
-            tenant.name, caller.user, caller.app, tenant.groups, answer.body
+            "{} {path} for {:?} of application {} (sees {visible:?}, narrowed: {narrow}):\n{:#?}\n{:?}\n{}",
+            tenant.name, caller.user, caller.app, tenant.groups, tenant.rules, answer.body
         );
         let kind = match (told.0, visible.is_some(), told.1.is_empty()) {
             (200, true, false) => "200, narrowed, something",

@@ -4,6 +4,7 @@
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 
+use pintle_model::MachineId;
 use serde_json::Value;
 
 /// Names or ids of machines and files, in order.
@@ -31,9 +32,10 @@ impl Recordings {
         Some(Recordings { folder, expected: serde_json::from_str(&expected).unwrap() })
     }
 
-    /// The files in the formats that are read.
+    /// The files of which the truth is known.
     pub fn files(&self) -> Vec<&str> {
-        self.expected["main_files"].as_array().unwrap().iter().map(|file| file.as_str().unwrap()).collect()
+        let files = self.expected["files"].as_object().unwrap().iter();
+        files.filter(|(_, truth)| truth["records"].is_u64()).map(|(file, _)| file.as_str()).collect()
     }
 
     /// Where such a file lies.
@@ -47,13 +49,20 @@ impl Recordings {
     }
 }
 
-/// Machines of Defender go by their id, others by their name, which is the member `name`.
+/// Machines of Defender go by their id, others by their name, which is the member `name`; those of sources
+/// that give none by the id that follows from the source's own.
 pub fn known_as(machine: &Value, name: &str, known: &Names) -> String {
     let id = machine["id"].as_str().unwrap().to_lowercase();
     if known.contains(&id) {
         return id;
     }
-    machine[name].as_str().unwrap_or_default().to_lowercase()
+    let derived = |own: &&String| {
+        ["crowdstrike", "sentinelone"].iter().any(|kind| MachineId::derived(kind, own).as_str() == id)
+    };
+    match known.iter().find(derived) {
+        Some(own) => own.clone(),
+        None => machine[name].as_str().unwrap_or_default().to_lowercase(),
+    }
 }
 
 /// A list of names.

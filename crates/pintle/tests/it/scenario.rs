@@ -8,6 +8,8 @@ use std::time::Duration;
 
 use axum::body::Body;
 use axum::http::Request;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use pintle::config::{Config, Profile};
 use pintle::http::routes::routes;
 use serde::Deserialize;
@@ -75,6 +77,16 @@ pub enum Caller {
     Audience { permissions: Vec<String>, audience: String },
     /// A user whose roles hold these permissions, signed in to an application with these scopes.
     User { user: String, scopes: Vec<String>, role: Vec<String> },
+    /// A shipper with the key of an inlet, which is made for it, by the scheme `ApiKey` or `Basic`.
+    Inlet {
+        inlet: String,
+        #[serde(default)]
+        scheme: Option<String>,
+        #[serde(default)]
+        format: Option<String>,
+        #[serde(default)]
+        namespace: Option<String>,
+    },
     /// The Authorization header itself.
     Header(String),
 }
@@ -232,6 +244,14 @@ fn request(
             let token =
                 tokens.entry(call.caller.clone()).or_insert_with(|| world.user_token(user, scopes, role));
             Some(format!("Bearer {token}"))
+        }
+        Caller::Inlet { inlet, scheme, format, namespace } => {
+            let made = || {
+                let (id, key) = world.inlet(inlet, format.as_deref(), namespace.as_deref());
+                STANDARD.encode(format!("{id}:{key}"))
+            };
+            let encoded = tokens.entry(call.caller.clone()).or_insert_with(made);
+            Some(format!("{} {encoded}", scheme.as_deref().unwrap_or("ApiKey")))
         }
     };
     if let Some(token) = token {

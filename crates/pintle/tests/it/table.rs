@@ -4,6 +4,8 @@ use std::collections::BTreeSet;
 
 use axum::body::Body;
 use axum::http::Request;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use pintle::auth::control::DeviceGroupChange;
 use pintle::auth::permission::Permission;
 use pintle::auth::role::RolePermission;
@@ -29,6 +31,21 @@ const ANONYMOUS: &[&str] = &[
 /// What any token opens, whatever its permissions. This list may only shrink.
 const ANY_TOKEN: &[&str] = &["/api/$metadata"];
 
+/// What a key of an inlet opens besides a token: what takes telemetry, and nothing else.
+const BY_KEY: &[&str] = &[
+    "/api/ingest",
+    "/elastic",
+    "/elastic/_bulk",
+    "/elastic/_cluster/health",
+    "/elastic/_ingest/pipeline/{id}",
+    "/elastic/_license",
+    "/elastic/_xpack",
+    "/elastic/{index}/_bulk",
+    "/elastic/{index}/_create/{id}",
+    "/elastic/{index}/_doc",
+    "/elastic/{index}/_doc/{id}",
+];
+
 /// Where a client's own credential, a code or a password stands in the form.
 const FORM: &[&str] = &[
     "/{tenant}/oauth2/token",
@@ -42,9 +59,9 @@ const FORM: &[&str] = &[
 
 /// Every route that asks for a token, with what it must be good for.
 fn guarded() -> Vec<(Route, Access)> {
-    let guarded = |route: Route| match route.credential {
-        Credential::Bearer(access) => Some((route, access)),
-        Credential::Anonymous | Credential::Form => None,
+    let guarded = |route: Route| {
+        let access = *route.credential.access()?;
+        Some((route, access))
     };
     routes().into_iter().filter_map(guarded).collect()
 }
@@ -93,9 +110,10 @@ fn only_the_listed_routes_are_anonymous_or_ask_in_their_form_or_for_any_token() 
     assert_eq!(anonymous, ANONYMOUS.iter().copied().collect());
     let form = of(|credential| matches!(credential, Credential::Form));
     assert_eq!(form, FORM.iter().copied().collect());
-    let any_token =
-        of(|credential| matches!(credential, Credential::Bearer(access) if access.permissions.is_empty()));
+    let any_token = of(|credential| credential.access().is_some_and(|access| access.permissions.is_empty()));
     assert_eq!(any_token, ANY_TOKEN.iter().copied().collect());
+    let by_key = of(|credential| matches!(credential, Credential::Sender(_)));
+    assert_eq!(by_key, BY_KEY.iter().copied().collect());
 }
 
 #[tokio::test]
@@ -107,6 +125,43 @@ async fn without_a_token_every_other_route_is_a_401() {
             assert_eq!(answer.status, 401, "{} {token:?}", route.path);
             assert_eq!(error(&answer).0, "Unauthorized");
             assert!(answer.headers["www-authenticate"].to_str().unwrap().starts_with("Bearer"));
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_key_of_an_inlet_opens_what_takes_telemetry_and_nothing_else_and_a_wrong_one_nothing() {
+    let world = World::new(Config::default());
+    let (id, key) = world.inlet("beats", None, None);
+    let encoded = |scheme: &str, pair: String| format!("{scheme} {}", STANDARD.encode(pair));
+    let good = [
+        encoded("ApiKey", format!("{id}:{key}")),
+        encoded("Basic", format!("{id}:{key}")),
+        encoded("Basic", format!("Beats:{key}")),
+    ];
+    let bad = [
+        encoded("ApiKey", format!("{id}:{key}x")),
+        encoded("ApiKey", format!("{id}:")),
+        encoded("Basic", format!("nobody:{key}")),
+        encoded("Basic", key.clone()),
+        "ApiKey !".to_owned(),
+        format!("Bearer {key}"),
+    ];
+    for (route, _) in guarded() {
+        let takes = BY_KEY.contains(&route.path);
+        for (header, is_good) in good.iter().map(|one| (one, true)).chain(bad.iter().map(|one| (one, false)))
+        {
+            let request = Request::builder().method(route.method.clone()).uri(path(&route));
+            let request = request.header("Authorization", header).body(Body::empty()).unwrap();
+            let answer = world.send(request).await;
+            let status = answer.status.as_u16();
+            if takes && is_good {
+                assert!(![401, 403, 404, 405].contains(&status), "{} {header}: {status}", route.path);
+                continue;
+            }
+            assert_eq!(status, 401, "{} {header}", route.path);
+            let schemes: Vec<_> = answer.headers.get_all("www-authenticate").iter().collect();
+            assert_eq!(schemes.len(), if takes { 3 } else { 1 }, "{}: {schemes:?}", route.path);
         }
     }
 }
@@ -254,7 +309,10 @@ fn shows(route: &Route) -> Shows {
         | "/api/alerts/{id}/ips"
         | "/api/alerts/{id}/machine"
         | "/api/alerts/{id}/user" => Shows::One([ALERT_HIDDEN, ALERT_UNKNOWN, ALERT_VISIBLE]),
-        "/api/files/{id}" | "/api/files/{id}/stats" | "/api/ingest" => Shows::Neither,
+        // Who does not see the whole tenant is told of no source.
+        "/api/files/{id}" | "/api/files/{id}/stats" | "/api/ingest" | "/api/ingest/status" => Shows::Neither,
+        // They take, and what they tell is of what they took or the same for everybody.
+        path if path.starts_with("/elastic") => Shows::Neither,
         path if path.starts_with("/api/admin/") => Shows::Neither,
         other => panic!("say here how {other} keeps hidden machines and alerts to itself"),
     }

@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use axum::Router;
 use axum::body::Body;
@@ -12,6 +12,7 @@ use axum::http::{HeaderMap, Request, StatusCode};
 use http_body_util::BodyExt as _;
 use pintle::auth::application::Proof;
 use pintle::auth::control::{NewApplication, RoleChange, UserChange};
+use pintle::auth::inlet::NewInlet;
 use pintle::auth::permission::Permissions;
 use pintle::auth::role::RolePermission;
 use pintle::auth::secret::Secret;
@@ -19,6 +20,7 @@ use pintle::auth::user::NewUser;
 use pintle::config::Config;
 use pintle::http::routes::router;
 use pintle::instance::Instance;
+use pintle::worker::Processes;
 use pintle_model::{TenantId, Time};
 use pintle_store::{Clock, Folder, Options, Store};
 use tower::ServiceExt as _;
@@ -71,6 +73,7 @@ impl World {
         let ticks = Arc::clone(&self.ticks);
         let clock: Clock = Arc::new(move || Time::from_ticks(ticks.load(Ordering::SeqCst)));
         let instance = Instance::open(self.folder.path(), self.config.clone(), clock).unwrap();
+        let instance = instance.with_workers(Processes::of(env!("CARGO_BIN_EXE_pintle")));
         self.serve(instance);
     }
 
@@ -88,11 +91,26 @@ impl World {
         self
     }
 
+    /// The same server with other workers.
+    pub fn with_workers(mut self, workers: Processes) -> World {
+        self.router = Router::new();
+        let instance = Arc::into_inner(self.instance.take().unwrap()).unwrap();
+        self.serve(instance.with_workers(workers));
+        self
+    }
+
     /// Stops as a graceful shutdown does, and starts again on the same folder.
     pub fn restart(&mut self) {
         self.instance().quotas.save(self.instance().now()).unwrap();
         self.router = Router::new();
-        self.instance = None;
+        let instance = self.instance.take().unwrap();
+        // What a request began and nobody waits for, such as writing down that a key was used, has it too.
+        let patience = Instant::now() + Duration::from_secs(30);
+        while Arc::strong_count(&instance) > 1 {
+            assert!(Instant::now() < patience, "somebody keeps the server");
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        drop(instance);
         self.open();
     }
 
@@ -141,6 +159,20 @@ impl World {
             )
         };
         instance.control.create_application_with(new, instance.now()).unwrap().0.id
+    }
+
+    /// Makes an inlet of the tenant `default` and gives its id and its key.
+    pub fn inlet(&self, name: &str, format: Option<&str>, namespace: Option<&str>) -> (Uuid, String) {
+        let instance = self.instance();
+        let new = NewInlet {
+            tenant: self.tenant(),
+            name: name.to_owned(),
+            format: format.map(str::to_owned),
+            namespace: namespace.map(|namespace| namespace.parse().unwrap()),
+            key_expires: None,
+        };
+        let (inlet, key) = instance.control.create_inlet(new, instance.now()).unwrap();
+        (inlet.id, key.reveal().to_owned())
     }
 
     /// A token of a user, added if they are not there, with a role of these permissions, for an

@@ -2,8 +2,10 @@
 
 use std::path::Path;
 
+use super::inlets::{self, Names};
 use super::*;
 use crate::auth::device_group::TenantDeviceGroups;
+use crate::auth::machine_rule::TenantMachineRules;
 
 /// The file's format; a newer one is refused.
 const FORMAT: u32 = 1;
@@ -15,6 +17,8 @@ pub(super) struct State {
     #[serde(with = "as_list")]
     pub(super) applications: All<Application>,
     #[serde(default, with = "as_list")]
+    pub(super) inlets: All<Inlet>,
+    #[serde(default, with = "as_list")]
     pub(super) users: All<User>,
     #[serde(default, with = "as_list")]
     pub(super) user_groups: All<UserGroup>,
@@ -22,9 +26,19 @@ pub(super) struct State {
     pub(super) roles: All<Role>,
     #[serde(default)]
     pub(super) device_groups: BTreeMap<TenantId, Arc<TenantDeviceGroups>>,
+    #[serde(default)]
+    pub(super) machine_rules: BTreeMap<TenantId, Arc<TenantMachineRules>>,
+    /// Made of `inlets`: who sends a name has proved nothing yet, so it is not searched for.
+    #[serde(skip)]
+    pub(super) inlet_names: Names,
 }
 
 impl State {
+    /// Makes anew what follows from the rest.
+    pub(super) fn index(&mut self) {
+        self.inlet_names = inlets::names(&self.inlets);
+    }
+
     /// Gives every tenant that has none its administrator role.
     pub(super) fn complete(&mut self) {
         for tenant in &self.tenants {

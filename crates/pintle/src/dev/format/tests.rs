@@ -101,10 +101,8 @@ fn what_is_written_is_read_back_but_for_the_lines_that_were_cut_off() {
         let mut back = Vec::new();
         let mut reasons = BTreeSet::new();
         let summary = pintle_ingest::read(
-            &text[..],
-            name,
-            None,
-            pintle_ingest::MAX_BYTES,
+            pintle_ingest::Content::stream(&text[..]),
+            pintle_ingest::Reading::of(name, pintle_ingest::Choice::default()),
             &mut |batch, rejects| {
                 back.extend(batch);
                 reasons.extend(rejects.into_iter().map(|reject| (reject.reason, reject.bytes)));
@@ -113,7 +111,7 @@ fn what_is_written_is_read_back_but_for_the_lines_that_were_cut_off() {
             &mut |_| {},
         )
         .unwrap();
-        assert_eq!(summary.format, Some(name));
+        assert_eq!(summary.format.as_deref(), Some(name));
         assert_eq!(summary.rejects(), malformed, "{name}: {reasons:?}");
         assert!(malformed > 0 || told == Told::Alerts, "{name}");
         assert!(summary.ignored.is_empty(), "{name}: {:?}", summary.ignored);
@@ -135,8 +133,13 @@ fn rows_of_defender_come_back_as_they_were() {
             Vec::extend(&mut back, batch);
             Ok(())
         };
-        pintle_ingest::read(&text[..], name, None, pintle_ingest::MAX_BYTES, &mut deliver, &mut |_| {})
-            .unwrap();
+        pintle_ingest::read(
+            pintle_ingest::Content::stream(&text[..]),
+            pintle_ingest::Reading::of(name, pintle_ingest::Choice::default()),
+            &mut deliver,
+            &mut |_| {},
+        )
+        .unwrap();
         assert!(back == rows, "{name}");
     }
 }

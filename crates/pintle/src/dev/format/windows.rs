@@ -188,6 +188,35 @@ pub(super) fn evtx(record: &Record, _: &mut Sender, out: &mut Vec<u8>) -> Writte
     line(out, &printed, b"\n")
 }
 
+/// Events as Wazuh's agents hand them on: names begin with a small letter, and values are escaped as in a
+/// JSON text before they become one.
+pub(super) fn wazuh(record: &Record, _: &mut Sender, out: &mut Vec<u8>) -> Written {
+    let Some(mut event) = Event::of(record) else { return Ok(()) };
+    let utc = event.utc_time();
+    timed(&mut event, utc);
+    let mut data = serde_json::Map::new();
+    for (name, value) in &event.data.0 {
+        let (first, rest) = name.split_at_checked(1).unwrap_or_default();
+        let escaped = json!(value).to_string();
+        let escaped = escaped.strip_prefix('"').and_then(|text| text.strip_suffix('"')).unwrap_or_default();
+        data.insert(first.to_ascii_lowercase() + rest, escaped.into());
+    }
+    let agents = json!({ "win": {
+        "system": {
+            "providerName": event.provider,
+            "eventID": event.id.to_string(),
+            "level": "4",
+            "systemTime": event.time.to_string(),
+            "eventRecordID": event.record.to_string(),
+            "channel": event.channel,
+            "computer": event.computer,
+            "severityValue": "INFORMATION",
+        },
+        "eventdata": data,
+    }});
+    line(out, &agents, b"\n")
+}
+
 #[derive(Serialize)]
 #[serde(rename_all = "PascalCase")]
 struct Azure<'a> {

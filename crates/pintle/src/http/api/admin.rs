@@ -24,7 +24,7 @@ pub(crate) fn handler(operation: &'static Operation) -> MethodRouter<Arc<Instanc
                              headers: HeaderMap,
                              body: Body|
                 -> Result<Response, Failure> {
-        let body = whole(&headers, body, MAX_BODY).await?;
+        let body = whole(&instance, &headers, body, MAX_BODY).await?;
         let asked = Asked {
             actor: caller.rights.who.actor(address.0),
             tenant: Some(caller.scope.tenant()),

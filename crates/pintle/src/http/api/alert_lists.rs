@@ -160,7 +160,8 @@ struct Named {
 }
 
 /// The alerts related to something. What was never told of is a 404 in the profile `2021`, and an empty
-/// list in `today`, but for who prefers the 404; something known that only hidden alerts name is an empty list in both.
+/// list in `today`, but for who prefers the 404; something known that only hidden alerts name is an empty
+/// list in both.
 async fn related(
     instance: Arc<Instance>,
     (wanted, unknown): (Representation<Alerts>, Unknown),

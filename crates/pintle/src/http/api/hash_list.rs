@@ -3,7 +3,6 @@
 mod read;
 
 use std::sync::Arc;
-use std::time::Duration;
 use std::vec::IntoIter;
 
 use axum::body::Body;
@@ -11,7 +10,6 @@ use axum::extract::{RawQuery, State};
 use axum::http::header::CONTENT_LENGTH;
 use axum::http::{HeaderMap, HeaderValue};
 use axum::response::Response;
-use bytes::Bytes;
 use pintle_model::Time;
 use pintle_store::{Error, FoundFile, MachineIds, Scope};
 use serde::Serialize;
@@ -60,7 +58,7 @@ pub async fn look_up(
     }
     // Lists take memory, so only a few are at work at once; the others wait unread.
     let slot = turn(&instance, &instance.look_up_slots, caller.scope.tenant()).await?;
-    let body = whole(&instance, body).await?;
+    let body = body::read(&instance, body, MAX_BODY).await?;
     let HashList { asked, machines } = blocking(move || read::read(form, &body)).await?;
     let asks_for_machines = asks_for_machines || machines;
     if asks_for_machines {
@@ -93,14 +91,6 @@ fn option(query: &str) -> Result<bool, Failure> {
 
 fn announced_length(headers: &HeaderMap) -> Option<usize> {
     headers.get(CONTENT_LENGTH).and_then(|length: &HeaderValue| length.to_str().ok()?.parse().ok())
-}
-
-/// The body, if it is no longer than it may be and comes no slower.
-async fn whole(instance: &Instance, body: Body) -> Result<Bytes, Failure> {
-    let rate = instance.config.ingest.min_body_rate.bytes().max(1);
-    let patience = instance.config.server.limits.body_timeout + Duration::from_secs(MAX_BODY as u64 / rate);
-    let read = tokio::time::timeout(patience, body::read(body, MAX_BODY)).await;
-    read.unwrap_or_else(|_| Err(Failure::body_broke_off()))
 }
 
 /// The answer that is still to be given.

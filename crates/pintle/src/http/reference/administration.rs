@@ -11,9 +11,12 @@ const TAKEN: Refusal = (409, "`Conflict`: there is one of that name already.");
 
 const ID: Parameter = Parameter::key("id", Schema::Text, "The application's client id.");
 const CREDENTIAL: Parameter = Parameter::key("credential", Schema::Text, "The credential's id.");
+const INLET: Parameter = Parameter::key("inlet", Schema::Text, "The inlet's name or id.");
+const KEY_ID: Parameter = Parameter::key("key", Schema::Text, "The key's id.");
 const KID: Parameter = Parameter::key("kid", Schema::Text, "The key's id.");
 const USER: Parameter = Parameter::key("user", Schema::Text, "The user's name or id.");
 const GROUP: Parameter = Parameter::key("group", Schema::Text, "The group's name or id.");
+const RULE_KEY: Parameter = Parameter::key("rule", Schema::Text, "The rule's name or id.");
 const ROLE: Parameter = Parameter::key("role", Schema::Text, "The role's name or id.");
 
 /// An operation on everything of a kind.
@@ -68,9 +71,11 @@ const NOTHING: &[Answer] = &[Answer { status: 200, about: "It is done.", content
 gives!(ONE_TENANT, ALL_TENANTS, TENANT);
 gives!(ONE_KEY, ALL_KEYS, KEY);
 gives!(ONE_CLIENT, ALL_CLIENTS, CLIENT);
+gives!(ONE_INLET, ALL_INLETS, INLET_GIVEN);
 gives!(ONE_USER, ALL_USERS, USER_GIVEN);
 gives!(ONE_USER_GROUP, ALL_USER_GROUPS, USER_GROUP);
 gives!(ONE_DEVICE_GROUP, ALL_DEVICE_GROUPS, DEVICE_GROUP);
+gives!(ONE_MACHINE_RULE, ALL_MACHINE_RULES, MACHINE_RULE);
 gives!(ONE_ROLE, ALL_ROLES, ROLE_GIVEN);
 
 macro_rules! body {
@@ -85,6 +90,8 @@ body!(CLIENT_CHANGE_BODY, CLIENT_CHANGE);
 body!(NEW_SECRET_BODY, NEW_SECRET);
 body!(NEW_CERTIFICATE_BODY, NEW_CERTIFICATE);
 body!(LIMIT_BODY, LIMIT);
+body!(NEW_INLET_BODY, NEW_INLET);
+body!(INLET_CHANGE_BODY, INLET_CHANGE);
 body!(NEW_USER_BODY, NEW_USER);
 body!(USER_CHANGE_BODY, USER_CHANGE);
 body!(NEW_PASSWORD_BODY, NEW_PASSWORD);
@@ -92,6 +99,9 @@ body!(NEW_USER_GROUP_BODY, NEW_USER_GROUP);
 body!(USER_GROUP_CHANGE_BODY, USER_GROUP_CHANGE);
 body!(DEVICE_GROUP_CHANGE_BODY, DEVICE_GROUP_CHANGE);
 body!(PREVIEW_BODY, PREVIEW_ASKED);
+body!(MACHINE_RULE_CHANGE_BODY, MACHINE_RULE_CHANGE);
+body!(JOINED_BODY, JOINED_ASKED);
+body!(JOIN_PREVIEW_BODY, JOIN_PREVIEW_ASKED);
 body!(EXPLAIN_BODY, EXPLAIN_ASKED);
 body!(ROLE_CHANGE_BODY, ROLE_CHANGE);
 
@@ -115,6 +125,14 @@ pub(super) static ENTRIES: &[Entry] = &[
     on(of_all("DELETE", "/api/admin/clients/{id}/credentials/{credential}", "admin.clients.remove_credential", ["Remove a credential", "A secret or a certificate."], ONE_CLIENT), &[ID, CREDENTIAL]),
     takes(on(of_all("PUT", "/api/admin/clients/{id}/device-groups", "admin.clients.limit", ["Limit an application to device groups", "It sees only their machines and what hangs on these."], ONE_CLIENT), &[ID]), LIMIT_BODY, CHANGES),
 
+    of_all("GET", "/api/admin/inlets", "admin.inlets.list", ["List inlets", "The tenant's standing inlets, where shippers send telemetry."], ALL_INLETS),
+    takes(of_all("POST", "/api/admin/inlets", "admin.inlets.create", ["Make an inlet", "Its key is in this answer and in no other."], ONE_INLET), NEW_INLET_BODY, CHANGES),
+    on(of_all("GET", "/api/admin/inlets/{inlet}", "admin.inlets.show", ["Show an inlet", "One inlet."], ONE_INLET), &[INLET]),
+    takes(on(of_all("PATCH", "/api/admin/inlets/{inlet}", "admin.inlets.change", ["Change an inlet", "Members left out stay. It counts at the next request."], ONE_INLET), &[INLET]), INLET_CHANGE_BODY, CHANGES),
+    on(of_all("DELETE", "/api/admin/inlets/{inlet}", "admin.inlets.delete", ["Delete an inlet", "Its keys are refused by the next request; what came by it stays."], ONE_INLET), &[INLET]),
+    takes(on(of_all("POST", "/api/admin/inlets/{inlet}/keys", "admin.inlets.add_key", ["Add a key", "Besides those there are, of which there may be four. It is in this answer and in no other."], ONE_INLET), &[INLET]), NEW_SECRET_BODY, CHANGES),
+    on(of_all("DELETE", "/api/admin/inlets/{inlet}/keys/{key}", "admin.inlets.remove_key", ["Remove a key", "It is refused by the next request."], ONE_INLET), &[INLET, KEY_ID]),
+
     of_all("GET", "/api/admin/users", "admin.users.list", ["List users", "The tenant's users."], ALL_USERS),
     takes(of_all("POST", "/api/admin/users", "admin.users.create", ["Add a user", "A password that was made is in this answer and in no other."], ONE_USER), NEW_USER_BODY, CHANGES),
     takes(on(of_all("PATCH", "/api/admin/users/{user}", "admin.users.change", ["Change a user", "Members left out stay. It counts at the next request."], ONE_USER), &[USER]), USER_CHANGE_BODY, CHANGES),
@@ -133,6 +151,13 @@ pub(super) static ENTRIES: &[Entry] = &[
     takes(on(of_all("PATCH", "/api/admin/device-groups/{group}", "admin.device_groups.change", ["Change a device group", "Members left out stay. Machines move at one moment, before the answer."], ONE_DEVICE_GROUP), &[GROUP]), DEVICE_GROUP_CHANGE_BODY, CHANGES),
     on(of_all("DELETE", "/api/admin/device-groups/{group}", "admin.device_groups.delete", ["Delete a device group", "Its machines go where the other rules take them."], ONE_DEVICE_GROUP), &[GROUP]),
     takes(of_all("POST", "/api/admin/preview", "admin.device_groups.preview", ["Try a rule", "Which machines a rule alone would take. Changes nothing."], &[Answer { status: 200, about: "How many, and the first of them.", content: &[(JSON, Schema::Object(&PREVIEW))] }]), PREVIEW_BODY, &[BAD, BROKE_OFF, TOO_LARGE, PACKED]),
+
+    of_all("GET", "/api/admin/machine-rules", "admin.machine_rules.list", ["List machine rules", "The rules by which machines are one, by id."], ALL_MACHINE_RULES),
+    takes(of_all("POST", "/api/admin/machine-rules", "admin.machine_rules.create", ["Make a machine rule", "Machines are one by it before the answer, all at one moment."], ONE_MACHINE_RULE), MACHINE_RULE_CHANGE_BODY, CHANGES),
+    takes(on(of_all("PATCH", "/api/admin/machine-rules/{rule}", "admin.machine_rules.change", ["Change a machine rule", "Members left out stay. It counts before the answer, for all machines at one moment."], ONE_MACHINE_RULE), &[RULE_KEY]), MACHINE_RULE_CHANGE_BODY, CHANGES),
+    on(of_all("DELETE", "/api/admin/machine-rules/{rule}", "admin.machine_rules.delete", ["Delete a machine rule", "Machines that are one by it alone are several again, each as its source knows it."], ONE_MACHINE_RULE), &[RULE_KEY]),
+    takes(of_all("POST", "/api/admin/joined-machines", "admin.joined_machines.list", ["List machines of several ids", "Which machines are one, of which ids, and by which rules. Changes nothing."], &[Answer { status: 200, about: "How many, and the first of them.", content: &[(JSON, Schema::Object(&JOINED))] }]), JOINED_BODY, &[BAD, GONE, BROKE_OFF, TOO_LARGE, PACKED]),
+    takes(of_all("POST", "/api/admin/joined-machines/preview", "admin.joined_machines.preview", ["Try a machine rule", "Which machines would be one by it beside the other rules, and which would not and why. Changes nothing."], &[Answer { status: 200, about: "How many of each, and the first of them.", content: &[(JSON, Schema::Object(&JOIN_PREVIEW))] }]), JOIN_PREVIEW_BODY, &[BAD, GONE, BROKE_OFF, TOO_LARGE, PACKED]),
 
     takes(of_all("POST", "/api/admin/explain", "admin.explain", ["Explain a decision", "Whether somebody may make a request, and why."], &[Answer { status: 200, about: "What was decided, step by step.", content: &[(JSON, Schema::Object(&EXPLAINED))] }]), EXPLAIN_BODY, &[BAD, GONE, BROKE_OFF, TOO_LARGE, PACKED]),
 
@@ -216,7 +241,34 @@ mod objects {
         maybe("public", BOOL_OR_NULL, "Whether it signs users in without a secret."),
         maybe("redirect_uris", TEXTS_OR_NULL, "Where users may be sent back to."),
     ]);
-    pub(super) static NEW_SECRET: Object = Object::sent("NewSecret", "A secret to be made.", &[
+    pub(super) static INLET_GIVEN: Object = Object::given("Inlet", "Where shippers send telemetry.", &[
+        always("id", Schema::Guid, "Its id, which goes with its keys."),
+        TENANT_ID,
+        NAME,
+        always("enabled", Schema::Bool, "Whether it takes anything."),
+        maybe("format", TEXT, "The format or mapping of all that it takes; without, each record tells."),
+        maybe("namespace", TEXT, "Of its machines and alerts, whose ids are then nobody else's; without, it may speak of any."),
+        always("created", Schema::Time, "When it was made."),
+        always("keys", Schema::List(&Schema::Object(&INLET_KEY)), "What its shippers prove themselves with."),
+        maybe("secret", TEXT, "The new key itself: only in the answer that made it."),
+    ]);
+    static INLET_KEY: Object = Object::given("InletKey", "A key of an inlet.", &[
+        always("id", Schema::Guid, "Its id."),
+        always("created", Schema::Time, "When it was made."),
+        maybe("expires", Schema::Time, "Until when it is good."),
+        maybe("last_used", Schema::Time, "When something came with it last; after a restart up to ten minutes out of date."),
+    ]);
+    pub(super) static NEW_INLET: Object = Object::sent("NewInlet", "An inlet to make.", &[
+        always("name", TEXT, "Its name, without a colon."),
+        maybe("format", TEXT_OR_NULL, "The format or mapping of all that it takes."),
+        maybe("namespace", TEXT_OR_NULL, "Small letters, digits and dashes, a letter first, at most 32."),
+        maybe("expires", TEXT_OR_NULL, "Until when its first key is good."),
+    ]);
+    pub(super) static INLET_CHANGE: Object = Object::sent("InletChange", "A change of an inlet.", &[
+        NEW_NAME,
+        maybe("enabled", BOOL_OR_NULL, "Whether it takes anything."),
+    ]);
+    pub(super) static NEW_SECRET: Object = Object::sent("NewSecret", "A secret or a key to be made.", &[
         maybe("expires", TEXT_OR_NULL, "Until when it is good."),
     ]);
     pub(super) static NEW_CERTIFICATE: Object = Object::sent("NewCertificate", "A certificate to be registered.", &[
@@ -329,6 +381,67 @@ mod objects {
     static PREVIEWED: Object = Object::given("PreviewedMachine", "A machine that a rule would take.", &[
         always("id", TEXT, "Its id."),
         always("name", TEXT_OR_NULL, "Its name."),
+    ]);
+    pub(super) static MACHINE_RULE: Object = Object::given("MachineRule", "A rule by which machines are one.", &[
+        always("id", NUMBER, "Its id."),
+        NAME,
+        DESCRIPTION,
+        always("rule", Schema::Object(&SAME), "What it says."),
+        always("machines", COUNT, "How many machines are one by it, or by it and others."),
+    ]);
+    pub(super) static MACHINE_RULE_CHANGE: Object = Object::sent("MachineRuleChange", "A machine rule to make, or its change.", &[
+        NEW_NAME,
+        NEW_DESCRIPTION,
+        maybe("rule", Schema::OrNull(&Schema::Object(&SAME)), "What it says."),
+    ]);
+    static SAME: Object = Object::sent("MachineRuleSays", "Which machines are one: exactly one of the two.", &[
+        maybe("machines", Schema::Object(&SAME_MACHINES), "These ids are one machine."),
+        maybe("names", Schema::Object(&SAME_NAMES), "Machines that one name stands for are one."),
+    ]);
+    static SAME_MACHINES: Object = Object::sent("SameMachines", "Ids that are one machine.", &[
+        always("ids", TEXTS, "Two to sixteen, of which none is in another rule."),
+        maybe("canonical", TEXT_OR_NULL, "The one of them by which the machine goes; without, Defender's, else the smallest."),
+    ]);
+    static SAME_NAMES: Object = Object::sent("SameNames", "Machines with one full name that different kinds of source know, where there is one of each kind. None is of the namespace of an inlet.", &[
+        maybe("suffix", TEXT_OR_NULL, "Only names in this domain."),
+        maybe("short", Schema::Bool, "A name without a domain stands for the one machine whose full name begins so."),
+    ]);
+    pub(super) static JOINED_ASKED: Object = Object::sent("JoinedMachinesAsked", "Which machines of several ids.", &[
+        maybe("machine", TEXT_OR_NULL, "Only this one, by any of its ids or by name."),
+        maybe("rule", TEXT_OR_NULL, "Only those by this rule, by name or id."),
+        maybe("top", NUMBER, "Machines told at most; 10 if it is not given."),
+    ]);
+    pub(super) static JOINED: Object = Object::given("JoinedMachines", "Machines of several ids.", &[
+        always("matching", COUNT, "How many machines."),
+        always("machines", Schema::List(&Schema::Object(&JOINED_MACHINE)), "The first of them by id."),
+    ]);
+    static JOINED_MACHINE: Object = Object::given("JoinedMachine", "A machine of several ids.", &[
+        always("id", TEXT, "The id by which it goes."),
+        always("rules", TEXTS, "The names of the rules that made it."),
+        always("members", Schema::List(&Schema::Object(&MEMBER)), "What it is made of, by id."),
+    ]);
+    static MEMBER: Object = Object::given("MachineMember", "A machine as one source knows it.", &[
+        always("id", TEXT, "Its id there."),
+        always("name", TEXT_OR_NULL, "Its name there."),
+        always("kind", Schema::OneOf(&["defender", "agent", "name"]), "The kind of source: Defender, another with an id of its own, one that knows the name only."),
+        always("last_seen", Schema::OrNull(&Schema::Time), "When it was last heard of there."),
+    ]);
+    pub(super) static JOIN_PREVIEW_ASKED: Object = Object::sent("MachineRulePreviewAsked", "A machine rule to try.", &[
+        always("rule", Schema::Object(&SAME), "What it says."),
+        maybe("instead_of", TEXT_OR_NULL, "The rule in whose place it would be, by name or id."),
+        maybe("top", NUMBER, "Machines told at most, and names of which nothing comes; 10 if it is not given."),
+    ]);
+    pub(super) static JOIN_PREVIEW: Object = Object::given("MachineRulePreview", "What a rule would do beside the others.", &[
+        always("matching", COUNT, "How many machines would be one by it, or by it and others."),
+        always("machines", Schema::List(&Schema::Object(&JOINED_MACHINE)), "The first of them by id."),
+        always("refused", COUNT, "For how many names it would join nothing though it takes them."),
+        always("refusals", Schema::List(&Schema::Object(&NOT_JOINED)), "The first of these by name."),
+        always("unknown", TEXTS, "Ids that no machine has now."),
+    ]);
+    static NOT_JOINED: Object = Object::given("NotJoined", "Machines of one name that would not be one.", &[
+        always("name", TEXT, "The name."),
+        always("why", TEXT, "Why not."),
+        always("machines", Schema::List(&Schema::Object(&MEMBER)), "They, by id; of too many some."),
     ]);
     pub(super) static EXPLAIN_ASKED: Object = Object::sent("ExplainAsked", "Who would make which request.", &[
         always("who", TEXT, "A client id, or a user by name or id."),

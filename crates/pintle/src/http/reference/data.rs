@@ -1,6 +1,7 @@
 //! The data: alerts, files, machines, and how telemetry comes in.
 
 mod changes;
+mod elastic;
 mod observables;
 mod options;
 mod related;
@@ -14,6 +15,7 @@ use crate::http::representation::NDJSON;
 use options::*;
 
 pub(super) use changes::ENTRIES as CHANGES;
+pub(super) use elastic::ENTRIES as ELASTIC;
 pub(super) use observables::ENTRIES as OBSERVABLES;
 pub(super) use options::{PREFER, UNKNOWN};
 pub(super) use related::ENTRIES as RELATED;
@@ -257,19 +259,39 @@ pub(super) static ENTRIES: &[Entry] = &[
         ..Entry::GET
     },
     Entry {
+        path: "/api/ingest/status",
+        id: "ingest.status",
+        summary: "Where telemetry comes from, and how it comes",
+        meaning: "Each source of the token\'s tenant in each of its formats: when it came last, how much and how late, \
+                  and what of it could not be used; and the files of watched folders. Of what came since the \
+                  server first heard of the source. For applications; one that is limited to device groups \
+                  is told of none. Ours: Defender has no such endpoint.",
+        answers: &[Answer {
+            status: 200,
+            about: "The sources, by name and format, and the watched folders.",
+            content: &[(JSON, Schema::Object(&STATUS))],
+        }],
+        ..Entry::GET
+    },
+    Entry {
         method: "POST",
         path: "/api/ingest",
         id: "ingest",
         summary: "Send telemetry",
-        meaning: "Takes records in any format that files may have, recognised by their content: plain, gzip or \
-                  zstd. 200 means that all of them are durable and can be read. A record that cannot be read is \
-                  kept aside and counted. The content type is not looked at. Sending the same body again changes nothing, so whoever got no 200 \
-                  repeats it. Ours: Defender has no such endpoint.",
+        meaning: "Takes records in any format that files may have, recognised by their content: plain, \
+                  packed with gzip or zstd, or in an archive (zip, tar), of which each member is a source of its \
+                  own in what is kept aside (`http:logs/a.json`). A key of an inlet sends them for its tenant, and \
+                  its machine namespace if it has one. 200 means that all of them are durable and can be read. A record that cannot be read is \
+                  kept aside and counted. A content type \
+                  counts where it names a format. Sending the same body again changes nothing, so whoever got no 200 \
+                  repeats it. With an `Idempotency-Key` the report of the first time \
+                  comes again, for 24 hours and until the server starts anew, with `Idempotent-Replayed: true`. Ours: \
+                  Defender has no such endpoint.",
         query: &[
             Parameter::option(
                 "source",
                 Schema::Pattern(r"^[^\x00-\x1f\x7f-\x9f]*[^\s\x00-\x1f\x7f-\x9f][^\x00-\x1f\x7f-\x9f]*$"),
-                "Where the records come from, in what is kept aside: at most 256 bytes, and not `(people)`. `http` if it is not given.",
+                "Where the records come from, in what is kept aside: at most 256 bytes, and not `(people)`. `http` if it is not given. Not taken by an inlet, whose name it is.",
             ),
             Parameter::option(
                 "live",
@@ -279,9 +301,14 @@ pub(super) static ENTRIES: &[Entry] = &[
             Parameter::option(
                 "format",
                 Schema::Named("telemetry-format"),
-                "The name of the records\' format, if their content is not to tell.",
+                "The name of the records\' format, if their content is not to tell. An inlet with a format takes no other.",
             ),
         ],
+        headers: &[Parameter::option(
+            "Idempotency-Key",
+            Schema::PatternOf(r"^[!-~]+$", 255),
+            "By which the sender knows the request if it is sent again.",
+        )],
         body: Some(Body {
             is_required: true,
             content: &[
@@ -300,11 +327,23 @@ pub(super) static ENTRIES: &[Entry] = &[
                 "`InvalidRequestBody`: no records, or of no known format. `InvalidInput`: a bad parameter.",
             ),
             (408, "`BadRequest`: the body broke off, or came too slowly."),
-            (413, "`RequestBodyTooLarge`: more than `ingest.max_body_bytes`, packed or unpacked."),
-            (415, "`InvalidInput`: a `Content-Encoding` other than gzip and zstd."),
+            (
+                409,
+                "`Conflict`: the first request with this `Idempotency-Key` is at work still; `Retry-After` says when to ask again.",
+            ),
+            (
+                413,
+                "`RequestBodyTooLarge`: more than `ingest.max_body_bytes`, packed or unpacked, or unpacked more than 1,000 times what came.",
+            ),
+            (415, "`InvalidInput`: a `Content-Encoding` other than gzip and zstd, or a form."),
+            (422, "`IdempotencyKeyReused`: it came with another body within 24 hours."),
+            (
+                429,
+                "`TooManyRequests`: 128 bodies of this sender are waiting; `Retry-After` says for how many seconds.",
+            ),
             (
                 503,
-                "`ServiceUnavailable`: busy with others' telemetry, or the server takes none: its log says why.",
+                "`ServiceUnavailable`: busy with others' telemetry, or the server takes none: its log says why. `Retry-After` says for how many seconds.",
             ),
             (507, "`InsufficientStorage`: the disk is full."),
         ],
@@ -358,22 +397,102 @@ static REPORT: Object = Object::given(
         always("format", Schema::OrNull(&Schema::Text), "The format that the content was recognised as."),
         always("records", COUNT, "Records read, those that were rejected too."),
         always("withFileHash", COUNT, "Those with a hash of a file."),
-        always("rejected", COUNT, "Those that could not be read, which are kept aside."),
+        always("rejected", COUNT, "Those that could not be read, or not wholly, which are kept aside."),
         always("rejectedByReason", Schema::Counts, "The same by reason."),
         always("ignored", Schema::Counts, "What was left out on purpose, by reason."),
         always("bytes", COUNT, "Bytes read, unpacked."),
         always("packedBytes", COUNT, "Bytes read, as they were sent."),
         always("batches", COUNT, "Batches that were made of them."),
         always("repeatedBatches", COUNT, "Those that were here already."),
-        always("newMachines", COUNT, "Machines that were not known."),
-        always("newFiles", COUNT, "Files that were not known."),
+        maybe(
+            "newMachines",
+            COUNT,
+            "Machines that were not known. This, `newFiles` and `totals` are not told to an inlet.",
+        ),
+        maybe("newFiles", COUNT, "Files that were not known."),
         always(
             "implausibleTimes",
             COUNT,
             "Times before 1990 or more than a day ahead, which count for nothing.",
         ),
         always("alertsOutsideRetention", COUNT, "Alerts that cannot be found, since they are too old."),
-        always("totals", Schema::Object(&TOTALS), "What there is now."),
+        maybe("totals", Schema::Object(&TOTALS), "What there is now."),
+    ],
+);
+
+static STATUS: Object = Object::given(
+    "IngestStatus",
+    "Where telemetry comes from.",
+    &[
+        always(
+            "value",
+            Schema::List(&Schema::Object(&SOURCE)),
+            "The sources, one for each of their formats.",
+        ),
+        always("watched", Schema::List(&Schema::Object(&WATCHED)), "The watched folders."),
+    ],
+);
+
+static SOURCE: Object = Object::given(
+    "Source",
+    "What is known of a source in one of its formats.",
+    &[
+        always("source", Schema::Text, "Its name. `(others)`: there are too many."),
+        always("format", Schema::OrNull(&Schema::Text), "The format; `null`: nothing of it was read yet."),
+        always("live", Schema::Bool, "Whether it comes as it happens."),
+        always(
+            "state",
+            Schema::OneOf(&["silent", "active", "unknown"]),
+            "`silent`: it came regularly and does not any more; `active`: it came within `ingest.silent_after`; \
+             `unknown`: neither, or nobody set that.",
+        ),
+        always("firstArrival", Schema::Time, "When the source was first heard of."),
+        always("lastArrival", Schema::Time, "When it came last."),
+        always(
+            "lastEvent",
+            Schema::OrNull(&Schema::Time),
+            "The time of the latest event that can be believed.",
+        ),
+        always("silentSince", Schema::OrNull(&Schema::Time), "Since when it is silent, if it is."),
+        always("records", COUNT, "Records that came, repeated ones too."),
+        always("recordsLastMinute", COUNT, "Those of the last minute, …"),
+        always("recordsLastHour", COUNT, "… hour, …"),
+        always("recordsLastDay", COUNT, "… and day."),
+        always(
+            "lagSecondsMedian",
+            Schema::OrNull(&Schema::Anything),
+            "From an event to its arrival, at most half as much again as it was.",
+        ),
+        always("lagSecondsP99", Schema::OrNull(&Schema::Anything), "What 99 of 100 do not exceed."),
+        always("rejectedByReason", Schema::Counts, "Records kept aside."),
+        always("ignored", Schema::Counts, "Records left out on purpose."),
+        always("fileEvents", COUNT, "Events about a file."),
+        always("withoutHashByReason", Schema::Counts, "Those that do not name it by a usable hash."),
+        always("failures", COUNT, "Times that something of the source was not read to its end."),
+        always("lastFailure", Schema::OrNull(&Schema::Text), "Why, the last time."),
+    ],
+);
+
+static WATCHED: Object = Object::given(
+    "WatchedFolder",
+    "A watched folder.",
+    &[
+        always("source", Schema::Text, "The name of the source."),
+        always("fileCount", COUNT, "Its files."),
+        always("files", Schema::List(&Schema::Object(&WATCHED_FILE)), "The files, at most 1,000."),
+        always("troubles", Schema::List(&Schema::Text), "What is wrong with the folder."),
+    ],
+);
+
+static WATCHED_FILE: Object = Object::given(
+    "WatchedFile",
+    "A file in a watched folder.",
+    &[
+        always("name", Schema::Text, "Its name in the folder."),
+        always("offset", COUNT, "How much of it was taken."),
+        always("size", COUNT, "Its size."),
+        always("taken", Schema::Bool, "Whether all of it was."),
+        always("trouble", Schema::OrNull(&Schema::Text), "Why it is not, if something is wrong."),
     ],
 );
 

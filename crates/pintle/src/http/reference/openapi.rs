@@ -34,6 +34,16 @@ pub fn openapi(routes: &[Route], config: &Config) -> Map<String, Value> {
                 "bearerFormat": "JWT",
                 "description": "A token of this server's own issuer, or of an outside one that is configured. \
                                 An application's has permissions (`roles`), a user's has scopes (`scp`).",
+            },
+            "apiKey": {
+                "type": "http",
+                "scheme": "ApiKey",
+                "description": "A key of an inlet as Elasticsearch's clients send theirs: base64 of `id:key`.",
+            },
+            "basic": {
+                "type": "http",
+                "scheme": "basic",
+                "description": "The same with the inlet's id or name as the user, and the key as the password.",
             } },
             "schemas": components.finish(),
         },
@@ -78,7 +88,7 @@ const TAGS: &[(&str, &str)] = &[
 fn tag(path: &str) -> &'static str {
     let mut segments = path.split('/').skip(1);
     let named = match (segments.next(), segments.next()) {
-        (Some("api"), Some("ingest")) => "telemetry",
+        (Some("api"), Some("ingest")) | (Some("elastic"), _) => "telemetry",
         (Some("api"), Some("admin")) => "administration",
         (Some("api"), Some("$metadata")) | (Some("openapi.json" | "docs"), _) => "reference",
         (Some("api"), Some(resource)) => resource,
@@ -100,11 +110,13 @@ fn operation(route: &Route, entry: &Entry, config: &Config, components: &mut Com
         "description": entry.meaning,
     });
     match route.credential {
-        Credential::Bearer(access) => needs(&access, config, &mut operation),
+        Credential::Bearer(access) => needs(&access, &[], config, &mut operation),
+        Credential::Sender(access) => needs(&access, &["apiKey", "basic"], config, &mut operation),
         Credential::Anonymous | Credential::Form => put(&mut operation, "security", json!([])),
     }
     let keys = entry.keys.iter().map(|key| ("path", key));
-    let headers = entry.refusals.contains(&data::UNKNOWN).then_some(("header", &data::PREFER));
+    let prefer = entry.refusals.contains(&data::UNKNOWN).then_some(&data::PREFER);
+    let headers = entry.headers.iter().chain(prefer).map(|header| ("header", header));
     let parameters: Vec<Value> = keys
         .chain(entry.query.iter().map(|option| ("query", option)))
         .chain(headers)
@@ -124,8 +136,8 @@ fn operation(route: &Route, entry: &Entry, config: &Config, components: &mut Com
     operation
 }
 
-/// What a caller has to have.
-fn needs(access: &Access, config: &Config, operation: &mut Value) {
+/// What a caller has to have, or instead of a token.
+fn needs(access: &Access, instead: &[&str], config: &Config, operation: &mut Value) {
     let named = |name: fn(Permission) -> &'static str| -> Vec<Value> {
         let named = |permission: &Permission| json!({ "value": name(*permission), "displayName": permission.display_name() });
         access.permissions.iter().map(named).collect()
@@ -136,6 +148,7 @@ fn needs(access: &Access, config: &Config, operation: &mut Value) {
     if security.is_empty() {
         security.push(json!({ "bearer": [] }));
     }
+    security.extend(instead.iter().map(|scheme| json!({ *scheme: [] })));
     put(operation, "security", security);
     if !access.permissions.is_empty() {
         put(operation, "x-application-permissions", named(Permission::value));
@@ -193,7 +206,7 @@ fn responses(route: &Route, entry: &Entry, components: &mut Components) -> Value
     let is_page =
         entry.answers.iter().flat_map(|answer| answer.content).any(|(media, _)| *media == "text/html");
     let error: &[Content] = match route.credential {
-        Credential::Bearer(_) => &[(JSON, Schema::Object(&ERROR))],
+        Credential::Bearer(_) | Credential::Sender(_) => &[(JSON, Schema::Object(&ERROR))],
         Credential::Anonymous | Credential::Form if is_page => &[("text/html", Schema::Text)],
         Credential::Anonymous | Credential::Form => &[(JSON, Schema::Object(&OAUTH_ERROR))],
     };
@@ -217,7 +230,7 @@ const TOO_LONG: [Refusal; 2] =
 /// All that may go wrong.
 fn refusals(route: &Route, entry: &Entry) -> Vec<Refusal> {
     let mut refusals = entry.refusals.to_vec();
-    if let Credential::Bearer(access) = route.credential {
+    if let Some(access) = route.credential.access() {
         refusals.push((
             401,
             "`Unauthorized`: no token, or one that does not count; `WWW-Authenticate` says why.",

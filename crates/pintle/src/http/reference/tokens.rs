@@ -68,6 +68,7 @@ const fn authorize(method: &'static str, path: &'static str, id: &'static str) -
         body: if is_form { Some(Body { is_required: true, content: AUTHORIZE_CONTENT }) } else { None },
         answers: PAGE,
         refusals: PAGE_REFUSALS,
+        ..Entry::GET
     }
 }
 

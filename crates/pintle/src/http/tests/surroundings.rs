@@ -52,7 +52,18 @@ async fn metrics_count_by_template_and_never_by_what_a_client_writes() {
     ask(&api, "GET", "/api/busy").await;
     ask(&api, "BREW", "/coffee/1").await;
     ask(&api, "BREW2", "/coffee/2").await;
-    metrics.ingested("sysmon", 7, 700, 1);
+    let at = pintle_model::Time::from_unix_seconds;
+    let summary = pintle_ingest::Summary {
+        records: 7,
+        bytes: 700,
+        rejects_by_reason: [("not JSON".to_owned(), 1)].into(),
+        file_events: 3,
+        without_hash: [("no hash given", 2)].into(),
+        ..pintle_ingest::Summary::default()
+    };
+    metrics.ingested("sysmon", &summary, Some(at(100)), at(200));
+    metrics.ingested("sysmon", &pintle_ingest::Summary::default(), Some(at(50)), at(300));
+    metrics.watched("logs", 4, 1);
     metrics.quota_refused(Window::Minute);
     metrics.token_requested(TokenOutcome::InvalidClient);
 
@@ -71,6 +82,12 @@ async fn metrics_count_by_template_and_never_by_what_a_client_writes() {
         "pintle_ingest_records_total{format=\"sysmon\"} 7",
         "pintle_ingest_bytes_total{format=\"sysmon\"} 700",
         "pintle_ingest_rejects_total{format=\"sysmon\"} 1",
+        "pintle_ingest_file_events_total{format=\"sysmon\"} 3",
+        "pintle_ingest_file_events_without_hash_total{format=\"sysmon\",reason=\"no hash given\"} 2",
+        "pintle_ingest_last_arrival_timestamp_seconds{format=\"sysmon\"} 300",
+        "pintle_ingest_last_event_timestamp_seconds{format=\"sysmon\"} 100",
+        "pintle_watched_files{watch=\"logs\"} 4",
+        "pintle_watched_troubles{watch=\"logs\"} 1",
         "pintle_quota_refusals_total{window=\"minute\"} 1",
         "pintle_token_requests_total{outcome=\"invalid_client\"} 1",
         &build,

@@ -67,9 +67,11 @@ fn meant(store: &Store, scope: &Scope, asked: wire::ToPurge, now: Time) -> Resul
             Meant { what: Purged::Source(source), meant, size: Some(size(&batches)) }
         }
         wire::ToPurge::Machine(named) => {
-            let (id, name) = machine(store, scope, &named)?;
+            let (id, name, others) = machine(store, scope, &named)?;
             let name = name.map(|name| format!(" ({name})")).unwrap_or_default();
-            of(Purged::Machine(id.clone()), format!("all that is about the machine {id}{name}"))
+            let stays =
+                if others.is_empty() { String::new() } else { format!("; {} stay", others.join(", ")) };
+            of(Purged::Machine(id.clone()), format!("all that is about the machine {id}{name}{stays}"))
         }
         wire::ToPurge::User(user) => {
             if user.trim().is_empty() {
@@ -131,16 +133,34 @@ struct Named {
     computer_dns_name: Option<String>,
 }
 
-/// A machine's id, and its name if there is one, by either of the two. A name that several machines
-/// have names none. An id of 40 digits need not be known: what has expired is only in the archive.
-fn machine(store: &Store, scope: &Scope, named: &str) -> Result<(MachineId, Option<String>), Refused> {
+/// A machine's id, and its name if there is one, by either of the two; and the other ids of the same machine.
+/// A name that several machines have names none, nor does one of a machine of several ids: records are about
+/// one of these. An id of 40 digits need not be known: what has expired is only in the archive.
+fn machine(
+    store: &Store,
+    scope: &Scope,
+    named: &str,
+) -> Result<(MachineId, Option<String>, Vec<String>), Refused> {
+    let ids = store.machine_ids(scope, named)?.unwrap_or_default();
+    if ids.len() > 1 {
+        let (named_ids, others): (Vec<MachineId>, Vec<MachineId>) =
+            ids.into_iter().partition(|id| id.as_str().eq_ignore_ascii_case(named));
+        let others: Vec<String> = others.iter().map(ToString::to_string).collect();
+        return match named_ids.into_iter().next() {
+            Some(id) => Ok((id, None, others)),
+            None => Err(unusable(format!(
+                "{named} is known by several ids: name one of them, of {}",
+                others.join(", ")
+            ))),
+        };
+    }
     let members = store.machine(scope, named)?;
     let found: Option<Named> = members.map(|members| read(&format!("{{{members}}}"))).transpose()?;
     let Some(found) = found else {
         let id = named.to_ascii_lowercase();
         return match id.parse() {
             Ok(id) if named.len() == 40 && named.bytes().all(|digit| digit.is_ascii_hexdigit()) => {
-                Ok((id, None))
+                Ok((id, None, Vec::new()))
             }
             _ => Err(unusable(format!("no machine `{named}`: `pintle machines` lists them"))),
         };
@@ -162,7 +182,7 @@ fn machine(store: &Store, scope: &Scope, named: &str) -> Result<(MachineId, Opti
             )));
         }
     }
-    Ok((found.id.parse().map_err(unusable)?, found.computer_dns_name))
+    Ok((found.id.parse().map_err(unusable)?, found.computer_dns_name, Vec::new()))
 }
 
 fn read<T: for<'de> Deserialize<'de>>(json: &str) -> Result<T, Refused> {
@@ -179,7 +199,7 @@ pub(super) async fn purge(
     tracing::warn!(uid = peer.uid, pid = peer.pid, %tenant, what, "a purge was asked for");
     let written = |action| Entry::new(peer.into(), action).in_tenant(tenant).with("what", what.as_str());
     let (asked, entry) = (written("purge.asked"), written("purge"));
-    let audit = Arc::clone(&instance.audit);
+    let (audit, its) = (Arc::clone(&instance.audit), Arc::clone(&instance));
     remade(instance, entry, move |store, progress| {
         // Stopped half-way it is done again at the next start, which does not know who asked.
         audit.record(asked).map_err(|error| unusable(format!("nothing was purged: {error}")))?;
@@ -187,6 +207,11 @@ pub(super) async fn purge(
             Ok(remade) => {
                 let pintle_store::Remade { records, rejects, batches, .. } = remade;
                 tracing::warn!(uid = peer.uid, %tenant, what, records, rejects, batches, "purged");
+                match &purge.what {
+                    Purged::Source(source) => its.sources.forget(tenant, Some(source)),
+                    Purged::Tenant => its.sources.forget(tenant, None),
+                    _ => {}
+                }
                 Ok(remade)
             }
             Err(error) => {

@@ -63,8 +63,9 @@ impl Question {
                 text(entity, "leastPrevalentMachineId")
             ),
             _ if entity.get("evidence").is_some() => format!(
-                "{} {} {} [{}]",
+                "{} {} {} {} [{}]",
                 text(entity, "id"),
+                text(entity, "machineId"),
                 text(entity, "rbacGroupName"),
                 text(&entity["relatedUser"], "userName"),
                 named(&entity["evidence"])

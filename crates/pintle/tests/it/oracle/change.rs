@@ -2,10 +2,11 @@
 
 use std::collections::BTreeSet;
 
-use pintle::auth::control::{DeviceGroupChange, RoleChange, UserChange};
+use pintle::auth::control::{DeviceGroupChange, MachineRuleChange, RoleChange, UserChange};
 use pintle::auth::role::RolePermission;
 use pintle_model::TenantId;
 
+use super::joined::Rule;
 use super::model::{Caller, GROUPS, Group, Machine, user_group};
 use super::random::{machine, rule};
 use super::{ASKABLE, Play, set};
@@ -22,7 +23,7 @@ impl Play {
         let (id, all): (TenantId, Vec<u64>) = (tenant.id, (0..GROUPS).collect());
         let names =
             |groups: &BTreeSet<u64>| groups.iter().map(|group| user_group(*group)).collect::<Vec<_>>();
-        match random.below(11) {
+        match random.below(14) {
             0..=2 if tenant.groups.len() < 5 => {
                 let (rule, seen_by) = (rule(random), random.some(&all, 40));
                 let rank = usize::try_from(random.below(tenant.groups.len() as u64 + 1)).unwrap();
@@ -129,10 +130,35 @@ impl Play {
                 });
                 changed.unwrap();
             }
+            9 | 10 => {
+                let name = format!("one-{}", self.next_group);
+                self.next_group += 1;
+                if let Some(rule) = Rule::random(random, name, &tenant.rules) {
+                    let says = MachineRuleChange {
+                        name: Some(rule.name.clone()),
+                        rule: Some(rule.as_given()),
+                        ..MachineRuleChange::default()
+                    };
+                    if tenant.rules.len() < 3 {
+                        control.create_machine_rule(id, says).unwrap();
+                        tenant.rules.push(rule);
+                    } else {
+                        let place = usize::try_from(random.below(3)).unwrap();
+                        control.change_machine_rule(id, &tenant.rules[place].name, says).unwrap();
+                        tenant.rules[place] = rule;
+                    }
+                    instance.rejoin(id).unwrap();
+                }
+            }
+            11 if !tenant.rules.is_empty() => {
+                let place = usize::try_from(random.below(tenant.rules.len() as u64)).unwrap();
+                control.delete_machine_rule(id, &tenant.rules.remove(place).name).unwrap();
+                instance.rejoin(id).unwrap();
+            }
             _ => {
                 let known: Vec<u64> = tenant.machines.keys().copied().collect();
                 let number = random.one(&known);
-                let changed = machine(random, number);
+                let changed = machine(random, number, self.telemetry.minute);
                 // A list of no tags says nothing of those there were.
                 let tags = if changed.tags.is_empty() {
                     tenant.machines[&number].tags.clone()

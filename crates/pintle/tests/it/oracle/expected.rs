@@ -71,12 +71,14 @@ impl Sight<'_> {
             // Without device groups it shows what telemetry says of the alert, which is nothing here.
             let group = alert.machine.filter(|_| self.tenant.has_groups()).map(|on| self.label(on));
             let related = related_user(id).map(person);
-            let [group, related] = [group, related].map(|text| text.unwrap_or_else(|| "-".to_owned()));
+            let on = alert.machine.map(machine_id);
+            let [on, group, related] =
+                [on, group, related].map(|text| text.unwrap_or_else(|| "-".to_owned()));
             let mut evidence = vec![user(id), address(id), format!("https://{}/x", domain(id))];
             evidence.extend(alert.files.iter().map(|file| sha1(*file)));
             evidence.sort();
             evidence.retain(|_| with_evidence);
-            format!("{} {group} {related} [{}]", alert_id(id), evidence.join(","))
+            format!("{} {on} {group} {related} [{}]", alert_id(id), evidence.join(","))
         };
         alerts.into_iter().map(shown).collect()
     }
@@ -157,6 +159,9 @@ impl Question {
         Some(match self {
             Question::Machines => (200, sight.machines_that(|_| true)),
             Question::Tagged(tag) => (200, sight.machines_that(|machine| machine.tags.contains(tag))),
+            Question::MachinesById(id) => {
+                counting(sight.machine(id).map_or(Vec::new(), |id| sight.machines([id])))
+            }
             Question::OfPlatform(os) => counting(sight.machines_that(|machine| machine.platform == os)),
             Question::Machine(id) | Question::MachineByName(id) => {
                 on(sight.machine(id).map(|id| BTreeSet::from([id])))
@@ -202,6 +207,7 @@ impl Question {
                 counting(shown(sight.alerts(|_, alert| alert.files.contains(&file))))
             }
             Question::AlertsOf(wanted) => counting(shown(sight.alerts(|id, _| severity(id) == wanted))),
+            Question::AlertsOn(id) => counting(shown(sight.alerts(|_, alert| alert.machine == Some(id)))),
             Question::AlertsById(one) => counting(shown(sight.alerts(|id, _| [one, one + 1].contains(&id)))),
             Question::MachineAlerts(id) => {
                 known(sight.machine(id).map(|id| sight.alerts(|_, alert| alert.machine == Some(id))))

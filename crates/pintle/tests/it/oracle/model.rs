@@ -9,6 +9,8 @@ use pintle_model::TenantId;
 use pintle_store::{DeviceRule, Operator, Row};
 use uuid::Uuid;
 
+use super::joined::Rule;
+
 pub(super) const MACHINES: u64 = 14;
 pub(super) const FILES: u64 = 8;
 pub(super) const ALERTS: u64 = 7;
@@ -34,6 +36,8 @@ pub(super) struct Machine {
     pub(super) source_group: &'static str,
     /// Which address it has.
     pub(super) address: u64,
+    /// In which minute all of it was told last; of no tags nothing is told.
+    pub(super) told: u32,
 }
 
 #[derive(Clone, Debug)]
@@ -68,6 +72,7 @@ pub(super) struct App {
 }
 
 /// Who asks: with which token, and what it says.
+#[derive(Clone)]
 pub(super) struct Caller {
     pub(super) token: String,
     pub(super) app: usize,
@@ -78,6 +83,7 @@ pub(super) struct Caller {
 }
 
 /// A tenant as the oracle knows it.
+#[derive(Clone)]
 pub(super) struct Tenant {
     pub(super) id: TenantId,
     pub(super) name: String,
@@ -90,6 +96,8 @@ pub(super) struct Tenant {
     pub(super) alerts: BTreeMap<u64, Alert>,
     /// By rank.
     pub(super) groups: Vec<Group>,
+    /// What makes machines one.
+    pub(super) rules: Vec<Rule>,
     pub(super) default_seen_by: BTreeSet<u64>,
     pub(super) users: Vec<User>,
     pub(super) apps: Vec<App>,

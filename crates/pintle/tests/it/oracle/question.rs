@@ -55,6 +55,10 @@ pub(super) enum Question {
     AlertsById(u64),
     /// How many on a machine name a file.
     MachineAlertsNaming(u64, u64),
+    /// Alerts on this machine, by a filter.
+    AlertsOn(u64),
+    /// This machine, by a filter.
+    MachinesById(u64),
 }
 
 impl Question {
@@ -64,7 +68,7 @@ impl Question {
             (random.below(MACHINES + 1), random.below(ALERTS + 1), random.below(FILES + 1));
         let nth = random.below(OBSERVED + 1);
         let minute = u32::try_from(random.below(40)).unwrap();
-        match random.below(39) {
+        match random.below(41) {
             0 => Question::Machines,
             1 => Question::Machine(machine),
             2 => Question::MachineByName(machine),
@@ -101,7 +105,24 @@ impl Question {
             35 => Question::AlertsOf(random.one(&SEVERITIES)),
             36 => Question::AlertsById(alert),
             37 => Question::MachineAlertsNaming(machine, file),
+            38 => Question::AlertsOn(machine),
+            39 => Question::MachinesById(machine),
             _ => Question::FileMachines(file),
+        }
+    }
+
+    /// The same about another machine, where it is about one.
+    pub(super) fn about(self, other: impl Fn(u64) -> u64) -> Question {
+        match self {
+            Question::Machine(id) => Question::Machine(other(id)),
+            Question::MachineByName(id) => Question::MachineByName(other(id)),
+            Question::MachineAlerts(id) => Question::MachineAlerts(other(id)),
+            Question::MachineAlertsCount(id) => Question::MachineAlertsCount(other(id)),
+            Question::MachineAlertsNaming(id, file) => Question::MachineAlertsNaming(other(id), file),
+            Question::LogonUsers(id) => Question::LogonUsers(other(id)),
+            Question::AlertsOn(id) => Question::AlertsOn(other(id)),
+            Question::MachinesById(id) => Question::MachinesById(other(id)),
+            of_none => of_none,
         }
     }
 
@@ -160,6 +181,12 @@ impl Question {
             Question::AlertsById(id) => {
                 format!("/api/alerts?$filter=id+in+('{}','{}')&$count=true", alert_id(id), alert_id(id + 1))
             }
+            Question::AlertsOn(id) => {
+                format!("/api/alerts?$filter=machineId+eq+'{}'&$count=true", machine_id(id))
+            }
+            Question::MachinesById(id) => {
+                format!("/api/machines?$filter=id+eq+'{}'&$count=true", machine_id(id))
+            }
             Question::MachineAlertsNaming(id, file) => format!(
                 "/api/machines/{}/alerts/$count?$filter=evidence/any(x:+x/sha1+eq+'{}')",
                 machine_id(id),
@@ -188,6 +215,7 @@ impl Question {
             | Question::Tagged(_)
             | Question::FindByIp(..)
             | Question::Find(..)
+            | Question::MachinesById(_)
             | Question::OfPlatform(_) => &[Permission::MachineRead, Permission::MachineReadWrite],
             Question::Alerts
             | Question::Alert(_)
@@ -201,6 +229,7 @@ impl Question {
             | Question::AlertsNaming(_)
             | Question::AlertsOf(_)
             | Question::AlertsById(_)
+            | Question::AlertsOn(_)
             | Question::MachineAlertsNaming(..)
             | Question::DomainAlerts(_) => &[Permission::AlertRead, Permission::AlertReadWrite],
             Question::AlertFiles(_) | Question::File(_) | Question::FileStats(_) | Question::LookUp(_) => {

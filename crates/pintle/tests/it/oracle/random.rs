@@ -61,7 +61,7 @@ pub(super) fn rule(random: &mut Random) -> DeviceRule {
     rule
 }
 
-pub(super) fn machine(random: &mut Random, id: u64) -> Machine {
+pub(super) fn machine(random: &mut Random, id: u64, told: u32) -> Machine {
     Machine {
         name: format!("{}-{id}", random.one(&NAMES)),
         domain: random.one(&DOMAINS),
@@ -69,5 +69,6 @@ pub(super) fn machine(random: &mut Random, id: u64) -> Machine {
         tags: if random.chance(20) { BTreeSet::from([random.one(&TAGS)]) } else { random.some(&TAGS, 30) },
         source_group: random.one(&SOURCE_GROUPS),
         address: random.below(ADDRESSES),
+        told,
     }
 }

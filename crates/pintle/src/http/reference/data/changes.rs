@@ -31,6 +31,7 @@ pub(in super::super) static ENTRIES: &[Entry] = &[
         body: Some(Body { is_required: true, content: &[(JSON, Schema::Object(&ALERT_CHANGE))] }),
         answers: &[AN_ALERT],
         refusals: &[BAD_BODY, NO_ALERT, BROKE_OFF, TOO_LARGE, PACKED, REFUSES, FULL],
+        ..Entry::GET
     },
     Entry {
         method: "POST",
@@ -91,6 +92,7 @@ pub(in super::super) static ENTRIES: &[Entry] = &[
             REFUSES,
             FULL,
         ],
+        ..Entry::GET
     },
     Entry {
         method: "POST",
@@ -103,6 +105,7 @@ pub(in super::super) static ENTRIES: &[Entry] = &[
         body: Some(Body { is_required: true, content: &[(JSON, Schema::Object(&TAG))] }),
         answers: &[MACHINE],
         refusals: &[BAD_BODY, NO_MACHINE, BROKE_OFF, TOO_LARGE, PACKED, REFUSES, FULL],
+        ..Entry::GET
     },
     Entry {
         method: "POST",
@@ -127,6 +130,7 @@ pub(in super::super) static ENTRIES: &[Entry] = &[
         body: Some(Body { is_required: true, content: &[(JSON, Schema::Object(&VALUE))] }),
         answers: &[MACHINE],
         refusals: &[BAD_BODY, NO_MACHINE, BROKE_OFF, TOO_LARGE, PACKED, REFUSES, FULL],
+        ..Entry::GET
     },
 ];
 

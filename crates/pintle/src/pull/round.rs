@@ -1,0 +1,313 @@
+//! A round of a source: what there is is listed, what is new is taken.
+
+use std::path::Path as FilePath;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use futures_util::StreamExt as _;
+use futures_util::stream::BoxStream;
+use object_store::path::Path;
+use object_store::{ObjectMeta, ObjectStore};
+use pintle_model::TenantId;
+use pintle_store::Progress;
+use serde::{Deserialize, Serialize};
+use tokio::runtime::Handle;
+use tokio::time::timeout;
+use tokio_util::sync::CancellationToken;
+
+use super::PullError;
+use super::http::Client;
+use super::kept::{self, Kept, Object, Taken};
+use super::store;
+use super::take::{Failed, Taking};
+use crate::config::Pull;
+use crate::config::pull::{Place, Store};
+use crate::instance::Instance;
+
+/// The next part of a list.
+const LISTING: Duration = Duration::from_secs(240);
+/// How often what was taken is written down while much is taken.
+const KEEPING: Duration = Duration::from_secs(5);
+/// Objects one after the other that the store did not give, before the round is given up.
+const MOST_FAILURES: u32 = 3;
+/// Objects that are not taken and are told by name.
+const MOST_TROUBLES: usize = 10;
+/// Where there are so many objects, everything is looked at only …
+const MANY: u64 = 10_000;
+/// … so often; between that, what stands behind the first that changed lately.
+const LOOKING_AT_ALL: Duration = Duration::from_secs(3600);
+
+/// What a round came to.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Came {
+    /// Objects that there are.
+    pub(crate) listed: u64,
+    /// Of these, how many had something new that was taken.
+    pub(crate) taken: u64,
+    /// Bytes of the store that were taken, …
+    pub(crate) bytes: u64,
+    /// … and records in them.
+    pub(crate) records: u64,
+    /// Objects that are not taken, and are tried again.
+    pub(crate) failed: u64,
+    /// Which these are and why, the first of them.
+    pub(crate) troubles: Vec<String>,
+}
+
+/// A section's stores, and what was taken of them.
+pub(crate) struct Source {
+    name: String,
+    settings: Pull,
+    client: Client,
+    kept: Kept,
+    /// Whether there is something to keep over a restart, …
+    is_changed: bool,
+    /// … and when that was done last.
+    written: Instant,
+    /// When everything was looked at last, and how many there were.
+    looked: Option<(Instant, u64)>,
+}
+
+/// What is kept of a place is kept under this.
+pub(super) fn key(settings: &Pull, place: &Place) -> String {
+    let endpoint = settings.endpoint.as_ref().map_or("", |endpoint| endpoint.as_str());
+    let account = settings.account.as_deref().unwrap_or_default();
+    format!("{endpoint} {account} {} {}", place.bucket, place.prefix)
+}
+
+impl Source {
+    /// As it was left.
+    pub(super) fn open(instance: &Instance, name: &str, settings: &Pull) -> Result<Source, PullError> {
+        let kept = kept::read(instance.store.folder(), name).unwrap_or_else(|error| {
+            tracing::warn!(pull = name, %error, "what was taken of a store cannot be read: all is taken again");
+            Kept::default()
+        });
+        Ok(Source {
+            name: name.to_owned(),
+            settings: settings.clone(),
+            client: Client::new().map_err(|error| PullError::Failed(error.to_string()))?,
+            kept,
+            is_changed: false,
+            written: Instant::now(),
+            looked: None,
+        })
+    }
+
+    /// Takes what is new.
+    pub(super) fn round(
+        &mut self,
+        instance: &Instance,
+        runtime: &Handle,
+        stop: &CancellationToken,
+        progress: &mut dyn FnMut(Progress),
+    ) -> Result<Came, PullError> {
+        let tenant = instance.control.tenant(&self.settings.tenant).map(|tenant| tenant.id);
+        let tenant = tenant
+            .ok_or_else(|| PullError::Failed(format!("there is no tenant {}", self.settings.tenant)))?;
+        let is_all = self.looked.is_none_or(|(at, there)| there < MANY || at.elapsed() >= LOOKING_AT_ALL);
+        let mut round = Round {
+            instance,
+            runtime,
+            stop,
+            tenant,
+            is_all,
+            progress,
+            came: Came::default(),
+            come: Progress::default(),
+            failures: 0,
+        };
+        let places = self.settings.url.places();
+        let mut went = Ok(());
+        for place in &places {
+            match self.look(&mut round, place) {
+                Ok(()) => {}
+                // What is made when something is first written to it is not there yet.
+                Err(Failed::Gone) if places.len() > 1 => {}
+                Err(failed) => {
+                    went = Err(error(failed, place));
+                    break;
+                }
+            }
+        }
+        let keys: Vec<String> = places.iter().map(|place| key(&self.settings, place)).collect();
+        self.kept.places.retain(|kept, _| keys.contains(kept));
+        self.keep(instance);
+        went?;
+        if is_all {
+            self.looked = Some((Instant::now(), round.came.listed));
+        }
+        Ok(round.came)
+    }
+
+    /// Looks at a place and takes what is new there.
+    fn look(&mut self, round: &mut Round<'_>, place: &Place) -> Result<(), Failed> {
+        let is_folder = self.settings.url.store == Store::Folder;
+        if is_folder && !FilePath::new(&place.prefix).exists() {
+            return Err(Failed::Gone);
+        }
+        let opened = store::open(&self.settings, place, &self.client).map_err(Failed::Store)?;
+        let key = key(&self.settings, place);
+        let begin = self.of(&key).begin(round.is_all, opened.is_ordered);
+        let mut list = match begin.from() {
+            Some(from) => opened.store.list_with_offset(Some(&opened.prefix), from),
+            None => opened.store.list(Some(&opened.prefix)),
+        };
+        while let Some(meta) = round.next(&mut list)? {
+            round.came.listed += 1;
+            let name = meta.location.to_string();
+            let is_wanted = !is_folder || is_inside(FilePath::new(&place.prefix), &name);
+            if is_wanted && let Some(object) = self.of(&key).noted(&name, &meta) {
+                self.take(round, &opened.store, &key, &meta.location, object)?;
+            }
+            if begin.is_of_all() && opened.is_ordered {
+                self.of(&key).reached = Some(name);
+            }
+        }
+        // A file that is moved into a folder keeps the time of its last change.
+        let forget_after = if is_folder { Duration::MAX } else { self.settings.forget_after };
+        let forget_after = i64::try_from(forget_after.as_millis()).unwrap_or(i64::MAX);
+        self.of(&key).end(&begin, forget_after);
+        Ok(())
+    }
+
+    /// What was taken of a place.
+    fn of(&mut self, key: &str) -> &mut Taken {
+        // Made each time, as there is no way to look for a borrowed name and to make an owned one.
+        self.kept.places.entry(key.to_owned()).or_default()
+    }
+
+    /// Takes what is new of an object, and notes it. What is wrong with it alone is no error.
+    fn take(
+        &mut self,
+        round: &mut Round<'_>,
+        store: &Arc<dyn ObjectStore>,
+        key: &str,
+        name: &Path,
+        mut object: Object,
+    ) -> Result<(), Failed> {
+        let Round { instance, came, come, progress, .. } = round;
+        come.bytes_total = come.bytes_total.saturating_add(object.size.saturating_sub(object.offset));
+        progress(*come);
+        let mut took = |bytes: u64, records: u64| {
+            came.bytes += bytes;
+            came.records += records;
+            come.bytes = (come.bytes + bytes).min(come.bytes_total);
+            progress(*come);
+        };
+        let before = object.offset;
+        let mut taking = Taking {
+            instance,
+            store,
+            runtime: round.runtime,
+            stop: round.stop,
+            source: &self.name,
+            tenant: round.tenant,
+            format: self.settings.format.as_deref(),
+            is_live: self.settings.is_live,
+            took: &mut took,
+        };
+        let went = taking.take(name, &mut object);
+        if object.offset != before || object.is_done {
+            instance.metrics.pulled_object(&self.name);
+            came.taken += 1;
+        }
+        let went = match went {
+            Ok(()) => {
+                object.trouble = None;
+                round.failures = 0;
+                Ok(())
+            }
+            // It is gone since it was listed.
+            Err(Failed::Gone) => return Ok(()),
+            Err(Failed::Object(reason)) => {
+                self.failed(round, name, &mut object, &reason);
+                Ok(())
+            }
+            Err(Failed::Store(reason)) => {
+                self.failed(round, name, &mut object, &reason);
+                round.failures += 1;
+                if round.failures < MOST_FAILURES { Ok(()) } else { Err(Failed::Store(reason)) }
+            }
+            Err(failed) => Err(failed),
+        };
+        self.of(key).note(name.to_string(), object);
+        self.is_changed = true;
+        if self.written.elapsed() >= KEEPING {
+            self.keep(round.instance);
+        }
+        went
+    }
+
+    fn failed(&self, round: &mut Round<'_>, name: &Path, object: &mut Object, reason: &str) {
+        round.came.failed += 1;
+        if round.came.troubles.len() < MOST_TROUBLES {
+            round.came.troubles.push(format!("{name}: {reason}"));
+        }
+        if object.failed(reason) {
+            let (pull, object) = (&self.name, name.as_ref());
+            tracing::warn!(pull, object, reason, "an object of a store is not taken; it is tried again");
+        }
+    }
+
+    /// Writes down what was taken.
+    fn keep(&mut self, instance: &Instance) {
+        if !std::mem::take(&mut self.is_changed) {
+            return;
+        }
+        self.written = Instant::now();
+        if let Err(error) = kept::write(instance.store.folder(), &self.name, &self.kept) {
+            self.is_changed = true;
+            tracing::error!(pull = self.name, %error, "what was taken of a store cannot be written: a restart takes some of it again");
+        }
+    }
+}
+
+/// What a round has at hand, and what it came to.
+struct Round<'a> {
+    instance: &'a Instance,
+    runtime: &'a Handle,
+    stop: &'a CancellationToken,
+    tenant: TenantId,
+    /// Whether everything is looked at.
+    is_all: bool,
+    progress: &'a mut dyn FnMut(Progress),
+    came: Came,
+    come: Progress,
+    /// Objects one after the other that the store did not give.
+    failures: u32,
+}
+
+impl Round<'_> {
+    fn next(
+        &self,
+        list: &mut BoxStream<'static, object_store::Result<ObjectMeta>>,
+    ) -> Result<Option<ObjectMeta>, Failed> {
+        self.runtime.block_on(async {
+            tokio::select! {
+                next = timeout(LISTING, list.next()) => match next {
+                    Ok(next) => next.transpose().map_err(Failed::listing),
+                    Err(_) => Err(Failed::Store("it does not go on listing".to_owned())),
+                },
+                () = self.stop.cancelled() => Err(Failed::Stopped),
+            }
+        })
+    }
+}
+
+fn error(failed: Failed, place: &Place) -> PullError {
+    let Place { bucket, prefix } = place;
+    match failed {
+        Failed::Gone => PullError::Failed(format!("{bucket}/{prefix} is not there")),
+        Failed::Object(reason) | Failed::Store(reason) => PullError::Failed(reason),
+        Failed::Keeping(reason) => PullError::Failed(format!("what came cannot be kept: {reason}")),
+        Failed::Stopped => PullError::Stopped,
+    }
+}
+
+/// Whether a file of a folder lies in it, whatever links lead to it. One that is gone does not.
+fn is_inside(folder: &FilePath, name: &str) -> bool {
+    match (folder.canonicalize(), folder.join(name).canonicalize()) {
+        (Ok(folder), Ok(file)) => file.starts_with(folder),
+        _ => false,
+    }
+}

@@ -1,0 +1,133 @@
+//! The store that a section of the settings names, with its credentials.
+
+use std::fs::File;
+use std::io::Read as _;
+use std::path::Path as FilePath;
+use std::sync::Arc;
+use std::time::Duration;
+
+use object_store::aws::{AmazonS3Builder, AmazonS3ConfigKey};
+use object_store::azure::{AzureConfigKey, MicrosoftAzureBuilder};
+use object_store::local::LocalFileSystem;
+use object_store::path::Path;
+use object_store::{BackoffConfig, ObjectStore, RetryConfig};
+
+use super::http::Client;
+use crate::config::Pull;
+use crate::config::pull::{Place, Store};
+
+/// A file with credentials.
+const MAX_CREDENTIALS: u64 = 64 << 10;
+
+/// A place of which everything is fetched.
+pub struct Opened {
+    pub store: Arc<dyn ObjectStore>,
+    /// What the objects' names begin with.
+    pub prefix: Path,
+    /// Whether lists are in the order of the names.
+    pub is_ordered: bool,
+}
+
+/// Opens a place. The reason why it cannot be done has nothing of the credentials.
+pub fn open(settings: &Pull, place: &Place, client: &Client) -> Result<Opened, String> {
+    let said = |error: object_store::Error| error.to_string();
+    let credentials = match &settings.credentials_file {
+        Some(file) => credentials(file)?,
+        None => Vec::new(),
+    };
+    if settings.url.store == Store::Folder {
+        let store = LocalFileSystem::new_with_prefix(&place.prefix).map_err(said)?;
+        return Ok(Opened { store: Arc::new(store), prefix: Path::default(), is_ordered: false });
+    }
+    let prefix = Path::parse(&place.prefix).map_err(|error| error.to_string())?;
+    let store: Arc<dyn ObjectStore> = match settings.url.store {
+        Store::S3 => Arc::new(s3(settings, place, client, credentials)?.build().map_err(said)?),
+        _ => Arc::new(azure(settings, place, client, credentials)?.build().map_err(said)?),
+    };
+    Ok(Opened { store, prefix, is_ordered: true })
+}
+
+/// What object_store does itself against short troubles, before it is a trouble here.
+fn retrying() -> RetryConfig {
+    RetryConfig {
+        max_retries: 3,
+        retry_timeout: Duration::from_secs(60),
+        backoff: BackoffConfig { max_backoff: Duration::from_secs(5), ..BackoffConfig::default() },
+    }
+}
+
+fn s3(
+    settings: &Pull,
+    place: &Place,
+    client: &Client,
+    credentials: Vec<(String, String)>,
+) -> Result<AmazonS3Builder, String> {
+    let mut store = if credentials.is_empty() { AmazonS3Builder::from_env() } else { AmazonS3Builder::new() };
+    for (name, value) in credentials {
+        let key: AmazonS3ConfigKey =
+            name.to_ascii_lowercase().parse().map_err(|_| unknown(settings, &name))?;
+        store = store.with_config(key, value);
+    }
+    if let Some(region) = &settings.region {
+        store = store.with_region(region);
+    }
+    if let Some(endpoint) = &settings.endpoint {
+        store = store.with_endpoint(endpoint.as_str()).with_allow_http(endpoint.is_plain());
+    }
+    Ok(store.with_bucket_name(&place.bucket).with_retry(retrying()).with_http_connector(client.clone()))
+}
+
+fn azure(
+    settings: &Pull,
+    place: &Place,
+    client: &Client,
+    credentials: Vec<(String, String)>,
+) -> Result<MicrosoftAzureBuilder, String> {
+    let is_platforms = credentials.is_empty();
+    let mut store =
+        if is_platforms { MicrosoftAzureBuilder::from_env() } else { MicrosoftAzureBuilder::new() };
+    for (name, value) in credentials {
+        let key: AzureConfigKey = name.to_ascii_lowercase().parse().map_err(|_| unknown(settings, &name))?;
+        store = store.with_config(key, value);
+    }
+    if let Some(account) = &settings.account {
+        store = store.with_account(account);
+    }
+    if let Some(endpoint) = &settings.endpoint {
+        store = store.with_endpoint(endpoint.as_str().to_owned()).with_allow_http(endpoint.is_plain());
+    }
+    Ok(store.with_container_name(&place.bucket).with_retry(retrying()).with_http_connector(client.clone()))
+}
+
+fn unknown(settings: &Pull, name: &str) -> String {
+    let file = settings.credentials_file.as_deref().unwrap_or(FilePath::new(""));
+    // What stands there may be half of a secret.
+    let shown: String = name.chars().take(4).collect();
+    format!("{}: {shown:?}… is no name of a credential of that platform", file.display())
+}
+
+/// The lines `NAME=VALUE` of a file; empty ones and those that begin with `#` say nothing.
+fn credentials(file: &FilePath) -> Result<Vec<(String, String)>, String> {
+    let said = |error: std::io::Error| format!("{}: {error}", file.display());
+    let mut text = String::new();
+    let read =
+        File::open(file).map_err(said)?.take(MAX_CREDENTIALS + 1).read_to_string(&mut text).map_err(said)?;
+    if read as u64 > MAX_CREDENTIALS {
+        return Err(format!("{}: longer than {MAX_CREDENTIALS} bytes", file.display()));
+    }
+    let mut found = Vec::new();
+    for (place, line) in text.lines().enumerate() {
+        let line = line.trim();
+        if line.is_empty() || line.starts_with('#') {
+            continue;
+        }
+        let Some((name, value)) = line.split_once('=') else {
+            return Err(format!("{}: line {} is not NAME=VALUE", file.display(), place + 1));
+        };
+        found.push((name.trim().to_owned(), value.trim().trim_matches('"').to_owned()));
+    }
+    if found.is_empty() {
+        return Err(format!("{}: there are no credentials in it", file.display()));
+    }
+    Ok(found)
+}

@@ -1,0 +1,133 @@
+//! What stands at a place of a file, by which its content is known again under whatever name.
+
+use std::fs::File;
+use std::io;
+use std::os::unix::fs::FileExt as _;
+
+use serde::{Deserialize, Serialize};
+use sha2::{Digest as _, Sha256};
+
+/// The most bytes that a mark is of.
+pub const LONGEST: u64 = 1024;
+
+/// So many bytes at a place, by their hash.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Mark {
+    /// How many; none are at every place.
+    pub length: u64,
+    hash: String,
+}
+
+impl Mark {
+    /// Of these bytes.
+    pub fn of(bytes: &[u8]) -> Mark {
+        let digest = Sha256::digest(bytes);
+        let hash = digest.iter().take(16).map(|byte| format!("{byte:02x}")).collect();
+        Mark { length: bytes.len() as u64, hash }
+    }
+
+    /// Of up to so many bytes at a place of a file.
+    pub fn at(file: &File, place: u64, length: u64) -> io::Result<Mark> {
+        Ok(Mark::of(&read_at(file, place, length.min(LONGEST))?))
+    }
+
+    /// Of what stands before a place.
+    pub fn before(file: &File, place: u64) -> io::Result<Mark> {
+        let length = place.min(LONGEST);
+        Mark::at(file, place - length, length)
+    }
+
+    /// Whether a file has it there.
+    pub fn is_at(&self, file: &File, place: u64) -> io::Result<bool> {
+        Ok(self.length == 0 || Mark::at(file, place, self.length)? == *self)
+    }
+
+    /// Whether a file has it before a place.
+    pub fn is_before(&self, file: &File, place: u64) -> io::Result<bool> {
+        match place.checked_sub(self.length) {
+            Some(begin) => self.is_at(file, begin),
+            None => Ok(false),
+        }
+    }
+}
+
+/// Up to so many bytes at a place of a file.
+pub fn read_at(file: &File, place: u64, length: u64) -> io::Result<Vec<u8>> {
+    let mut bytes = vec![0; usize::try_from(length).map_err(io::Error::other)?];
+    let mut read = 0;
+    while let Some(rest) = bytes.get_mut(read..).filter(|rest| !rest.is_empty()) {
+        match file.read_at(rest, place + read as u64) {
+            Ok(0) => break,
+            Ok(count) => read += count,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+    bytes.truncate(read);
+    Ok(bytes)
+}
+
+/// The end of the last whole line between two places of a file; `None`: there is none. Of a table no line end
+/// within quotes counts: a row may go over several lines.
+pub fn last_line_end(file: &File, from: u64, to: u64, is_table: bool) -> io::Result<Option<u64>> {
+    const BLOCK: u64 = 256 * 1024;
+    let (mut at, mut end, mut is_quoted) = (from, None, false);
+    while at < to {
+        let block = read_at(file, at, BLOCK.min(to - at))?;
+        if block.is_empty() {
+            break;
+        }
+        for place in memchr::memchr2_iter(b'\n', b'"', &block) {
+            match block.get(place) {
+                Some(b'"') => is_quoted = is_table && !is_quoted,
+                _ if !is_quoted => end = Some(at + place as u64 + 1),
+                _ => {}
+            }
+        }
+        at += block.len() as u64;
+    }
+    Ok(end)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write as _;
+
+    use super::*;
+
+    fn file(bytes: &[u8]) -> File {
+        let mut file = tempfile::tempfile().unwrap();
+        file.write_all(bytes).unwrap();
+        file
+    }
+
+    #[test]
+    fn a_file_is_known_by_what_stands_in_it() {
+        let (log, copy) = (file(b"one\ntwo\nthree"), file(b"one\ntwo\n"));
+        let (head, tail) = (Mark::at(&log, 0, 4).unwrap(), Mark::before(&log, 8).unwrap());
+        assert!(head.is_at(&copy, 0).unwrap() && tail.is_before(&copy, 8).unwrap());
+        assert!(!head.is_at(&copy, 4).unwrap() && !tail.is_before(&copy, 4).unwrap());
+        assert!(!Mark::before(&log, 12).unwrap().is_before(&copy, 12).unwrap());
+        assert!(Mark::default().is_before(&copy, 0).unwrap());
+    }
+
+    #[test]
+    fn a_line_that_is_not_whole_waits_and_a_row_may_go_over_lines() {
+        for (text, is_table, end) in [
+            ("", false, None),
+            ("torn", false, None),
+            ("a\nb\ntorn", false, Some(4)),
+            ("a\n\"b\n", false, Some(5)),
+            ("a\n\"b\n", true, Some(2)),
+            ("a\n\"b\nc\"\nd", true, Some(8)),
+        ] {
+            assert_eq!(
+                last_line_end(&file(text.as_bytes()), 0, text.len() as u64, is_table).unwrap(),
+                end,
+                "{text}"
+            );
+        }
+        let long = "x".repeat(700_000) + "\n";
+        assert_eq!(last_line_end(&file(long.as_bytes()), 5, 700_001, false).unwrap(), Some(700_001));
+    }
+}

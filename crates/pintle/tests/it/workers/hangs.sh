@@ -1,0 +1,3 @@
+#!/bin/sh
+# Never says anything.
+exec /bin/sleep 600
