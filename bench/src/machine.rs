@@ -30,6 +30,25 @@ pub fn peak_memory() -> Result<u64, Failure> {
     field("/proc/self/status", "VmHWM:")
 }
 
+/// The most memory another process has had, in bytes, since that was last forgotten.
+pub fn peak_memory_of(process: u32) -> Result<u64, Failure> {
+    field(&format!("/proc/{process}/status"), "VmHWM:")
+}
+
+/// Forgets the most memory that a process has had: from now on it counts anew.
+pub fn forget_peak(process: u32) -> Result<(), Failure> {
+    Ok(fs::write(format!("/proc/{process}/clear_refs"), "5")?)
+}
+
+/// What all threads of another process took of the processors so far.
+pub fn time_of(process: u32) -> Result<Duration, Failure> {
+    let text = fs::read_to_string(format!("/proc/{process}/stat"))?;
+    // The name in parentheses may have blanks in it.
+    let (_, fields) = text.rsplit_once(')').ok_or("no name")?;
+    let ticks = fields.split_whitespace().skip(11).take(2).map(str::parse::<u64>).sum::<Result<u64, _>>()?;
+    Ok(Duration::from_millis(ticks * 1000 / rustix::param::clock_ticks_per_second()))
+}
+
 /// A size that the kernel gives in kB, in bytes.
 fn field(file: &str, name: &str) -> Result<u64, Failure> {
     let text = fs::read_to_string(file)?;

@@ -1,8 +1,12 @@
 //! Measurements at scale, a command each. What they measure and how stands in `bench/README.md`.
 
+mod day;
 mod feed;
 mod lookups;
 mod machine;
+/// The same as what the benchmark of reading is compared to.
+#[path = "../../crates/pintle/benches/parsed.rs"]
+mod parsed;
 mod scale;
 mod visible;
 mod wire;
@@ -24,6 +28,8 @@ enum Command {
     Lookups(lookups::Args),
     /// How soon a file that is sent to a running server is found
     Visible(visible::Args),
+    /// A day of a fleet goes into a running server, over HTTP and by a watched folder
+    Day(day::Args),
     /// Part of `scale`: write the law's batches to standard output
     #[command(hide = true)]
     Feed(feed::Fleet),
@@ -44,6 +50,7 @@ fn main() -> ExitCode {
         Command::Scale(args) => args.run(),
         Command::Lookups(args) => args.run(),
         Command::Visible(args) => args.run(),
+        Command::Day(args) => args.run(),
         Command::Feed(fleet) => feed::write(fleet),
         Command::Fill(folder) => scale::fill(folder),
         Command::Open(folder) => scale::open(folder),

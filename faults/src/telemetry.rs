@@ -1,6 +1,7 @@
 //! A little of everything that a store can hold: machines, files that are known by one, two or
 //! three kinds of hash and by contradicting ones, alerts with evidence, records kept aside.
 
+use pintle_ingest::{Choice, Content, Reading};
 use pintle_model::TenantId;
 use pintle_store::{Batch, Store};
 use serde_json::{Value, json};
@@ -13,8 +14,6 @@ const MACHINES: u64 = 80;
 const FILES: u64 = 300;
 const ALERTS: u64 = 40;
 const ROWS_A_BATCH: u64 = 100;
-/// More than any record here is long.
-const LIMIT: u64 = 1 << 30;
 
 fn sha1(file: u64) -> String {
     format!("{:040x}", 0xf100_0000 + file)
@@ -111,7 +110,12 @@ pub fn fill(store: &Store, tenant: TenantId, batches: u64, chance: &mut Chance) 
             store.append(Batch { records, rejects, ..Batch::recorded(tenant, source.clone()) })?;
             Ok(())
         };
-        let read = pintle_ingest::read(rows.as_bytes(), &source, None, LIMIT, &mut deliver, &mut |_| {});
+        let read = pintle_ingest::read(
+            Content::stream(rows.as_bytes()),
+            Reading::of(&source, Choice::default()),
+            &mut deliver,
+            &mut |_| {},
+        );
         let read = read.during("reading what was made")?;
         if read.with_file_hash < ROWS_A_BATCH / 2 {
             return Err(Failure::Unable(format!(
