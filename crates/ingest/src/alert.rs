@@ -8,13 +8,13 @@ use std::borrow::Cow;
 
 use pintle_model::shapes::{alert, evidence};
 use pintle_model::tables::device_events;
-use pintle_model::{Alert, AlertId, Evidence, Facts, Hashes, Member, MemberId, Record, Shape, Time};
+use pintle_model::{Alert, AlertId, Evidence, Facts, Hashes, Kind, Member, MemberId, Record, Shape, Time};
 use serde_json::Value;
 use sha1::{Digest, Sha1};
 
 use crate::event::{ALERT_RELATED, Event, Role, is_path};
 use crate::format::{Problem, Several};
-use crate::json::Json;
+use crate::json::{Json, List};
 use crate::machine::Machine;
 use crate::windows::last_part;
 use elsewhere::Elsewhere;
@@ -22,6 +22,10 @@ pub use elsewhere::evidence_elsewhere;
 
 /// Defender's word for what other sensors than its own detected.
 pub const THIRD_PARTY: &str = "ThirdPartySensors";
+
+/// How much is read of an alert's member that is a list or an object: as much as is kept of its comments. Each
+/// of its bytes may take many of memory.
+const MOST_OF_A_MEMBER: usize = 256 * 1024;
 
 /// An alert in the making. What it says holds as of its last update.
 pub struct Draft {
@@ -213,11 +217,38 @@ fn note(facts: &mut Facts, shape: &Shape, member: MemberId, value: Json<'_>, at:
 
 /// The value in the API's own writing, if it can be one of that member.
 fn canonical(member: &Member, value: Json<'_>) -> Option<String> {
-    match serde_json::from_str::<Value>(value.raw()) {
+    let raw = value.raw();
+    if raw.starts_with('[') && member.kind == Kind::List {
+        return Some(elements(member, value));
+    }
+    if raw.starts_with(['[', '{']) && raw.len() > MOST_OF_A_MEMBER {
+        return None;
+    }
+    match serde_json::from_str::<Value>(raw) {
         Ok(value) => member.canonical(&value),
         // Half a UTF-16 pair is all that well-formed JSON can fail by here.
         Err(_) => member.canonical(&Value::from(value.text()?)),
     }
+}
+
+/// A list's elements that can be ones of that member, as much of it as is read. One at a time is looked at, so
+/// that what can be none takes no memory.
+fn elements(member: &Member, list: Json<'_>) -> String {
+    let mut left = MOST_OF_A_MEMBER;
+    let mut text = String::from("[");
+    for element in List::of(list) {
+        let Some(rest) = left.checked_sub(element.raw().len() + 1) else { break };
+        left = rest;
+        let read = serde_json::from_str(element.raw()).ok();
+        if let Some(fitting) = read.and_then(|element: Value| member.element(&element)) {
+            if text.len() > 1 {
+                text.push(',');
+            }
+            text.push_str(&fitting.to_string());
+        }
+    }
+    text.push(']');
+    text
 }
 
 /// A piece of evidence in the making.

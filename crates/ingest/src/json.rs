@@ -15,6 +15,12 @@ use crate::format::Problem;
 pub use list::List;
 pub use plain::{Next, Plain, Scalar};
 
+/// The most members of an object. A record has room for millions, each of which takes many times its bytes.
+const MOST_MEMBERS: usize = 65_536;
+/// The most elements of an array that are looked at: more than any decoder takes.
+const MOST_ELEMENTS: usize = 65_536;
+const TOO_MANY: &str = "more than 65,536 members in one object";
+
 /// An object's members in the order they came.
 pub struct Object<'a> {
     /// Names and values.
@@ -33,6 +39,7 @@ impl<'a> Object<'a> {
         serde_json::from_str(text).map_err(|error| {
             Problem::from(match error.classify() {
                 serde_json::error::Category::Eof => "not JSON: cut off in the middle",
+                serde_json::error::Category::Data if error.to_string().starts_with(TOO_MANY) => TOO_MANY,
                 serde_json::error::Category::Data => "not a JSON object",
                 _ => "not JSON",
             })
@@ -67,6 +74,9 @@ impl<'de: 'a, 'a> Deserialize<'de> for Object<'a> {
             fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Object<'de>, A::Error> {
                 let mut members = Vec::with_capacity(48);
                 while let Some(Name(name)) = map.next_key()? {
+                    if members.len() == MOST_MEMBERS {
+                        return Err(serde::de::Error::custom(TOO_MANY));
+                    }
                     members.push((name, Json(map.next_value::<&'de RawValue>()?.get())));
                 }
                 Ok(Object { members })
@@ -168,13 +178,13 @@ impl<'a> Json<'a> {
         }
     }
 
-    /// The elements of an array; anything else is the only element.
+    /// The elements of an array, the first of so many that nobody takes them all; anything else is the only
+    /// element.
     pub fn elements(self) -> Vec<Json<'a>> {
         if !self.0.starts_with('[') {
             return vec![self];
         }
-        let elements: Vec<&'a RawValue> = serde_json::from_str(self.0).unwrap_or_default();
-        elements.into_iter().map(|element| Json(element.get())).collect()
+        List::of(self).take(MOST_ELEMENTS).collect()
     }
 
     /// The value at the end of a path of members (`["agent", "name"]`), if it is there and not `null`.
@@ -261,6 +271,14 @@ mod tests {
         assert_eq!(object.get("Contents").unwrap().text().unwrap(), "ㅗ\u{fffd}到");
         assert_eq!(object.get("n").unwrap().text().and_then(|text| long(&text)), Some(i64::MIN));
         assert_eq!(object.get("z").unwrap().text(), None);
+    }
+
+    #[test]
+    fn an_object_has_so_many_members_and_no_more() {
+        let object = |count| format!("{{{}}}", vec![r#""a":1"#; count].join(","));
+        assert_eq!(Object::parse(object(MOST_MEMBERS).as_bytes()).unwrap().members.len(), MOST_MEMBERS);
+        let refused = Object::parse(object(MOST_MEMBERS + 1).as_bytes()).err().unwrap();
+        assert_eq!(refused.reason(), TOO_MANY);
     }
 
     #[test]

@@ -84,12 +84,17 @@ impl Member {
         is_on_request: false,
     };
 
+    /// An element that a source gave in a list for this member, as far as it can be one; `None` if it cannot.
+    pub fn element(&self, value: &Value) -> Option<Value> {
+        self.of.map_or_else(|| Some(value.clone()), |part| part.fitting(value))
+    }
+
     /// The canonical JSON text of a value a source gave for this member, as [`Kind::canonical`]. Of a
     /// list only the elements that fit are left; of an object, the members that do not fit are `null`.
     pub fn canonical(&self, value: &Value) -> Option<String> {
         let fitting = match (self.of, value) {
-            (Some(part), Value::Array(elements)) => {
-                Value::Array(elements.iter().filter_map(|element| part.fitting(element)).collect())
+            (Some(_), Value::Array(elements)) => {
+                Value::Array(elements.iter().filter_map(|element| self.element(element)).collect())
             }
             (Some(part), object @ Value::Object(_)) if self.kind == Kind::Object => part.fitting(object)?,
             _ => return self.kind.canonical(value),

@@ -108,6 +108,19 @@ mod tests {
         assert!(alert(r#"{"id":"a","evidence":null}"#).evidence.is_empty());
     }
     #[test]
+    fn of_a_list_without_end_the_beginning_is_read() {
+        let comments =
+            vec![r#"{"comment":"c","createdBy":"a@b","createdTime":"2026-01-01T00:00:00Z"}"#; 10_000];
+        let alert = alert(&format!(
+            r#"{{"id":"a","comments":[{}],"relatedUser":{{"userName":"u"}}}}"#,
+            comments.join(",")
+        ));
+        let comments = alert.facts.json(alert::COMMENTS).unwrap();
+        let read = serde_json::from_str::<Vec<serde_json::Value>>(comments).unwrap().len();
+        assert!((3_000..4_000).contains(&read), "{read}");
+    }
+
+    #[test]
     fn evidence_without_end_is_no_alert() {
         let with = |count| format!(r#"{{"id":"a","evidence":[{{}}{}]}}"#, r#",{"url":"x"}"#.repeat(count));
         assert_eq!(alert(&with(9_999)).evidence.len(), 10_000);
