@@ -49,7 +49,7 @@ use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 
 use pintle_ingest::{Decoder, Decoders};
 
-use crate::worker;
+use crate::{memory, worker};
 
 pub use failure::Failure;
 pub(crate) use failure::{json, print};
@@ -150,6 +150,7 @@ enum Command {
 
 /// Runs the command line of this process.
 pub fn main() -> ExitCode {
+    memory::give_back();
     // Before anything else is made ready: it is started for every input that is not text.
     let mut arguments = std::env::args_os().skip(1);
     if arguments.next().is_some_and(|first| first == worker::COMMAND) {

@@ -16,6 +16,7 @@ mod intake;
 mod keep;
 pub mod logging;
 mod mappings;
+mod memory;
 pub mod metrics;
 pub mod pace;
 mod private_file;
