@@ -15,6 +15,7 @@ if [ $# -ne 1 ] || [ ! -x "$1" ]; then
 fi
 pintle=$(realpath "$1")
 clients=$(realpath "$(dirname "$0")")/clients
+source "$clients/../venv.sh"
 scratch=$(mktemp -d)
 server=
 
@@ -118,15 +119,7 @@ ends_cleanly() {
 [ -d "$data" ] || { echo "$data is not there while it runs"; exit 1; }
 check "pintle dev ends with 0 and removes its folder" ends_cleanly
 
-venv="$HOME/.cache/pintle/venv"
-python_clients() {
-  cmp -s "$clients/requirements.txt" "$venv/installed.txt" ||
-    # The copy comes last, so that an installation that broke off is done again.
-    { rm -rf "$venv" &&
-      python3 -m venv "$venv" &&
-      "$venv/bin/pip" install --quiet --disable-pip-version-check --requirement "$clients/requirements.txt" &&
-      cp "$clients/requirements.txt" "$venv/installed.txt"; }
-}
+python_clients() { venv=$(venv venv "$clients/requirements.txt"); }
 check "the pinned Python clients are installed" python_clients
 for script in msal_and_azure_identity elasticsearch_documents; do
   if "$venv/bin/python" "$clients/$script.py" "$pintle" | tee -a "$scratch/clients"; then

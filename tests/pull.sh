@@ -15,14 +15,8 @@ if [ $# -ne 1 ] || [ ! -x "$1" ]; then
   exit 2
 fi
 here=$(realpath "$(dirname "$0")")/pull
-venv="$HOME/.cache/pintle/pull"
-if ! cmp -s "$here/requirements.txt" "$venv/installed.txt"; then
-  rm -rf "$venv"
-  python3 -m venv "$venv"
-  "$venv/bin/pip" install --quiet --disable-pip-version-check --requirement "$here/requirements.txt"
-  # Last, so that an installation that broke off is done again.
-  cp "$here/requirements.txt" "$venv/installed.txt"
-fi
+source "$here/../venv.sh"
+venv=$(venv pull "$here/requirements.txt")
 # Azurite, Microsoft's own stand-in for Azure's Blob Storage, is of npm.
 azurite="$HOME/.cache/pintle/azurite"
 version=3.35.0

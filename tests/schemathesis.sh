@@ -12,12 +12,6 @@ if [ $# -ne 1 ] || [ ! -x "$1" ]; then
   exit 2
 fi
 here=$(realpath "$(dirname "$0")")/schemathesis
-venv="$HOME/.cache/pintle/schemathesis"
-if ! cmp -s "$here/requirements.txt" "$venv/installed.txt"; then
-  rm -rf "$venv"
-  python3 -m venv "$venv"
-  "$venv/bin/pip" install --quiet --disable-pip-version-check --requirement "$here/requirements.txt"
-  # Last, so that an installation that broke off is done again.
-  cp "$here/requirements.txt" "$venv/installed.txt"
-fi
+source "$here/../venv.sh"
+venv=$(venv schemathesis "$here/requirements.txt")
 exec "$venv/bin/python" "$here/run.py" "$1"

@@ -154,6 +154,7 @@ impl Control {
     ) -> Option<(Arc<Inlet>, Uuid)> {
         let presented = self.pepper.hash(key);
         let state = self.state();
+        // What is no GUID is a name.
         let by_id = Uuid::try_parse(name_or_id).ok();
         let by_name = || state.inlet_names.get(&folded(name_or_id)).map_or(&[][..], Vec::as_slice);
         let candidates = by_id.as_ref().map_or_else(by_name, std::slice::from_ref);
