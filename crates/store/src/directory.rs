@@ -287,8 +287,9 @@ impl Directory {
     /// The machine of this id, else the one of this name that was seen last.
     pub(crate) fn find(&self, scope: &Scope, window: Window, id_or_name: &str) -> Option<&Machine> {
         self.find_by_id(scope, window, id_or_name).or_else(|| {
-            let ordinals = self.by_name.get(&id_or_name.to_lowercase())?;
-            let named = ordinals.iter().filter_map(|ordinal| self.there(scope, window, *ordinal));
+            let name = id_or_name.to_lowercase();
+            let ordinals = self.by_name.get(&name)?.iter().filter(|ordinal| self.goes_by(**ordinal, &name));
+            let named = ordinals.filter_map(|ordinal| self.there(scope, window, *ordinal));
             named.max_by(|one, other| {
                 one.last_seen().cmp(&other.last_seen()).then_with(|| other.id.cmp(&one.id))
             })

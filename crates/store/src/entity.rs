@@ -10,6 +10,7 @@ use std::collections::BTreeMap;
 use pintle_model::{Change, Fact, Facts, Time};
 
 use crate::{Error, Span};
+pub(crate) use joined::MemberEntity;
 
 /// Bounds of what one entity keeps.
 pub(crate) mod most {

@@ -61,7 +61,9 @@ impl Store {
             let mut last = None;
             for machine in directory.after(after.as_ref()).take(AT_ONCE) {
                 last = Some(&machine.id);
-                if machine.is_recent(window) && rule.takes(&Traits::of(machine.entity())) {
+                let deciding = directory.ordinal(&machine.id).and_then(|ordinal| directory.deciding(ordinal));
+                let is_taken = deciding.is_some_and(|deciding| rule.takes(&Traits::of(&deciding)));
+                if is_taken && machine.is_recent(window) {
                     preview.matching += 1;
                     if preview.machines.len() < limit {
                         preview.machines.push((machine.id.clone(), machine.name.clone()));

@@ -6,10 +6,10 @@ mod support;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 
-use pintle_model::{Time, shapes};
+use pintle_model::{MachineId, Time, shapes};
 use pintle_store::{
-    Comparison, Condition, DeviceGroups, Filter, Listing, Literal, MachineChange, NewAlert, Operand, Options,
-    OrderBy, Page, Refused, Retention, Scope, Store, TagChange,
+    Comparison, Condition, DeviceGroups, DeviceRule, Filter, Listing, Literal, MachineChange, MachineRule,
+    NewAlert, Operand, Options, OrderBy, Page, Refused, Retention, SameMachines, Scope, Store, TagChange,
 };
 use serde_json::Value;
 use support::observed::{DAY, at, domain, ids, ip, logon_users, machines, stats, user, user_machines};
@@ -171,6 +171,90 @@ fn nobody_sees_a_part_of_a_machine_whose_whole_they_may_not_see() {
     assert_eq!(sees(&vips).0, [true; 2]);
     store.set_device_groups(TENANT, DeviceGroups::none()).unwrap();
     assert_eq!(sees(&groups(&[0])).0, [true; 2]);
+}
+
+/// Who may only speak in a namespace could say anything of the machines of theirs, and such a machine may be one
+/// with another's.
+#[test]
+fn what_is_said_in_a_namespace_moves_nobody_else_s_machine() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = open(folder.path());
+    let of_plant = MachineId::of_namespace("plant", "m1").to_string();
+    let of_site = MachineId::of_namespace("site", "m1").to_string();
+    let says = |id: &str, day: u32, tags: &[&str], os: &str| {
+        let at = format!("2026-07-{day:02}T00:00:00Z");
+        append(&store, vec![device(id, &at, "ws5.corp.example", tags, os, "")]);
+    };
+    says(DEFENDER, 1, &[], "");
+    with_groups(&store);
+    set(&store, &[same(&[DEFENDER, &of_plant])]);
+    let shows = |id: &str| {
+        let machine = machine(&store, id).unwrap();
+        ["rbacGroupName", "machineTags", "osPlatform"].map(|member| machine[member].clone())
+    };
+    let vip = serde_json::json!(["vip"]);
+    says(&of_plant, 9, &["vip"], "Linux");
+    // Nobody else says anything of tags and platform; and yet it is where it was.
+    let expected = ["UnassignedGroup".into(), vip.clone(), "Linux".into()];
+    assert_eq!(shows(DEFENDER), expected);
+    with_groups(&store);
+    assert_eq!(shows(&of_plant), expected);
+    assert_eq!(store.device_group_sizes(TENANT).unwrap(), [(support::REST, 1)].into());
+    assert!(store.machine(&groups(&[1]), DEFENDER).unwrap().is_none());
+    let rule = DeviceRule { os: vec!["Linux".into()], ..DeviceRule::default() };
+    assert_eq!(store.preview_device_group(TENANT, &rule, 1).unwrap().matching, 0);
+
+    // What shows may be the same when somebody else says it, and then it counts.
+    says(DEFENDER, 2, &["vip"], "Windows11");
+    assert_eq!(shows(DEFENDER), ["vips".into(), vip.clone(), "Windows11".into()]);
+    says(&of_plant, 10, &["lab"], "Linux");
+    says(DEFENDER, 3, &["other"], "");
+    says(&of_plant, 11, &["vip"], "Linux");
+    let expected = ["UnassignedGroup".into(), serde_json::json!(["other"]), "Windows11".into()];
+    assert_eq!(shows(&of_plant), expected);
+    // People mean the machine, whichever id they name.
+    let tag = MachineChange { tags: Some(TagChange::Add("vip".into())), device_value: None };
+    store.change_machines(&whole(), "kim", std::slice::from_ref(&of_plant), &tag).unwrap();
+    assert_eq!(shows(DEFENDER)[0], "vips");
+
+    // Of two namespaces the one speaks by whose id the machine goes.
+    says(&of_site, 1, &["lab"], "Linux");
+    let pair = SameMachines {
+        ids: vec![of_plant.parse().unwrap(), of_site.parse().unwrap()],
+        canonical: Some(of_site.parse().unwrap()),
+    };
+    set(&store, &[MachineRule::Machines(pair)]);
+    let tag = MachineChange { tags: Some(TagChange::Remove("vip".into())), device_value: None };
+    store.change_machines(&whole(), "kim", std::slice::from_ref(&of_plant), &tag).unwrap();
+    says(&of_plant, 12, &["vip", "lab"], "Windows11");
+    let expected = ["UnassignedGroup".into(), serde_json::json!(["lab"]), "Linux".into()];
+    assert_eq!(shows(&of_plant), expected);
+    says(&of_site, 2, &["lab"], "vip");
+    assert_eq!(shows(&of_site)[2], "vip");
+}
+
+/// A machine takes no name that only a namespace says it has.
+#[test]
+fn a_name_that_is_said_in_a_namespace_finds_no_machine_that_others_call_another_name() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = open(folder.path());
+    let of_plant = MachineId::of_namespace("plant", "m1").to_string();
+    let says = |id: &str, day: u32, name: &str| {
+        append(&store, vec![device(id, &format!("2026-07-{day:02}T00:00:00Z"), name, &[], "", "")]);
+    };
+    says(DEFENDER, 1, "ws5.corp.example");
+    says("dc", 1, "dc-1.corp.example");
+    says(&of_plant, 9, "dc-1.corp.example");
+    set(&store, &[same(&[DEFENDER, &of_plant])]);
+    let found = |name: &str| machine(&store, name).map(|machine| machine["id"].clone());
+    assert_eq!(found("dc-1.corp.example"), Some("dc".into()));
+    assert_eq!(found("ws5.corp.example"), Some(DEFENDER.into()));
+    assert_eq!(found(&of_plant), Some(DEFENDER.into()));
+    // By the name that it shows it is found, whoever says that.
+    set(&store, &[same(&[AGENT, &of_plant])]);
+    append(&store, vec![file_seen(AGENT, "2026-07-01T00:00:00Z", SHA1_A, "", "")]);
+    says(&of_plant, 10, "panel.plant.example");
+    assert_eq!(found("PANEL.plant.example"), Some(AGENT.into()));
 }
 
 #[test]

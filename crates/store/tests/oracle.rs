@@ -65,9 +65,10 @@ struct Machine {
     source: Said<String>,
 }
 
-/// The machines there are; some go by their names, and one is of a namespace.
+/// The machines there are; some go by their names, and two are of namespaces.
 fn id(nth: usize) -> String {
     match nth {
+        3 => MachineId::of_namespace("site-2", "m1").to_string(),
         4 => MachineId::of_namespace("site", "m1").to_string(),
         5 => MachineId::derived("host", "Desk").to_string(),
         6 => MachineId::derived("host", "desk.corp.example.org").to_string(),
@@ -80,6 +81,8 @@ fn id(nth: usize) -> String {
 #[derive(Clone, Default)]
 struct World {
     machines: BTreeMap<String, Machine>,
+    /// What decides in which group they are, where that is not all that is said of them.
+    deciding: BTreeMap<String, Machine>,
     sightings: Vec<(Option<String>, Hashes, Time)>,
     /// The machine, and the SHA-1 that is evidence.
     alerts: BTreeMap<String, (Option<String>, String)>,
@@ -154,15 +157,40 @@ impl World {
     fn as_ones(&self, ones: &[One]) -> World {
         let mut world = self.clone();
         let of = |id: &String| ones.iter().find(|one| one.members.contains(id)).unwrap().id.clone();
-        world.machines = ones.iter().map(|one| (one.id.clone(), self.merged(one))).collect();
+        world.machines = ones.iter().map(|one| (one.id.clone(), self.shown(one))).collect();
+        world.deciding = ones.iter().map(|one| (one.id.clone(), self.said(one, true))).collect();
         world.sightings.iter_mut().for_each(|(machine, ..)| *machine = machine.as_ref().map(of));
         world.alerts.values_mut().for_each(|(machine, _)| *machine = machine.as_ref().map(of));
         world
     }
 
-    fn merged(&self, one: &One) -> Machine {
+    /// The group of a machine.
+    fn group(&self, id: &str, ranked: &Ranked) -> u32 {
+        group_of(self.deciding.get(id).unwrap_or(&self.machines[id]), ranked)
+    }
+
+    /// What those say who may not speak for others shows only where nobody else says anything.
+    fn shown(&self, one: &One) -> Machine {
+        let (decides, other) = (self.said(one, true), self.said(one, false));
+        fn or<T: Clone>(said: &Said<T>, other: Said<T>) -> Said<T> {
+            if said.0 > 0 { said.clone() } else { other }
+        }
+        Machine {
+            name: or(&decides.name, other.name),
+            tags: or(&decides.tags, other.tags),
+            os: or(&decides.os, other.os),
+            source: or(&decides.source, other.source),
+        }
+    }
+
+    /// What is said of a machine by those of its ids that decide, or by the others.
+    fn said(&self, one: &One, by_deciding: bool) -> Machine {
+        let is_of_namespace = |id: &&String| id.parse::<MachineId>().unwrap().is_of_namespace();
+        let is_alone = one.members.iter().all(|id| is_of_namespace(&id));
+        let decides = |id: &&String| if is_alone { **id == one.id } else { !is_of_namespace(id) };
         let mut merged = Machine::default();
-        for machine in one.members.iter().map(|id| &self.machines[id]) {
+        let members = one.members.iter().filter(|id| decides(id) == by_deciding);
+        for machine in members.map(|id| &self.machines[id]) {
             merged.tags = merged.tags.max(machine.tags.clone());
             merged.os = merged.os.max(machine.os.clone());
             merged.source = merged.source.max(machine.source.clone());
@@ -280,9 +308,7 @@ struct FileAnswer {
 }
 
 fn file_answer(world: &World, ranked: &Ranked, caller: &Caller, asked: FileHash) -> Option<FileAnswer> {
-    let visible = |id: &str| {
-        caller.groups.as_ref().is_none_or(|ids| ids.contains(&group_of(&world.machines[id], ranked)))
-    };
+    let visible = |id: &str| caller.groups.as_ref().is_none_or(|ids| ids.contains(&world.group(id, ranked)));
     let narrowed = caller.narrowed && caller.groups.is_some();
     let told: Vec<_> = world
         .sightings
@@ -353,7 +379,7 @@ fn digits(hash: FileHash) -> String {
 /// machines were always as they are one now.
 fn compare(store: &Store, world: &World, ones: &[One], ranked: &Ranked, caller: &Caller) -> usize {
     let scope = caller.scope();
-    let group = |id: &str| group_of(&world.machines[id], ranked);
+    let group = |id: &str| world.group(id, ranked);
     let visible = |id: &str| caller.groups.as_ref().is_none_or(|ids| ids.contains(&group(id)));
     let shown = |id: &str| match (ranked, group(id)) {
         (None, _) => None,

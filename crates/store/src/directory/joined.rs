@@ -6,6 +6,7 @@
 //! one machine for every ordinal of it, and the order of ids has it once; [`Joins`] says which ordinals are
 //! one, for what was counted by ordinal. Without rules none of it costs anything.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::{Arc, OnceLock};
 
@@ -15,7 +16,7 @@ use super::matching::{Group, Matching};
 use super::regroup::{slices, write_lock};
 use super::{Directory, Machine, SharedDirectory, place};
 use crate::device_group::DeviceGroups;
-use crate::entity::Entity;
+use crate::entity::{Entity, MemberEntity};
 use crate::filter::folded;
 use crate::machine_rule::{MachineRules, Traits};
 use crate::pair::Pair;
@@ -26,8 +27,23 @@ use crate::{Filter, Rejoined};
 pub(crate) struct Joins {
     /// The canonical ordinal of each that is in a join.
     of: Arc<HashMap<u32, u32>>,
-    /// By canonical ordinal, all that are one with it, ascending.
-    members: Arc<HashMap<u32, Arc<[u32]>>>,
+    /// By canonical ordinal.
+    members: Arc<HashMap<u32, Arc<Members>>>,
+}
+
+/// The ordinals of one machine, ascending.
+#[derive(Debug, Default)]
+struct Members {
+    all: Box<[u32]>,
+    /// See [`Group::deciding`].
+    deciding: Box<[u32]>,
+}
+
+impl Members {
+    /// Whether no word counts before another's.
+    fn all_decide(&self) -> bool {
+        self.all.len() == self.deciding.len()
+    }
 }
 
 impl Joins {
@@ -48,7 +64,12 @@ impl Joins {
 
     /// All ordinals of the machine that this one is of, ascending.
     pub(crate) fn members(&self, ordinal: u32) -> Vec<u32> {
-        self.members.get(&self.canonical(ordinal)).map_or_else(|| vec![ordinal], |all| all.to_vec())
+        self.members_of(ordinal).map_or_else(|| vec![ordinal], |members| members.all.to_vec())
+    }
+
+    /// The same of a machine that has several.
+    fn members_of(&self, ordinal: u32) -> Option<&Arc<Members>> {
+        self.members.get(&self.canonical(ordinal))
     }
 
     /// How many ordinals name a machine that has another.
@@ -76,15 +97,17 @@ impl Joins {
     fn insert(&mut self, group: &Group) {
         let of = Arc::make_mut(&mut self.of);
         group.members.iter().for_each(|member| _ = of.insert(*member, group.canonical));
-        Arc::make_mut(&mut self.members).insert(group.canonical, group.members.as_slice().into());
+        let members =
+            Members { all: group.members.as_slice().into(), deciding: group.deciding.as_slice().into() };
+        Arc::make_mut(&mut self.members).insert(group.canonical, Arc::new(members));
     }
 
     /// Takes the machine of an ordinal apart. Returns the ordinals that it had.
-    fn remove(&mut self, ordinal: u32) -> Arc<[u32]> {
+    fn remove(&mut self, ordinal: u32) -> Arc<Members> {
         let Some(canonical) = self.of.get(&ordinal).copied() else { return Arc::default() };
         let members = Arc::make_mut(&mut self.members).remove(&canonical).unwrap_or_default();
         let of = Arc::make_mut(&mut self.of);
-        members.iter().for_each(|member| _ = of.remove(member));
+        members.all.iter().for_each(|member| _ = of.remove(member));
         members
     }
 }
@@ -169,8 +192,18 @@ impl Directory {
         let id = &self.own(canonical)?.id;
         Some(join.machine.get_or_init(|| {
             let label = self.grouping.label(canonical).cloned();
-            Machine::new(id.clone(), self.entity_of_all(canonical), label)
+            let members = self.grouping.joins().members_of(canonical);
+            let entity = members.map(|members| Entity::of_one_machine(self.entities(members)));
+            Machine::new(id.clone(), entity.unwrap_or_default(), label)
         }))
+    }
+
+    /// Whether a machine goes by the name, in lower case, that an ordinal of it has: one whose word does not
+    /// decide gives it none but the one that it shows.
+    pub(super) fn goes_by(&self, ordinal: u32, name: &str) -> bool {
+        let decides = |members: &Arc<Members>| members.deciding.contains(&ordinal);
+        let shows = || self.get(ordinal)?.name.as_ref().map(|shown| shown.to_lowercase());
+        self.grouping.joins().members_of(ordinal).is_none_or(decides) || shows().as_deref() == Some(name)
     }
 
     /// How many machines there are.
@@ -246,10 +279,23 @@ impl Directory {
         members
     }
 
-    fn entity_of_all(&self, ordinal: u32) -> Entity {
-        let members = self.grouping.joins().members(ordinal);
-        let members = members.iter().filter_map(|member| self.own(*member));
-        Entity::of_one_machine(members.map(|machine| (&machine.id, &machine.entity)))
+    /// What each of some machines that are one says.
+    fn entities<'d>(
+        &'d self,
+        members: &'d Members,
+    ) -> impl Iterator<Item = MemberEntity<'d>> + Clone + use<'d> {
+        members.all.iter().filter_map(|ordinal| {
+            let Machine { id, entity, .. } = self.own(*ordinal)?;
+            Some(MemberEntity { id, entity, decides: members.deciding.contains(ordinal) })
+        })
+    }
+
+    /// What decides in which device group the machine of an ordinal is.
+    pub(crate) fn deciding(&self, ordinal: u32) -> Option<Cow<'_, Entity>> {
+        match self.grouping.joins().members_of(ordinal).filter(|members| !members.all_decide()) {
+            Some(members) => Some(Cow::Owned(Entity::deciding(self.entities(members)))),
+            None => self.get(ordinal).map(|machine| Cow::Borrowed(machine.entity())),
+        }
     }
 
     /// Whether a machine is one with others.
@@ -282,7 +328,8 @@ impl Directory {
         if !is_asked_for && self.grouping.groups().is_none() && self.changed.is_none() {
             return;
         }
-        let entity = self.entity_of_all(canonical);
+        let Some(members) = self.grouping.joins().members_of(canonical).cloned() else { return };
+        let entity = Entity::of_one_machine(self.entities(&members));
         let Some(join) = self.joined.machines.get_mut(&canonical) else { return };
         match join.machine.get_mut() {
             // Nearly always it was seen again and nothing else.
@@ -292,13 +339,31 @@ impl Directory {
                 if let Some(last) = machine.last_seen().filter(|last| Some(*last) != seen) {
                     machine.rendered.set_last_seen(last);
                 }
+                // What decides may be another although it shows the same.
+                if !members.all_decide() {
+                    self.group_members(canonical, &members);
+                }
             }
             _ => {
                 join.machine = OnceLock::new();
-                let group = self.grouping.groups().group_of(&entity);
-                self.put_all_in_group(canonical, group);
+                self.group_members(canonical, &members);
             }
         }
+    }
+
+    /// Puts the machine of these members in its device group.
+    fn group_members(&mut self, canonical: u32, members: &Members) {
+        let groups = self.grouping.groups();
+        let group = match groups.is_none() {
+            true => DeviceGroups::NO_GROUP,
+            false => groups.group_of(&Entity::deciding(self.entities(members))),
+        };
+        if self.grouping.group(canonical) != Some(group)
+            && let Some(join) = self.joined.machines.get_mut(&canonical)
+        {
+            join.machine = OnceLock::new();
+        }
+        self.put_all_in_group(canonical, group);
     }
 
     fn put_all_in_group(&mut self, canonical: u32, group: u32) {
@@ -346,18 +411,16 @@ impl Directory {
         self.grouping.joins_mut().insert(&group);
         let join = Join { rules: group.rules, machine: OnceLock::new() };
         self.joined.machines.insert(canonical, join);
-        let group = match self.grouping.groups().is_none() {
-            true => DeviceGroups::NO_GROUP,
-            false => self.grouping.groups().group_of(&self.entity_of_all(canonical)),
-        };
-        self.put_all_in_group(canonical, group);
+        if let Some(members) = self.grouping.joins().members_of(canonical).cloned() {
+            self.group_members(canonical, &members);
+        }
         self.order.take();
     }
 
     /// Takes the machine of an ordinal apart: each is what its source says again.
     pub(super) fn part(&mut self, ordinal: u32) {
         let members = self.grouping.joins_mut().remove(ordinal);
-        for member in members.iter() {
+        for member in &members.all {
             self.joined.machines.remove(member);
             let Some(machine) = self.machines.get_mut(place(*member)).and_then(Option::as_mut) else {
                 continue;
@@ -370,7 +433,7 @@ impl Directory {
             }
             self.put_in_group(*member, Some(group));
         }
-        if !members.is_empty() {
+        if !members.all.is_empty() {
             self.order.take();
         }
     }

@@ -49,6 +49,9 @@ pub(crate) struct Group {
     pub(crate) members: Vec<u32>,
     /// The member by whose id the machine goes.
     pub(crate) canonical: u32,
+    /// Those whose word counts before the others', ascending: all that are of no namespace, and if there are
+    /// none the canonical one. Who may only speak in a namespace must not speak for others' machines.
+    pub(crate) deciding: Vec<u32>,
     /// The numbers of the rules that made it, ascending.
     pub(crate) rules: Vec<u32>,
 }
@@ -278,7 +281,13 @@ impl Matching {
             _ => None,
         });
         let rules: BTreeSet<u32> = named.chain(by).collect();
-        Group { canonical: self.canonical(units, &members), members, rules: rules.into_iter().collect() }
+        let canonical = self.canonical(units, &members);
+        let is_trusted = |ordinal: &u32| self.known.get(ordinal).is_some_and(|of| !of.is_of_namespace);
+        let mut deciding: Vec<u32> = members.iter().copied().filter(is_trusted).collect();
+        if deciding.is_empty() {
+            deciding.push(canonical);
+        }
+        Group { members, canonical, deciding, rules: rules.into_iter().collect() }
     }
 
     /// The member by whose id a machine goes: what the first rule says that names one there, else Defender's

@@ -73,7 +73,7 @@ impl Directory {
                 of.resize(place(ordinal).saturating_add(1), None);
             }
             if let Some(slot) = of.get_mut(place(ordinal)) {
-                *slot = self.get(ordinal).map(|machine| groups.group_of(machine.entity()));
+                *slot = self.deciding(ordinal).map(|machine| groups.group_of(&machine));
             }
         }
     }

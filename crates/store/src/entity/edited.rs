@@ -25,6 +25,11 @@ fn set(member: MemberId) -> MemberId {
     MemberId(member.0 | 0x80)
 }
 
+/// Whether under this number stands what people set of a member.
+pub(super) fn is_by_people(member: MemberId) -> bool {
+    member.0 & 0x80 != 0
+}
+
 impl Entity {
     /// The JSON of a member as it is shown: what people set, else what telemetry says.
     pub(crate) fn shown(&self, member: MemberId) -> Option<&str> {
