@@ -321,15 +321,32 @@ impl Directory {
         self.is_visible(scope, ordinal) && (window.length.is_none() || is_recent())
     }
 
+    /// The same if those are one that were one then, and seen by whom they were seen then if others are now.
+    pub(crate) fn is_listed_as(&self, then: &Grouping, scope: &Scope, window: Window, ordinal: u32) -> bool {
+        if self.joins_as(then) {
+            return self.is_listed(scope, window, ordinal);
+        }
+        let is_recent = || self.get_as(then, ordinal).is_some_and(|machine| machine.is_recent(window));
+        then.sees(scope, ordinal) && (window.length.is_none() || is_recent())
+    }
+
     /// Those of some machines that the caller may see and that lie in the window, each once, in the order
-    /// of their ids.
+    /// of their ids; those are one that were one then.
     pub(crate) fn some(
         &self,
+        then: &Grouping,
         scope: &Scope,
         window: Window,
         ordinals: impl ExactSizeIterator<Item = u32>,
         page: Page,
     ) -> Vec<u32> {
+        if !self.joins_as(then) {
+            let canonical: BTreeSet<u32> = ordinals.map(|ordinal| then.joins().canonical(ordinal)).collect();
+            let listed = canonical.into_iter().filter(|one| self.is_listed_as(then, scope, window, *one));
+            let with_id = listed.filter_map(|ordinal| Some((&self.own(ordinal)?.id, ordinal)));
+            let listed: BTreeMap<&MachineId, u32> = with_id.collect();
+            return listed.into_values().skip(page.skip).take(page.top).collect();
+        }
         let order = self.order();
         let few = ordinals.len() * FEW < order.ordinals.len();
         let ranks = ordinals.filter_map(|ordinal| {

@@ -13,7 +13,7 @@ use crate::archive::{self, ArchivedBatch, Place, Until};
 use crate::base::key::Marks;
 use crate::base::{Base, Dated, Duty, Earlier};
 use crate::device_group::GroupsByTenant;
-use crate::directory::{Directories, Joins, SharedDirectory};
+use crate::directory::{Directories, Grouping, SharedDirectory};
 use crate::edit::Edited;
 use crate::machine_rule::RulesByTenant;
 use crate::observe::Observed;
@@ -86,14 +86,14 @@ impl Known {
         }
     }
 
-    /// Which ordinals of a tenant are one machine. Fails only if some machines are lost that might be one with
-    /// others.
-    pub(crate) fn joins(&self, of: TenantId) -> Result<Joins, Error> {
+    /// Which ordinals of a tenant are one machine, and who sees it. Fails only if some machines are lost that
+    /// might be one with others.
+    pub(crate) fn grouping(&self, of: TenantId) -> Result<Grouping, Error> {
         let directory = self.directories.of(of);
         let directory = read_lock(&directory);
         match &self.lost_machines {
             Some(error) if directory.machine_rules().is_some() => Err(error.again()),
-            _ => Ok(directory.grouping().joins().clone()),
+            _ => Ok(directory.grouping().clone()),
         }
     }
 

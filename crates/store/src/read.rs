@@ -14,7 +14,7 @@ use pintle_model::{FileHash, Hashes, MachineId, TenantId, Time};
 
 use crate::base::Files;
 use crate::base::value::Arrival;
-use crate::directory::{Grouping, Joins, MachineList, SharedDirectory, Window};
+use crate::directory::{Directory, Grouping, Joins, MachineList, SharedDirectory, Window};
 use crate::entity::tags::Tags;
 use crate::known::Known;
 use crate::lookup::{self, Resolved};
@@ -53,20 +53,24 @@ struct FileQuestion<'s> {
     /// Where the machines are that count; `None`: all count, and files that were seen on none.
     grouping: Option<Grouping>,
     /// Which ordinals are one machine, once that was needed; with a grouping it says so.
-    joins: OnceLock<Joins>,
+    then: OnceLock<Grouping>,
     cutoffs: Cutoffs,
     /// Which machines are named.
     window: Window,
 }
 
 impl FileQuestion<'_> {
-    /// Which ordinals are one machine.
-    fn joins(&self) -> Result<&Joins, Error> {
-        if let Some(joins) = self.grouping.as_ref().map(Grouping::joins).or(self.joins.get()) {
-            return Ok(joins);
+    /// Which ordinals are one machine, and who sees it: all of the answer is about that moment.
+    fn then(&self) -> Result<&Grouping, Error> {
+        if let Some(then) = self.grouping.as_ref().or(self.then.get()) {
+            return Ok(then);
         }
-        let joins = self.known.joins(self.scope.tenant())?;
-        Ok(self.joins.get_or_init(|| joins))
+        let then = self.known.grouping(self.scope.tenant())?;
+        Ok(self.then.get_or_init(|| then))
+    }
+
+    fn joins(&self) -> Result<&Joins, Error> {
+        self.then().map(Grouping::joins)
     }
 
     /// Whether a machine counts.
@@ -125,7 +129,7 @@ impl Store {
         }
         let files = known.base.files(scope.tenant());
         let (cutoffs, window) = (self.cutoffs(scope), self.machine_window(scope.tenant()));
-        Ok(FileQuestion { scope, known, files, grouping, joins: OnceLock::new(), cutoffs, window })
+        Ok(FileQuestion { scope, known, files, grouping, then: OnceLock::new(), cutoffs, window })
     }
 
     /// The machines within retention with a record of this file, as `{…},{…}`, ascending by id. `None`:
@@ -155,16 +159,9 @@ impl Store {
     ) -> Result<Option<(MachineList, FileMachines)>, Error> {
         let question = self.ask_of_files(scope)?;
         let Some((resolved, machines)) = question.seen_on(hash)? else { return Ok(None) };
-        let directory = question.known.directory(scope.tenant())?;
-        let all = |page| read_lock(&directory).some(scope, question.window, machines.iter().copied(), page);
-        let list = MachineList::settled(&directory, all, question.window.now, listing)?;
-        let found = FileMachines {
-            written: list.left(),
-            ask_instead: resolved.ask_instead,
-            cut_short: resolved.cut_short,
-            damaged: self.lacks_some(),
-        };
-        Ok(Some((list, found)))
+        let (list, found) = self.list_ordinals(&question, machines, listing)?;
+        let (ask_instead, cut_short) = (resolved.ask_instead, resolved.cut_short);
+        Ok(Some((list, FileMachines { ask_instead, cut_short, ..found })))
     }
 
     /// The same with times, for people.
@@ -175,11 +172,11 @@ impl Store {
     ) -> Result<Option<(Vec<Sighting>, FileMachines)>, Error> {
         let question = self.ask_of_files(scope)?;
         let Some(Seen { resolved, pairs }) = question.seen(hash)? else { return Ok(None) };
-        let directory = question.known.directory(scope.tenant())?;
+        let (directory, then) = (question.known.directory(scope.tenant())?, question.then()?);
         let directory = read_lock(&directory);
         let sighting = |ordinal: u32| {
             let place = pairs.binary_search_by_key(&ordinal, |(ordinal, _)| *ordinal).ok()?;
-            let (machine, (_, pair)) = (directory.get(ordinal)?, pairs.get(place)?);
+            let (machine, (_, pair)) = (directory.get_as(then, ordinal)?, pairs.get(place)?);
             Some(Sighting {
                 machine: machine.id.clone(),
                 name: machine.name.clone(),
@@ -187,7 +184,7 @@ impl Store {
                 any_role: pair.any_role,
             })
         };
-        let ordinals = directory.some(scope, question.window, ordinals_of(&pairs), Page::ALL);
+        let ordinals = directory.some(then, scope, question.window, ordinals_of(&pairs), Page::ALL);
         let sightings: Vec<Sighting> = ordinals.into_iter().filter_map(sighting).collect();
         let found = FileMachines {
             written: sightings.len(),
@@ -258,8 +255,8 @@ impl Store {
     pub fn list_machines(&self, scope: &Scope, listing: &Listing<'_>) -> Result<MachineList, Error> {
         let window = self.machine_window(scope.tenant());
         let directory = self.directory(scope)?;
-        let all = |page| read_lock(&directory).all(scope, window, page);
-        MachineList::settled(&directory, all, window.now, listing)
+        let all = |directory: &Directory, page| directory.all(scope, window, page);
+        MachineList::settled(&directory, None, all, window.now, listing)
     }
 
     /// Files whose hashes do not belong together one to one, ascending.

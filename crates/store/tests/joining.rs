@@ -7,11 +7,13 @@ mod support;
 use std::collections::{BTreeSet, HashMap};
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use pintle_model::MachineId;
+use pintle_model::{MachineId, Record, shapes};
 use pintle_store::{
-    Folder, JoinRefused, JoinsAsked, Listing, MachineKind, MachineRule, MachineRules, Memory, Options, Purge,
-    Purged, SameMachines, SameNames, Store,
+    Folder, JoinRefused, JoinsAsked, Listing, MachineKind, MachineList, MachineRule, MachineRules, Memory,
+    Options, OrderBy, Purge, Purged, Retention, SameMachines, SameNames, Store,
 };
+use serde_json::Value;
+use support::observed::DAY;
 use support::several_ids::{
     AGENT, DEFENDER, NAME, by_name, everything, full_names, listed, machine, rules, same, set, telemetry,
     with_groups,
@@ -145,22 +147,92 @@ fn rules_are_tried_and_what_is_joined_is_told_with_the_rule_that_did_it() {
     assert_eq!((with_twins.joined, with_twins.refused), (0, 0), "rule 1 takes all of them before");
 }
 
+const PAIRS: usize = 1_500;
+
+/// Two machines of a name, as Defender knows it and as its name is.
+fn pair(n: usize) -> [String; 2] {
+    [format!("d{n:05}"), MachineId::derived("host", &format!("host-{n}.corp.example")).to_string()]
+}
+
+/// What is said of the two, of the second a day later.
+fn reports(n: usize, day: usize) -> [Record; 2] {
+    let at = |day: usize| format!("2026-07-{day:02}T00:00:00Z");
+    let (name, [one, other]) = (format!("host-{n}.corp.example"), pair(n));
+    [
+        device(&one, &at(day), &name, &[], "Windows11", "Servers"),
+        device(&other, &at(day + 1), &name, &[], "", ""),
+    ]
+}
+
+/// Every machine of pairs, with a file that was seen on it.
+fn pairs(store: &Store) {
+    append(store, (0..PAIRS).flat_map(|n| reports(n, 1)).collect());
+    let seen = |id: String| file_seen(&id, "2026-07-01T00:00:00Z", SHA1_A, "", "");
+    append(store, (0..PAIRS).flat_map(|n| pair(n).map(seen)).collect());
+}
+
+/// The machines of a list, those of its first piece as they were when `meanwhile` was not yet done.
+fn drained(mut list: MachineList, meanwhile: impl FnOnce()) -> Vec<Value> {
+    let mut out = b"[".to_vec();
+    out.extend(list.next_piece().unwrap());
+    meanwhile();
+    while let Some(piece) = list.next_piece() {
+        out.extend_from_slice(&piece);
+    }
+    out.push(b']');
+    serde_json::from_slice(&out).unwrap()
+}
+
+/// Each of some machines once, by its id and by when it was seen.
+fn told(machines: &[Value]) -> BTreeSet<(String, String)> {
+    let text = |machine: &Value, member: &str| machine[member].as_str().unwrap().to_owned();
+    let all: BTreeSet<_> = machines.iter().map(|one| (text(one, "id"), text(one, "lastSeen"))).collect();
+    assert_eq!(all.len(), machines.len(), "one is there twice");
+    all
+}
+
+#[test]
+fn a_list_that_is_written_while_rules_change_is_of_one_moment_of_the_rules() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = open(folder.path());
+    pairs(&store);
+    let all = || store.list_machines(&whole(), &Listing::ALL).unwrap();
+    let by_name = [OrderBy { member: shapes::machine::COMPUTER_DNS_NAME, descending: true }];
+    let ordered = || {
+        let listing = Listing { order: &by_name, ..Listing::ALL };
+        store.list_file_machines(&whole(), &hash(SHA1_A), &listing).unwrap().unwrap().0
+    };
+    let apart = || assert_eq!(set(&store, &[]).1, 0);
+    let joined = || assert_eq!(set(&store, &[full_names()]).1, PAIRS);
+    let two = told(&drained(all(), || {}));
+    assert_eq!(two.len(), 2 * PAIRS);
+    joined();
+    let one = told(&drained(all(), || {}));
+    assert_eq!(one.len(), PAIRS);
+    assert!(one.iter().all(|(_, seen)| seen == "2026-07-02T00:00:00Z"));
+    for _ in 0..2 {
+        assert!(told(&drained(all(), apart)) == one);
+        assert!(told(&drained(all(), joined)) == two);
+        assert!(told(&drained(ordered(), apart)) == one);
+        assert!(told(&drained(ordered(), joined)) == two);
+    }
+    // Of a list of ids alone the same holds.
+    let scope = whole();
+    let question = store.look_up_files(&scope).unwrap();
+    let mut ids = question.machine_ids(question.find(&hash(SHA1_A)).unwrap().unwrap()).unwrap();
+    apart();
+    let mut listed = Vec::new();
+    while ids.next_some(100, &mut |id| listed.push(id.to_owned())) {}
+    assert!(listed == (0..PAIRS).map(|n| pair(n)[0].clone()).collect::<Vec<_>>());
+}
+
 /// Pairs of machines are one or two while everybody asks and more is heard of them.
 #[test]
 fn who_asks_while_rules_change_sees_all_as_before_or_all_as_after() {
-    const PAIRS: usize = 1_500;
     let folder = tempfile::tempdir().unwrap();
-    let store = open(folder.path());
-    let name = |n: usize| format!("host-{n}.corp.example");
-    let reports = |n: usize, at: &str| {
-        [
-            device(&format!("d{n:05}"), at, &name(n), &[], "Windows11", "Servers"),
-            device(&MachineId::derived("host", &name(n)).to_string(), at, &name(n), &[], "", ""),
-        ]
-    };
-    append(&store, (0..PAIRS).flat_map(|n| reports(n, "2026-07-01T00:00:00Z")).collect());
-    let seen = |n: usize| reports(n, "2026-07-01T00:00:00Z")[n % 2].clone();
-    append(&store, (0..PAIRS).map(seen).collect());
+    let retention = Retention { sightings: Some(DAY * 100_000), ..Retention::default() };
+    let store = Store::open(folder.path(), Options { retention, ..options() }).unwrap();
+    pairs(&store);
     let stop = AtomicBool::new(false);
     std::thread::scope(|scope| {
         let asking = scope.spawn(|| {
@@ -169,6 +241,12 @@ fn who_asks_while_rules_change_sees_all_as_before_or_all_as_after() {
                 counts.insert(store.list_machines(&whole(), &Listing::ALL).unwrap().left());
                 let sizes = store.device_group_sizes(TENANT).unwrap();
                 counts.insert(sizes.values().sum());
+                let by_file = store.list_file_machines(&whole(), &hash(SHA1_A), &Listing::ALL);
+                let (by_file, found) = by_file.unwrap().unwrap();
+                let by_file = told(&drained(by_file, || {})).len();
+                assert_eq!(by_file, found.written);
+                counts.insert(by_file);
+                counts.insert(store.file_sightings(&whole(), &hash(SHA1_A)).unwrap().unwrap().0.len());
             }
             counts
         });
@@ -176,8 +254,7 @@ fn who_asks_while_rules_change_sees_all_as_before_or_all_as_after() {
             let mut day = 1;
             while !stop.load(Ordering::Relaxed) {
                 day += 1;
-                let at = format!("2026-07-{:02}T00:00:00Z", day % 28 + 1);
-                append(&store, (0..100).flat_map(|n| reports(n * 7 % PAIRS, &at)).collect());
+                append(&store, (0..100).flat_map(|n| reports(n * 7 % PAIRS, day % 28 + 1)).collect());
             }
         });
         for round in 0..6 {

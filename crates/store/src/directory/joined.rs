@@ -8,13 +8,14 @@
 
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::ops::Deref;
 use std::sync::{Arc, OnceLock};
 
 use pintle_model::{MachineId, MemberId};
 
 use super::matching::{Group, Matching};
 use super::regroup::{slices, write_lock};
-use super::{Directory, Machine, SharedDirectory, place};
+use super::{Directory, Grouping, Machine, SharedDirectory, place};
 use crate::device_group::DeviceGroups;
 use crate::entity::{Entity, MemberEntity};
 use crate::filter::folded;
@@ -50,6 +51,11 @@ impl Joins {
     /// Whether every machine is one by itself.
     pub(crate) fn is_none(&self) -> bool {
         self.of.is_empty()
+    }
+
+    /// Whether these are the same, and not just alike.
+    fn is(&self, other: &Joins) -> bool {
+        Arc::ptr_eq(&self.of, &other.of) && Arc::ptr_eq(&self.members, &other.members)
     }
 
     /// The ordinal by which a machine is counted.
@@ -137,6 +143,23 @@ struct Join {
     machine: OnceLock<Machine>,
 }
 
+/// A machine as it is answered: kept so, or made for the answer.
+pub(crate) enum Answered<'d> {
+    Kept(&'d Machine),
+    Made(Box<Machine>),
+}
+
+impl Deref for Answered<'_> {
+    type Target = Machine;
+
+    fn deref(&self) -> &Machine {
+        match self {
+            Answered::Kept(machine) => machine,
+            Answered::Made(machine) => machine,
+        }
+    }
+}
+
 /// A machine that is one with others, for people.
 pub(crate) struct Member<'d> {
     pub(crate) machine: &'d Machine,
@@ -198,6 +221,30 @@ impl Directory {
         }))
     }
 
+    /// Whether those are one now that were one then.
+    pub(super) fn joins_as(&self, then: &Grouping) -> bool {
+        self.grouping.joins().is(then.joins())
+    }
+
+    /// The machine of an ordinal as it is answered if those are one that were one then, with what is known
+    /// of them now: an answer that takes long is about one moment of the rules.
+    pub(crate) fn get_as(&self, then: &Grouping, ordinal: u32) -> Option<Answered<'_>> {
+        let (was, is) = (then.joins().members_of(ordinal), self.grouping.joins().members_of(ordinal));
+        let is_as_then = match (was, is) {
+            (Some(was), Some(is)) => Arc::ptr_eq(was, is),
+            (was, is) => was.is_none() && is.is_none(),
+        };
+        if is_as_then {
+            return self.get(ordinal).map(Answered::Kept);
+        }
+        let canonical = then.joins().canonical(ordinal);
+        let Machine { id, entity, .. } = self.own(canonical)?;
+        let of_all = was.map(|members| Entity::of_one_machine(self.entities(members)));
+        let entity = of_all.unwrap_or_else(|| entity.clone());
+        let machine = Machine::new(id.clone(), entity, then.label(canonical).cloned());
+        Some(Answered::Made(Box::new(machine)))
+    }
+
     /// Whether a machine goes by the name, in lower case, that an ordinal of it has: one whose word does not
     /// decide gives it none but the one that it shows.
     pub(super) fn goes_by(&self, ordinal: u32, name: &str) -> bool {
@@ -223,7 +270,12 @@ impl Directory {
 
     /// The ids of the machine of an ordinal, ascending.
     pub(crate) fn ids(&self, ordinal: u32) -> Vec<MachineId> {
-        let members = self.grouping.joins().members(ordinal).into_iter();
+        self.ids_as(&self.grouping, ordinal)
+    }
+
+    /// The same as of then.
+    pub(crate) fn ids_as(&self, then: &Grouping, ordinal: u32) -> Vec<MachineId> {
+        let members = then.joins().members(ordinal).into_iter();
         let mut ids: Vec<MachineId> =
             members.filter_map(|member| Some(self.own(member)?.id.clone())).collect();
         ids.sort_unstable();
@@ -231,9 +283,8 @@ impl Directory {
     }
 
     /// A filter whose `member` is a machine's id as it is meant: whichever of a machine's ids it names, the
-    /// one by which the machine goes. `None`: as it is.
-    pub(crate) fn meant(&self, filter: &Filter, member: MemberId) -> Option<Filter> {
-        let joins = self.grouping.joins();
+    /// one by which the machine goes if these are one. `None`: as it is.
+    pub(crate) fn meant(&self, joins: &Joins, filter: &Filter, member: MemberId) -> Option<Filter> {
         if joins.is_none() || !filter.reads(member) {
             return None;
         }
@@ -248,7 +299,7 @@ impl Directory {
         let (found, others): (Vec<&str>, _) =
             asked.into_iter().partition(|text| self.ordinal_of(text).is_some());
         for text in found {
-            if let Some(ordinal) = self.ordinal_of(text).filter(|ordinal| self.is_joined(*ordinal)) {
+            if let Some(ordinal) = self.ordinal_of(text).filter(|ordinal| joins.of.contains_key(ordinal)) {
                 note(text, ordinal);
             }
         }

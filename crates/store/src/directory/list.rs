@@ -7,18 +7,20 @@ use bytes::Bytes;
 use pintle_model::shapes::machine;
 use pintle_model::{MemberId, Time};
 
-use super::{Directory, Machine, Run, SharedDirectory, blocks};
+use super::{Directory, Grouping, Machine, Run, SharedDirectory, blocks};
 use crate::filter::{Column, Columns, Subject, folded};
 use crate::listing::{Ranked, Rows, Settled, Value, settle};
 use crate::store::read_lock;
 use crate::{About, Error, Listing, OrderBy, Page};
 
-/// Machines to be written, in the order of their ids. Which ones was settled when they were asked
-/// for; each is written as it is known when its turn comes. The directory is held for one piece at
+/// Machines to be written, in the order of their ids. Which ones, and which of them are one, was settled when
+/// they were asked for; each is written as it is known when its turn comes. The directory is held for one piece at
 /// a time, so that whoever reads slowly holds up nobody, and between two pieces there is nothing in
 /// memory but the machines' numbers.
 pub struct MachineList {
     directory: SharedDirectory,
+    /// Which machines are one.
+    then: Grouping,
     ordinals: IntoIter<u32>,
     about: About,
     now: Time,
@@ -34,23 +36,53 @@ impl MachineList {
     /// As many are written in one piece without a thought.
     pub const FEW: usize = blocks::MACHINES;
 
-    /// The list of some machines; `candidates` gives a part of them, ascending by id.
+    /// The list of some machines, those one that were one then, or without that now; `candidates` gives a part
+    /// of them, ascending by id.
     pub(crate) fn settled(
-        directory: &SharedDirectory,
-        candidates: impl Fn(Page) -> Vec<u32>,
+        shared: &SharedDirectory,
+        then: Option<&Grouping>,
+        candidates: impl FnOnce(&Directory, Page) -> Vec<u32>,
         now: Time,
         listing: &Listing<'_>,
     ) -> Result<MachineList, Error> {
-        let meant = listing.filter.and_then(|filter| read_lock(directory).meant(filter, machine::ID));
+        let page = listing.page;
+        let is_all = listing.is_plain() && page.top == usize::MAX;
+        // Of a plain list only the page and one more are looked at, which tells whether more follow.
+        let until = page.skip.saturating_add(page.top).saturating_add(1);
+        let part = match listing.is_plain() {
+            true if is_all => page,
+            true => Page { skip: 0, top: until },
+            false => Page::ALL,
+        };
+        let (then, meant, mut candidates) = {
+            let directory = read_lock(shared);
+            let then = then.unwrap_or(directory.grouping()).clone();
+            let meant = listing.filter.and_then(|filter| directory.meant(then.joins(), filter, machine::ID));
+            (then, meant, candidates(&directory, part))
+        };
+        if is_all {
+            return Ok(MachineList::new(Arc::clone(shared), then, candidates, now));
+        }
         let listing = &Listing { filter: meant.as_ref().or(listing.filter), ..*listing };
-        let Settled { numbers, about } = settled(directory, candidates, now, listing)?;
-        Ok(MachineList { about, ..MachineList::new(Arc::clone(directory), numbers, now) })
+        if let Some(ids) = listing.filter.and_then(|filter| filter.only(machine::ID)) {
+            let directory = read_lock(shared);
+            let is_asked = |machine: &Machine| ids.contains(&*folded(machine.id.as_str()));
+            candidates.retain(|ordinal| directory.own(*ordinal).is_some_and(is_asked));
+        }
+        let rows = MachineRows { directory: shared, then: &then, now };
+        let Settled { numbers, about } = settle(&rows, &candidates, listing)?;
+        Ok(MachineList { about, ..MachineList::new(Arc::clone(shared), then, numbers, now) })
     }
 
     /// A list of these machines.
-    pub(super) fn new(directory: SharedDirectory, ordinals: Vec<u32>, now: Time) -> MachineList {
+    pub(super) fn new(
+        directory: SharedDirectory,
+        then: Grouping,
+        ordinals: Vec<u32>,
+        now: Time,
+    ) -> MachineList {
         let about = About::default();
-        MachineList { directory, ordinals: ordinals.into_iter(), about, now, is_first: true }
+        MachineList { directory, then, ordinals: ordinals.into_iter(), about, now, is_first: true }
     }
 
     /// What is known of the list as a whole.
@@ -68,7 +100,7 @@ impl MachineList {
         let directory = read_lock(&self.directory);
         for ordinal in self.ordinals.by_ref() {
             // One may have been forgotten meanwhile.
-            let Some(machine) = directory.get(ordinal) else { continue };
+            let Some(machine) = directory.get_as(&self.then, ordinal) else { continue };
             let start = out.len();
             machine.write(self.now, out);
             if std::mem::take(&mut self.is_first) {
@@ -84,6 +116,14 @@ impl MachineList {
         let directory = read_lock(&self.directory);
         let mut copied = Vec::new();
         let mut piece = None;
+        // Others are one now, so what is kept joined is of no use.
+        while !directory.joins_as(&self.then)
+            && copied.len() < ENOUGH_BYTES
+            && let Some(ordinal) = self.ordinals.next()
+        {
+            let machine = directory.get_as(&self.then, ordinal);
+            machine.into_iter().for_each(|machine| machine.write(self.now, &mut copied));
+        }
         while copied.len() < ENOUGH_BYTES
             && let Some(run) = directory.run(self.ordinals.as_slice())
         {
@@ -123,32 +163,10 @@ fn copy(directory: &Directory, run: &Run, ordinals: impl Iterator<Item = u32>, n
     }
 }
 
-fn settled(
-    directory: &SharedDirectory,
-    candidates: impl Fn(Page) -> Vec<u32>,
-    now: Time,
-    listing: &Listing<'_>,
-) -> Result<Settled, Error> {
-    let page = listing.page;
-    if listing.is_plain() && page.top == usize::MAX {
-        return Ok(Settled { numbers: candidates(page), about: About::default() });
-    }
-    // Of a plain list only the page and one more are looked at, which tells whether more follow.
-    let until = page.skip.saturating_add(page.top).saturating_add(1);
-    let part = if listing.is_plain() { Page { skip: 0, top: until } } else { Page::ALL };
-    let mut candidates = candidates(part);
-    let ids = listing.filter.and_then(|filter| filter.only(machine::ID));
-    if let Some(ids) = ids {
-        let directory = read_lock(directory);
-        let is_asked = |machine: &Machine| ids.contains(&*folded(machine.id.as_str()));
-        candidates.retain(|ordinal| directory.get(*ordinal).is_some_and(is_asked));
-    }
-    settle(&MachineRows { directory, now }, &candidates, listing)
-}
-
 /// The rows of a list of machines while it is settled: each as it is shown now.
 struct MachineRows<'d> {
     directory: &'d SharedDirectory,
+    then: &'d Grouping,
     now: Time,
 }
 
@@ -191,15 +209,15 @@ impl Rows for MachineRows<'_> {
         let directory = read_lock(self.directory);
         let mut object = Vec::new();
         for (ordinal, place) in candidates.iter().zip(first..) {
-            let Some(machine) = directory.get(*ordinal) else { continue };
-            let values = self.look_at(machine, listing, &mut object);
+            let Some(machine) = directory.get_as(self.then, *ordinal) else { continue };
+            let values = self.look_at(&machine, listing, &mut object);
             found.extend(values.map(|values| Ranked { values, place }));
         }
         Ok(())
     }
 
     fn id(&self, ordinal: u32) -> Option<String> {
-        read_lock(self.directory).get(ordinal).map(|machine| machine.id.to_string())
+        read_lock(self.directory).own(ordinal).map(|machine| machine.id.to_string())
     }
 }
 

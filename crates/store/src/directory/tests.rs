@@ -139,13 +139,13 @@ fn what_is_listed_is_what_the_scope_sees_in_the_order_of_ids_however_many_there_
             let expected: Vec<u32> =
                 expected.into_iter().map(|(_, ordinal)| ordinal).skip(page.skip).take(page.top).collect();
             assert_eq!(
-                directory.some(scope, always(), asked.iter().copied(), page),
+                directory.some(directory.grouping(), scope, always(), asked.iter().copied(), page),
                 expected,
                 "{machines}, {step}"
             );
             let twice: Vec<u32> = asked.iter().rev().chain(&asked).copied().collect();
             assert_eq!(
-                directory.some(scope, always(), twice.into_iter(), page),
+                directory.some(directory.grouping(), scope, always(), twice.into_iter(), page),
                 expected,
                 "{machines}, {step}"
             );
@@ -154,11 +154,18 @@ fn what_is_listed_is_what_the_scope_sees_in_the_order_of_ids_however_many_there_
                 assert_eq!(directory.all(scope, window, page), expected);
                 let late = Window { now: at(120), ..window };
                 assert!(directory.all(scope, late, page).is_empty());
-                assert_eq!(directory.some(scope, window, asked.iter().copied(), page), expected);
-                assert!(directory.some(scope, late, asked.iter().copied(), page).is_empty());
+                assert_eq!(
+                    directory.some(directory.grouping(), scope, window, asked.iter().copied(), page),
+                    expected
+                );
+                assert!(
+                    directory.some(directory.grouping(), scope, late, asked.iter().copied(), page).is_empty()
+                );
             }
             for ordinal in asked {
-                let visible = directory.some(scope, always(), [ordinal].into_iter(), Page::ALL) == [ordinal];
+                let visible =
+                    directory.some(directory.grouping(), scope, always(), [ordinal].into_iter(), Page::ALL)
+                        == [ordinal];
                 assert_eq!(directory.is_visible(scope, ordinal), visible);
             }
         }
@@ -181,8 +188,10 @@ fn always() -> Window {
 }
 
 fn list(directory: &SharedDirectory, ordinals: &[u32]) -> MachineList {
-    let ordinals = read_lock(directory).some(&whole_tenant(), always(), ordinals.iter().copied(), Page::ALL);
-    MachineList::new(Arc::clone(directory), ordinals, at(0))
+    let then = read_lock(directory).grouping().clone();
+    let all = ordinals.iter().copied();
+    let ordinals = read_lock(directory).some(&then, &whole_tenant(), always(), all, Page::ALL);
+    MachineList::new(Arc::clone(directory), then, ordinals, at(0))
 }
 
 #[test]
@@ -204,9 +213,10 @@ fn a_list_written_in_pieces_is_the_list_written_at_once() {
         {
             let now = at(10) + Duration::from_secs([0, 0, 7 * 24 * 3_600][round]);
             directory.write().unwrap().note(77, change);
-            let ordinals =
-                read_lock(&directory).some(&whole_tenant(), always(), ordinals.iter().copied(), Page::ALL);
-            let list = || MachineList::new(Arc::clone(&directory), ordinals.clone(), now);
+            let then = read_lock(&directory).grouping().clone();
+            let all = ordinals.iter().copied();
+            let ordinals = read_lock(&directory).some(&then, &whole_tenant(), always(), all, Page::ALL);
+            let list = || MachineList::new(Arc::clone(&directory), then.clone(), ordinals.clone(), now);
             let (mut at_once, mut pieces, mut in_pieces) = (Vec::new(), list(), Vec::new());
             list().write(&mut at_once);
             while let Some(piece) = pieces.next_piece() {

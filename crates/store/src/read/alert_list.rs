@@ -59,15 +59,11 @@ impl Store {
         id_or_name: &str,
         listing: &Listing<'_>,
     ) -> Result<Option<AlertList>, Error> {
-        let window = self.machine_window(scope.tenant());
-        let directory = self.directory(scope)?;
-        let ids = {
-            let directory = read_lock(&directory);
-            let machine = directory.find(scope, window, id_or_name);
-            machine.and_then(|machine| Some(directory.ids(directory.ordinal(&machine.id)?)))
-        };
+        self.directory(scope)?;
+        let sight = self.sight_of_alerts(scope)?;
+        let ids = sight.ids(self.machine_window(scope.tenant()), id_or_name);
         let Some(ids) = ids else { return Ok(None) };
-        let asked = self.ask_of_alerts(scope)?;
+        let asked = self.ask_of_alerts_as(scope, sight)?;
         let candidates = read_lock(&asked.index).on_machine(&ids);
         let is_on_it = |alert: &Entity| {
             let on = alert.facts.text(shapes::alert::MACHINE_ID);
@@ -233,7 +229,11 @@ impl Store {
     }
 
     fn ask_of_alerts(&self, scope: &Scope) -> Result<AlertQuestion, Error> {
-        let (known, sight) = (self.known(), self.sight_of_alerts(scope)?);
+        self.ask_of_alerts_as(scope, self.sight_of_alerts(scope)?)
+    }
+
+    fn ask_of_alerts_as(&self, scope: &Scope, sight: AlertSight) -> Result<AlertQuestion, Error> {
+        let known = self.known();
         let listed = known.listed(scope.tenant(), self.now());
         let index = known.alert_indexes.current(&known.base, scope.tenant())?;
         Ok(AlertQuestion { known, index, sight, of: scope.tenant(), cutoffs: self.cutoffs(scope), listed })

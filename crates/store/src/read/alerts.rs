@@ -8,7 +8,7 @@ use pintle_model::{AlertId, Hashes, MachineId, shapes};
 
 use super::Seen;
 use crate::Extras;
-use crate::directory::{Grouping, SharedDirectory};
+use crate::directory::{Grouping, SharedDirectory, Window};
 use crate::entity::Entity;
 use crate::evidence::Named;
 use crate::render::{AlertGroup, AlertMachine};
@@ -47,12 +47,11 @@ impl Store {
     pub(super) fn sight_of_alerts(&self, scope: &Scope) -> Result<AlertSight, Error> {
         let known = self.known();
         let directory = known.directories.of(scope.tenant());
-        let grouping = read_lock(&directory).grouping().clone();
+        let grouping = known.grouping(scope.tenant())?;
         if !scope.sees_all() || !grouping.groups().is_none() {
             // Their machines decide, so these must be known.
             known.directory(scope.tenant())?;
         }
-        known.joins(scope.tenant())?;
         Ok(AlertSight { scope: scope.clone(), directory, grouping })
     }
 
@@ -174,10 +173,19 @@ impl AlertSight {
         directory.own(canonical).filter(|_| canonical != ordinal).map(|machine| machine.id.clone())
     }
 
+    /// All ids of a machine, which is named as in [`Store::machine`].
+    pub(super) fn ids(&self, window: Window, id_or_name: &str) -> Option<Vec<MachineId>> {
+        let directory = read_lock(&self.directory);
+        let machine = directory.find(&self.scope, window, id_or_name)?;
+        Some(directory.ids_as(&self.grouping, directory.ordinal(&machine.id)?))
+    }
+
     /// A filter as it is meant: whichever of a machine's ids it names, the one by which the machine goes.
     pub(super) fn meant(&self, filter: &Filter) -> Option<Filter> {
         let directory = read_lock(&self.directory);
-        (!self.shows_told_ids()).then(|| directory.meant(filter, shapes::alert::MACHINE_ID)).flatten()
+        (!self.shows_told_ids())
+            .then(|| directory.meant(self.grouping.joins(), filter, shapes::alert::MACHINE_ID))
+            .flatten()
     }
 
     /// What an alert shows of its machine; `None`: the caller may not see that. An alert on no machine that

@@ -33,6 +33,7 @@ pub struct FoundFile {
 /// Machines on their way out, in the order of their ids. Which ones was settled when they were asked for.
 pub struct MachineIds {
     directory: SharedDirectory,
+    /// Those by which the machines go.
     ordinals: IntoIter<u32>,
 }
 
@@ -62,8 +63,8 @@ impl FileLookup<'_> {
     /// The machines within retention on which a file was seen and that the caller may see.
     pub fn machine_ids(&self, file: FoundFile) -> Result<MachineIds, Error> {
         let (scope, window) = (self.question.scope, self.question.window);
-        let directory = self.question.known.directory(scope.tenant())?;
-        let ordinals = read_lock(&directory).some(scope, window, file.ordinals.into_iter(), Page::ALL);
+        let (directory, then) = (self.question.known.directory(scope.tenant())?, self.question.then()?);
+        let ordinals = read_lock(&directory).some(then, scope, window, file.ordinals.into_iter(), Page::ALL);
         Ok(MachineIds { directory, ordinals: ordinals.into_iter() })
     }
 }
@@ -75,7 +76,7 @@ impl MachineIds {
         let directory = read_lock(&self.directory);
         for ordinal in self.ordinals.by_ref().take(most) {
             // One may have been forgotten meanwhile.
-            if let Some(machine) = directory.get(ordinal) {
+            if let Some(machine) = directory.own(ordinal) {
                 each(machine.id.as_str());
             }
         }

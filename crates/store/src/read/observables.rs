@@ -8,8 +8,8 @@ use pintle_model::Time;
 
 use super::{FileQuestion, ordinals_of};
 use crate::base::Seen;
-use crate::directory::MachineList;
-use crate::store::{Store, read_lock};
+use crate::directory::{Directory, MachineList};
+use crate::store::Store;
 use crate::{Error, FileMachines, Listing, Observable, Scope, Span};
 
 /// How common a domain or an IP address is.
@@ -66,10 +66,11 @@ impl Store {
         ordinals: Vec<u32>,
         listing: &Listing<'_>,
     ) -> Result<(MachineList, FileMachines), Error> {
-        let directory = question.known.directory(question.scope.tenant())?;
+        let (directory, then) = (question.known.directory(question.scope.tenant())?, question.then()?);
         let (scope, window) = (question.scope, question.window);
-        let all = |page| read_lock(&directory).some(scope, window, ordinals.iter().copied(), page);
-        let list = MachineList::settled(&directory, all, window.now, listing)?;
+        let all =
+            |directory: &Directory, page| directory.some(then, scope, window, ordinals.into_iter(), page);
+        let list = MachineList::settled(&directory, Some(then), all, window.now, listing)?;
         let (written, damaged) = (list.left(), self.lacks_some());
         Ok((list, FileMachines { written, damaged, ..FileMachines::default() }))
     }

@@ -11,7 +11,7 @@ use serde_json::Value;
 use super::alerts::List;
 use super::{FileQuestion, ordinals_of};
 use crate::base::Seen;
-use crate::directory::{Directory, MachineList};
+use crate::directory::{Directory, Grouping, MachineList};
 use crate::entity::{Entity, most};
 use crate::pair::Pair;
 use crate::render::user::{Prevalence, render_user};
@@ -54,12 +54,11 @@ impl FileQuestion<'_> {
         }
     }
 
-    /// The users of a machine, by whichever of its ordinals, with what is known of them there: of too many
-    /// those with the smallest names.
-    fn users_on(&self, machine: u32) -> Result<BTreeMap<User, Entity>, Error> {
+    /// The users of a machine of these ordinals, with what is known of them there: of too many those with the
+    /// smallest names.
+    fn users_on(&self, members: &[u32]) -> Result<BTreeMap<User, Entity>, Error> {
         let mut users: BTreeMap<User, Entity> = BTreeMap::new();
-        let members = self.joins()?.members(machine);
-        for ordinal in &members {
+        for ordinal in members {
             self.known.base.logons_on(self.scope.tenant(), *ordinal, &mut |user, known| {
                 // What one source saw long ago another may have seen since.
                 if members.len() == 1 && !self.cutoffs.keeps_span(known.span) {
@@ -87,7 +86,7 @@ impl FileQuestion<'_> {
         };
         let span = seen.pairs.iter().fold(None, |span, (_, pair)| Span::joined(span, pair.any_role));
         let directory = self.known.directory(tenant)?;
-        let prevalence = prevalence(&read_lock(&directory), self, &seen.pairs);
+        let prevalence = prevalence(&read_lock(&directory), self.then()?, self, &seen.pairs);
         Ok(render_user(user, span, known, Some(&prevalence)))
     }
 }
@@ -95,12 +94,17 @@ impl FileQuestion<'_> {
 /// Where a user is most and least. Logons are not counted, because the same record may come twice: the
 /// longer the time from the first to the last, the more. A machine that the caller may not see, or that is
 /// outside retention, is not named.
-fn prevalence(directory: &Directory, question: &FileQuestion<'_>, pairs: &[(u32, Pair)]) -> Prevalence {
+fn prevalence(
+    directory: &Directory,
+    then: &Grouping,
+    question: &FileQuestion<'_>,
+    pairs: &[(u32, Pair)],
+) -> Prevalence {
     let length = |span: Span| Duration::from_micros(span.last.ticks().abs_diff(span.first.ticks()) / 10);
     let visible = || {
         pairs.iter().filter_map(|(ordinal, pair)| {
-            let is_named = directory.is_listed(question.scope, question.window, *ordinal);
-            let id = &directory.get(*ordinal).filter(|_| is_named)?.id;
+            let is_named = directory.is_listed_as(then, question.scope, question.window, *ordinal);
+            let id = &directory.own(*ordinal).filter(|_| is_named)?.id;
             Some((pair.any_role.map(|span| (length(span), span.last)), id))
         })
     };
@@ -175,12 +179,13 @@ impl Store {
         let question = self.ask_of_files(scope)?;
         let window = self.machine_window(scope.tenant());
         let directory = question.known.directory(scope.tenant())?;
-        let ordinal = {
+        let members = {
             let directory = read_lock(&directory);
-            directory.find(scope, window, id_or_name).and_then(|machine| directory.ordinal(&machine.id))
+            let machine = directory.find(scope, window, id_or_name);
+            machine.and_then(|machine| Some(directory.ordinals_of(directory.ordinal(&machine.id)?)))
         };
-        let Some(ordinal) = ordinal else { return Ok(None) };
-        let users = question.users_on(ordinal)?;
+        let Some(members) = members else { return Ok(None) };
+        let users = question.users_on(&members)?;
         let mut users: Vec<(String, User, Entity)> =
             users.into_iter().map(|(user, known)| (user.id(), user, known)).collect();
         users.sort_unstable_by(|(one, ..), (other, ..)| one.cmp(other));
