@@ -6,7 +6,7 @@ use axum::http::StatusCode;
 use pintle_model::TenantId;
 use pintle_store::{JoinedMachine, JoinsAsked, MachineMember, NotJoined};
 
-use super::{Answer, Call, Refused, answer, bad, wire};
+use super::{Answer, Call, Refused, answer, wire};
 use crate::auth::control::MachineRuleChange;
 use crate::auth::machine_rule::{MachineRule, TenantMachineRules};
 
@@ -52,12 +52,8 @@ pub(super) fn joined(call: &Call<'_>) -> Answer {
 pub(super) fn preview(call: &Call<'_>) -> Answer {
     let tenant = call.tenant()?;
     let wire::JoinPreviewAsked { rule, instead_of, top } = call.body()?;
-    let rule = rule.checked().map_err(|error| bad(error.to_string()))?;
     let rules = call.instance.control.machine_rules(tenant);
-    let number = match instead_of {
-        Some(known) => call.instance.control.machine_rule(tenant, &known)?.id,
-        None => rules.next_id(),
-    };
+    let (number, rule) = call.instance.control.try_machine_rule(tenant, instead_of.as_deref(), rule)?;
     let found = call.instance.store.preview_machine_rule(tenant, number, rule, top.min(MAX_NAMED))?;
     let named = Names { rules: &rules, tried: Some(number) };
     let not_joined = |NotJoined { name, machines, why }: NotJoined| wire::NotJoined {

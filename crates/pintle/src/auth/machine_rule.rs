@@ -39,11 +39,6 @@ impl TenantMachineRules {
         self.rules.iter().find(|rule| Some(rule.id) == id || rule.name.to_lowercase() == name)
     }
 
-    /// The number that the next one will have.
-    pub fn next_id(&self) -> u32 {
-        self.next_id
-    }
-
     /// The same as the store needs it.
     pub fn compiled(&self) -> MachineRules {
         MachineRules::new(self.rules.iter().map(|rule| (rule.id, rule.rule.clone())).collect())

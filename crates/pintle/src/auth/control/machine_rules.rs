@@ -80,6 +80,30 @@ impl Control {
         })
     }
 
+    /// The number that a rule which says this would have, in the place of another or as a new one, and what it
+    /// says as it would be kept; if it could be made. Changes nothing.
+    pub fn try_machine_rule(
+        &self,
+        tenant: TenantId,
+        instead_of: Option<&str>,
+        says: Rule,
+    ) -> Result<(u32, Rule), Error> {
+        let all = self.machine_rules(tenant);
+        let known = instead_of.map(|known| all.find(known).cloned().ok_or_else(|| unknown(known)));
+        let new = || MachineRule {
+            id: all.next_id,
+            name: String::new(),
+            description: String::new(),
+            rule: says.clone(),
+        };
+        if known.is_none() && all.rules.len() >= MAX_OF_A_KIND {
+            return Err(Error::TooMany(MAX_OF_A_KIND, "machine rules"));
+        }
+        let rule = known.transpose()?.unwrap_or_else(new);
+        let change = MachineRuleChange { rule: Some(says), ..MachineRuleChange::default() };
+        changed(&all, rule, change).map(|rule| (rule.id, rule.rule))
+    }
+
     /// Removes a rule; the machines that are one by it alone are what they were.
     pub fn delete_machine_rule(&self, tenant: TenantId, rule: &str) -> Result<MachineRule, Error> {
         self.change(|state| {
@@ -188,6 +212,13 @@ mod tests {
         assert_eq!(change_it("WS5", change(Some("ws6"), same(&["a", "c"]))).unwrap().id, 2);
         assert_eq!(create("b", same(&["b", "d"])).unwrap().id, 3);
         assert!(matches!(change_it("2", change(None, same(&["a", "d"]))), Err(Error::Unfit(_))));
+        let tried =
+            |instead_of, says: Option<Rule>| control.try_machine_rule(tenant, instead_of, says.unwrap());
+        assert!(matches!(tried(Some("2"), same(&["a", "d"])), Err(Error::Unfit(_))));
+        assert!(matches!(tried(None, same(&["a", "e"])), Err(Error::Unfit(_))));
+        assert!(matches!(tried(Some("ws5"), same(&["a", "e"])), Err(Error::Unknown(..))));
+        assert_eq!(tried(Some("WS6"), same(&["a", "e"])).unwrap().0, 2);
+        assert_eq!(tried(None, same(&["e", "f"])).unwrap().0, 4);
         assert!(matches!(change_it("ws5", change(None, None)), Err(Error::Unknown(..))));
         assert_eq!(control.delete_machine_rule(tenant, "3").unwrap().name, "b");
         assert!(matches!(control.delete_machine_rule(tenant, "3"), Err(Error::Unknown(..))));
@@ -209,6 +240,9 @@ mod tests {
         let create = |n: usize| control.create_machine_rule(tenant, change(Some(&format!("r{n}")), names()));
         (0..MAX_BY_NAME).for_each(|n| drop(create(n).unwrap()));
         assert!(matches!(create(MAX_BY_NAME), Err(Error::TooMany(MAX_BY_NAME, _))));
+        let tried = |instead_of| control.try_machine_rule(tenant, instead_of, names().unwrap());
+        assert!(matches!(tried(None), Err(Error::TooMany(MAX_BY_NAME, _))));
+        assert_eq!(tried(Some("r0")).unwrap().0, 1);
         control.change_machine_rule(tenant, "r0", change(None, names())).unwrap();
     }
 }
