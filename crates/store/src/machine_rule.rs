@@ -146,7 +146,7 @@ impl MachineRule {
 }
 
 /// An id of 40 digits is found in any case, and kept in lower case.
-fn as_kept(id: MachineId) -> MachineId {
+pub(crate) fn as_kept(id: MachineId) -> MachineId {
     let is_hex = id.as_str().len() == 40 && id.as_str().bytes().all(|digit| digit.is_ascii_hexdigit());
     let lower = is_hex.then(|| id.as_str().to_ascii_lowercase().parse().ok()).flatten();
     lower.unwrap_or(id)
@@ -201,7 +201,7 @@ impl MachineRules {
 
     /// The place of the rule that names a machine.
     pub(crate) fn naming(&self, id: &MachineId) -> Option<usize> {
-        self.named.get(id).copied()
+        self.named.get(id).or_else(|| self.named.get(&as_kept(id.clone()))).copied()
     }
 
     /// The number of the rule in a place.

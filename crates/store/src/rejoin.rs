@@ -1,13 +1,13 @@
 //! What makes machines one is changed and looked at, by whoever keeps it. What a rule says is said in
 //! [`crate::machine_rule`], who belongs with whom by it and how all machines change at once in the directory.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use pintle_model::{MachineId, TenantId, Time};
 
 use crate::directory::{Directory, Group, Matching, Member, Refusal, SharedDirectory, rejoin};
-use crate::machine_rule::{JoinRefused, MachineKind, MachineRule, MachineRules};
+use crate::machine_rule::{JoinRefused, MachineKind, MachineRule, MachineRules, as_kept};
 use crate::store::{Store, hold, read_lock};
 use crate::{Error, Scope};
 
@@ -153,12 +153,14 @@ impl Store {
             (rules.with(number, rule), directory.next_ordinal())
         };
         let mut matching = Matching::new(Arc::new(rules));
-        let mut next = 0;
+        let (mut next, mut known) = (0, BTreeSet::new());
         while next < all {
             let directory = read_lock(&shared);
             let until = next.saturating_add(u32::try_from(AT_ONCE).unwrap_or(u32::MAX)).min(all);
             for ordinal in next..until {
                 for member in directory.members_of([ordinal].into_iter()) {
+                    let id = as_kept(member.traits.id.clone());
+                    known.extend([id].into_iter().filter(|id| named.contains(id)));
                     matching.learn(ordinal, Some(member.traits));
                 }
             }
@@ -180,7 +182,7 @@ impl Store {
                 .take(limit)
                 .map(|refusal| not_joined(&directory, refusal))
                 .collect(),
-            unknown: named.into_iter().filter(|id| directory.ordinal(id).is_none()).collect(),
+            unknown: named.into_iter().filter(|id| !known.contains(id)).collect(),
         })
     }
 

@@ -233,6 +233,23 @@ fn what_is_said_in_a_namespace_moves_nobody_else_s_machine() {
     assert_eq!(shows(&of_site)[2], "vip");
 }
 
+/// A rule has ids of 40 digits in lower case, and a source may not.
+#[test]
+fn a_rule_names_a_machine_whose_source_writes_its_id_in_capitals() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = open(folder.path());
+    let capitals = DEFENDER.to_uppercase();
+    append(&store, vec![file_seen(&capitals, "2026-07-01T00:00:00Z", SHA1_A, "", "")]);
+    append(&store, vec![file_seen(AGENT, "2026-07-01T00:00:00Z", SHA1_A, "", "")]);
+    let ids = vec![AGENT.parse().unwrap(), capitals.parse().unwrap()];
+    let pair = SameMachines { ids, canonical: capitals.parse().ok() };
+    let rule = MachineRule::Machines(pair).checked().unwrap();
+    let tried = store.preview_machine_rule(TENANT, 1, rule.clone(), 10).unwrap();
+    assert_eq!((tried.joined, tried.unknown), (1, Vec::new()));
+    assert_eq!(set(&store, &[rule]), (1, 1));
+    assert_eq!(machine_ids(&store, &whole(), SHA1_A).unwrap(), [capitals]);
+}
+
 /// A machine takes no name that only a namespace says it has.
 #[test]
 fn a_name_that_is_said_in_a_namespace_finds_no_machine_that_others_call_another_name() {

@@ -9,13 +9,14 @@
 #[cfg(test)]
 mod tests;
 
+use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
 use pintle_model::MachineId;
 
 use crate::JoinRefused;
-use crate::machine_rule::{MachineKind, MachineRules, Name, Traits};
+use crate::machine_rule::{MachineKind, MachineRules, Name, Traits, as_kept};
 
 /// See the module.
 pub(crate) struct Matching {
@@ -298,8 +299,13 @@ impl Matching {
             Unit::Machine(_) => None,
         });
         let of = |ordinal: &u32| self.known.get(ordinal);
-        let id_is = |ordinal: &u32, id: &MachineId| of(ordinal).is_some_and(|traits| traits.id == *id);
-        let said = said.filter_map(|id| members.iter().find(|ordinal| id_is(ordinal, id))).next();
+        // A source may write it in capitals; in small letters it goes before that.
+        let id_is = |ordinal: &&u32, id: &MachineId| {
+            of(ordinal).is_some_and(|traits| traits.id == *id || as_kept(traits.id.clone()) == *id)
+        };
+        let id_of = |ordinal: &&u32| of(ordinal).map(|traits| Reverse(&traits.id));
+        let named = |id: &MachineId| members.iter().filter(|ordinal| id_is(ordinal, id)).min_by_key(id_of);
+        let said = said.filter_map(named).next();
         let first = || {
             members.iter().min_by_key(|ordinal| {
                 let rank = |traits: &Traits| (traits.is_of_namespace, traits.kind != MachineKind::Defender);
