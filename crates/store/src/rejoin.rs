@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use pintle_model::{MachineId, TenantId, Time};
 
-use crate::directory::{Directory, Group, Matching, Member, Refusal, SharedDirectory, rejoin};
+use crate::directory::{Directory, Group, Matching, Member, Refusal, rejoin};
 use crate::machine_rule::{JoinRefused, MachineKind, MachineRule, MachineRules, as_kept};
 use crate::store::{Store, hold, read_lock};
 use crate::{Error, Scope};
@@ -103,32 +103,32 @@ impl Store {
         limit: usize,
     ) -> Result<(usize, Vec<JoinedMachine>), Error> {
         let (directory, window) = (self.known().directory(tenant)?, self.machine_window(tenant));
+        let directory = read_lock(&directory);
         let only = asked.machine.map(|asked| {
-            let directory = read_lock(&directory);
             directory.find(&Scope::whole(tenant), window, asked).map(|machine| machine.id.clone())
         });
-        let (mut count, mut machines) = (0, Vec::new());
-        each_joined(&directory, &mut |directory, id, ordinal| {
-            let is_asked = only.as_ref().is_none_or(|only| only.as_ref() == Some(id));
-            let rules = directory.rules_of(ordinal);
-            if is_asked && asked.rule.is_none_or(|rule| rules.contains(&rule)) {
-                count += 1;
-                if machines.len() < limit {
-                    let members = told(directory.members_of(directory.ordinals_of(ordinal).into_iter()));
-                    machines.push(JoinedMachine { id: id.clone(), rules: rules.to_vec(), members });
-                }
-            }
+        let mut joined = directory.joined_by_id();
+        joined.retain(|(id, ordinal)| {
+            let is_asked = only.as_ref().is_none_or(|only| only.as_ref() == Some(*id));
+            is_asked && asked.rule.is_none_or(|rule| directory.rules_of(*ordinal).contains(&rule))
         });
-        Ok((count, machines))
+        let machine = |(id, ordinal): &(&MachineId, u32)| JoinedMachine {
+            id: MachineId::clone(id),
+            rules: directory.rules_of(*ordinal).to_vec(),
+            members: told(directory.members_of(directory.ordinals_of(*ordinal).into_iter())),
+        };
+        Ok((joined.len(), joined.iter().take(limit).map(machine).collect()))
     }
 
     /// How many machines each rule had a part in making one, by its number; those with none are not among
     /// them.
     pub fn machine_rule_sizes(&self, tenant: TenantId) -> Result<BTreeMap<u32, usize>, Error> {
+        let directory = self.known().directory(tenant)?;
+        let directory = read_lock(&directory);
         let mut sizes = BTreeMap::new();
-        each_joined(&self.known().directory(tenant)?, &mut |directory, _, ordinal| {
-            directory.rules_of(ordinal).iter().for_each(|rule| *sizes.entry(*rule).or_default() += 1);
-        });
+        for rule in directory.rules_of_joined() {
+            *sizes.entry(rule).or_default() += 1;
+        }
         Ok(sizes)
     }
 
@@ -166,11 +166,11 @@ impl Store {
             }
             next = until;
         }
-        let directory = read_lock(&shared);
         let mut joined: Vec<Group> = matching.joined();
         joined.retain(|group| group.rules.contains(&number));
         let mut refused: Vec<Refusal> = matching.refusals();
         refused.retain(|refusal| refusal.rule == number);
+        let directory = read_lock(&shared);
         let id = |group: &Group| directory.own(group.canonical).map(|machine| machine.id.clone());
         joined.sort_by_cached_key(id);
         Ok(MachineRulePreview {
@@ -194,26 +194,6 @@ impl Store {
         let directory = read_lock(&directory);
         let machine = directory.find(scope, window, id_or_name);
         Ok(machine.and_then(|machine| Some(directory.ids(directory.ordinal(&machine.id)?))))
-    }
-}
-
-/// Calls `each` with every machine of several ids, ascending by the id by which it goes, and its ordinal.
-fn each_joined(directory: &SharedDirectory, each: &mut dyn FnMut(&Directory, &MachineId, u32)) {
-    let mut after: Option<MachineId> = None;
-    loop {
-        let directory = read_lock(directory);
-        let mut last = None;
-        for machine in directory.after(after.as_ref()).take(AT_ONCE) {
-            last = Some(&machine.id);
-            let ordinal = directory.ordinal(&machine.id);
-            if let Some(ordinal) = ordinal.filter(|ordinal| !directory.rules_of(*ordinal).is_empty()) {
-                each(&directory, &machine.id, ordinal);
-            }
-        }
-        match last.cloned() {
-            Some(last) => after = Some(last),
-            None => return,
-        }
     }
 }
 

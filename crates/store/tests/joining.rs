@@ -250,6 +250,14 @@ fn who_asks_while_rules_change_sees_all_as_before_or_all_as_after() {
             }
             counts
         });
+        let counting = scope.spawn(|| {
+            let mut counts = BTreeSet::new();
+            while !stop.load(Ordering::Relaxed) {
+                counts.insert(store.joined_machines(TENANT, &JoinsAsked::default(), 0).unwrap().0);
+                counts.extend(store.machine_rule_sizes(TENANT).unwrap().into_values());
+            }
+            counts
+        });
         let telling = scope.spawn(|| {
             let mut day = 1;
             while !stop.load(Ordering::Relaxed) {
@@ -267,6 +275,7 @@ fn who_asks_while_rules_change_sees_all_as_before_or_all_as_after() {
         }
         stop.store(true, Ordering::Relaxed);
         telling.join().unwrap();
+        assert!(counting.join().unwrap().is_subset(&[0, PAIRS].into()));
         assert!(asking.join().unwrap().is_subset(&[PAIRS, 2 * PAIRS].into()));
     });
 }

@@ -321,6 +321,19 @@ impl Directory {
         join.map(|join| join.rules.as_slice()).unwrap_or_default()
     }
 
+    /// The machines of several ids, ascending by the one by which they go, with its ordinal.
+    pub(crate) fn joined_by_id(&self) -> Vec<(&MachineId, u32)> {
+        let all = self.joined.machines.keys();
+        let mut all: Vec<_> = all.filter_map(|ordinal| Some((&self.own(*ordinal)?.id, *ordinal))).collect();
+        all.sort_unstable();
+        all
+    }
+
+    /// The numbers of the rules that made each of them.
+    pub(crate) fn rules_of_joined(&self) -> impl Iterator<Item = u32> {
+        self.joined.machines.values().flat_map(|join| join.rules.iter().copied())
+    }
+
     /// Some machines as their sources know them, by id.
     pub(crate) fn members_of(&self, ordinals: impl Iterator<Item = u32>) -> Vec<Member<'_>> {
         let machines = ordinals.filter_map(|ordinal| self.own(ordinal));
