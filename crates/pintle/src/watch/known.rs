@@ -87,6 +87,11 @@ impl Known {
         matches!(self.growth, Growth::Lines | Growth::Table(_))
     }
 
+    /// How much of it is the header of a table.
+    pub fn header(&self) -> u64 {
+        if let Growth::Table(header) = self.growth { header } else { 0 }
+    }
+
     /// Whether nothing of it is left to take.
     pub fn is_done(&self) -> bool {
         if self.has_lines() { self.offset >= self.stamp.size } else { self.is_taken }
@@ -97,15 +102,17 @@ impl Known {
         Ok(size >= self.offset && self.head.is_at(file, 0)? && self.tail.is_before(file, self.offset)?)
     }
 
-    /// Notes that all before `offset` was taken.
-    pub fn took_to(&mut self, file: &File, offset: u64) -> io::Result<()> {
-        self.offset = offset;
-        self.tail = Mark::before(file, offset)?;
-        if self.head.length < LONGEST {
-            self.head = Mark::at(file, 0, offset)?;
-        }
+    /// By what a file is recognised of which all before `offset` was taken: its beginning, and what stands there.
+    pub fn marks(&self, file: &File, offset: u64) -> io::Result<(Mark, Mark)> {
+        let is_short = self.head.length < LONGEST;
+        let head = if is_short { Mark::at(file, 0, offset)? } else { self.head.clone() };
+        Ok((head, Mark::before(file, offset)?))
+    }
+
+    /// Notes that all before `offset` was taken, and the [marks](Known::marks) of that.
+    pub fn took_to(&mut self, offset: u64, marks: (Mark, Mark)) {
+        (self.offset, (self.head, self.tail)) = (offset, marks);
         self.now.trouble = None;
-        Ok(())
     }
 
     /// Notes that something is wrong. `true`: it is news.

@@ -1,7 +1,7 @@
 //! What stands at a place of a file, by which its content is known again under whatever name.
 
 use std::fs::File;
-use std::io;
+use std::io::{self, Read};
 use std::os::unix::fs::FileExt as _;
 
 use serde::{Deserialize, Serialize};
@@ -48,6 +48,43 @@ impl Mark {
             Some(begin) => self.is_at(file, begin),
             None => Ok(false),
         }
+    }
+}
+
+/// Bytes that are read, of which the first and the last are remembered.
+pub struct Passing<R> {
+    bytes: R,
+    first: Vec<u8>,
+    last: Vec<u8>,
+    count: u64,
+}
+
+impl<R> Passing<R> {
+    /// None of these was read yet.
+    pub fn new(bytes: R) -> Passing<R> {
+        Passing { bytes, first: Vec::new(), last: Vec::new(), count: 0 }
+    }
+
+    /// Whether a file has what was read between these two places, and no more was read and no less. One that
+    /// was truncated and written anew meanwhile has not.
+    pub fn is_between(&self, file: &File, from: u64, to: u64) -> io::Result<bool> {
+        let (first, last) = (self.first.len() as u64, self.last.len() as u64);
+        Ok(self.count == to.saturating_sub(from)
+            && read_at(file, from, first)? == self.first
+            && read_at(file, to.saturating_sub(last), last)? == self.last)
+    }
+}
+
+impl<R: Read> Read for Passing<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let count = self.bytes.read(buffer)?;
+        let longest = usize::try_from(LONGEST).map_err(io::Error::other)?;
+        let bytes = buffer.get(..count).unwrap_or_default();
+        self.first.extend(bytes.iter().take(longest.saturating_sub(self.first.len())));
+        self.last.extend_from_slice(bytes.get(count.saturating_sub(longest)..).unwrap_or_default());
+        self.last.drain(..self.last.len().saturating_sub(longest));
+        self.count += count as u64;
+        Ok(count)
     }
 }
 
@@ -109,6 +146,24 @@ mod tests {
         assert!(!head.is_at(&copy, 4).unwrap() && !tail.is_before(&copy, 4).unwrap());
         assert!(!Mark::before(&log, 12).unwrap().is_before(&copy, 12).unwrap());
         assert!(Mark::default().is_before(&copy, 0).unwrap());
+    }
+
+    #[test]
+    fn what_was_read_is_known_not_to_be_there_any_more() {
+        let text: Vec<u8> = (0..5_000_u32).flat_map(u32::to_le_bytes).collect();
+        let log = file(&text);
+        let mut passing = Passing::new(&text[100..19_000]);
+        io::copy(&mut passing, &mut io::sink()).unwrap();
+        assert!(passing.is_between(&log, 100, 19_000).unwrap());
+        assert!(!passing.is_between(&log, 100, 18_999).unwrap());
+        assert!(!passing.is_between(&log, 99, 18_999).unwrap());
+        // Truncated; and written anew, with another beginning or another end.
+        assert!(!passing.is_between(&file(&text[..18_999]), 100, 19_000).unwrap());
+        for place in [100, 18_999] {
+            let mut other = text.clone();
+            other[place] ^= 1;
+            assert!(!passing.is_between(&file(&other), 100, 19_000).unwrap(), "{place}");
+        }
     }
 
     #[test]

@@ -11,7 +11,7 @@ use pintle_model::TenantId;
 use rustix::fs::OFlags;
 
 use super::known::{Known, Now};
-use super::mark::{LONGEST, Mark, last_line_end, read_at};
+use super::mark::{LONGEST, Mark, Passing, last_line_end, read_at};
 use super::{After, Folder, Id, Stamp};
 use crate::intake::{self, Input};
 
@@ -25,7 +25,7 @@ const REST: Duration = Duration::from_secs(10);
 const MOST_LOOKED_INTO: usize = 4;
 
 /// Why a file was not taken.
-enum Failed {
+pub(super) enum Failed {
     /// For what it is: the others are taken all the same.
     File(String),
     /// What was read could not be kept.
@@ -140,22 +140,24 @@ impl Folder {
             return Ok(true);
         }
         let begins = |other: &&Known| other.has_lines() && begins_with(&head, &other.head);
-        let mut copied: Option<(u64, Option<String>)> = None;
+        let mut copied: Option<&Known> = None;
         for other in self.files.values().chain(&self.gone).filter(begins) {
-            let is_further = copied.as_ref().is_none_or(|(offset, _)| other.offset > *offset);
+            let is_further = copied.is_none_or(|copied| other.offset > copied.offset);
             if other.growth == known.growth && is_further && other.is_in(file, size)? {
-                copied = Some((other.offset, other.format.clone()));
+                copied = Some(other);
             }
         }
-        let begin = if let Growth::Table(header) = known.growth { header } else { 0 };
-        let (offset, format) = copied.unwrap_or((begin, None));
-        known.format = format;
-        known.took_to(file, offset.max(begin))?;
+        // What the marks are of was read before: the file may be truncated by now.
+        known.format = copied.and_then(|copied| copied.format.clone());
+        match copied {
+            Some(copied) => known.took_to(copied.offset, (copied.head.clone(), copied.tail.clone())),
+            None => known.took_to(known.header(), marks_of(&head, known.header())),
+        }
         Ok(true)
     }
 
     /// Takes the lines that are whole.
-    fn take_lines(
+    pub(super) fn take_lines(
         &mut self,
         tenant: TenantId,
         known: &mut Known,
@@ -179,15 +181,22 @@ impl Folder {
             end = size;
         }
         if end > from {
-            let header = if let Growth::Table(header) = known.growth { header } else { 0 };
-            let top = Cursor::new(read_at(file, 0, header)?);
+            let top = Cursor::new(read_at(file, 0, known.header())?);
             let mut lines = file;
             lines.seek(SeekFrom::Start(from))?;
-            let content = Content::stream(top.chain(lines.take(end - from)));
+            let mut lines = Passing::new(lines.take(end - from));
+            let content = Content::stream(top.chain(&mut lines));
             let part = PartOf { growth: known.growth, from, is_whole: false };
             self.read(tenant, known, content, Some(part))?;
-            known.took_to(file, end)?;
             self.is_changed = true;
+            // The marks come first: what is still there after that was there then.
+            let marks = known.marks(file, end)?;
+            if !known.is_in(file, file.metadata()?.len())? || !lines.is_between(file, from, end)? {
+                // It was truncated meanwhile, and may have grown beyond this place again.
+                self.begin_anew(known);
+                return Ok(true);
+            }
+            known.took_to(end, marks);
         }
         Ok(end < size && end > from)
     }
@@ -208,7 +217,7 @@ impl Folder {
         self.is_changed = true;
         let stamp = Stamp::of(&file.metadata()?);
         if stamp == known.stamp {
-            known.took_to(&file, stamp.size)?;
+            known.took_to(stamp.size, known.marks(&file, stamp.size)?);
             known.is_taken = true;
         } else {
             // It changed while it was read: it is taken again once it has not.
@@ -317,6 +326,14 @@ fn opened(known: &mut Known) -> io::Result<Option<File>> {
         Err(error) => return Err(error),
     };
     Ok((Id::of(&file.metadata()?) == known.id).then_some(file))
+}
+
+/// The marks of what begins so and was taken up to there.
+fn marks_of(head: &[u8], offset: u64) -> (Mark, Mark) {
+    let longest = usize::try_from(LONGEST).unwrap_or(usize::MAX);
+    let taken = usize::try_from(offset).ok().and_then(|offset| head.get(..offset)).unwrap_or(head);
+    let tail = taken.get(taken.len().saturating_sub(longest)..).unwrap_or_default();
+    (Mark::of(taken.get(..longest).unwrap_or(taken)), Mark::of(tail))
 }
 
 /// Whether a file that begins with `head` begins with what another was marked by.

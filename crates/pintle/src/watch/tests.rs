@@ -193,6 +193,29 @@ fn a_file_that_is_copied_and_truncated_loses_nothing_and_is_not_taken_twice() {
 }
 
 #[test]
+fn a_file_that_is_truncated_while_it_is_read_is_taken_from_its_beginning() {
+    let mut site = Site::new();
+    site.append("app.json", rows(0..3));
+    site.look();
+    site.append("app.json", rows(3..5));
+    let (path, now) = (site.path("app.json"), site.now);
+    let folder = site.folder.as_mut().unwrap();
+    let tenant = folder.instance.control.tenant("default").unwrap().id;
+    let (id, mut known) = folder.files.pop_first().unwrap();
+    let file = std::fs::File::open(&path).unwrap();
+    let size = file.metadata().unwrap().len();
+    // What stood there when it was looked at is gone when it is read, and it has grown beyond that again.
+    std::fs::write(&path, rows(5..20)).unwrap();
+    assert!(folder.take_lines(tenant, &mut known, &file, size, now).is_ok_and(|has_more| has_more));
+    folder.files.insert(id, known);
+    site.look();
+    assert_eq!(site.taken().0, 18);
+    site.append("app.json", rows(20..21));
+    site.look();
+    assert_eq!((site.taken().0, site.rejects()), (19, vec![]));
+}
+
+#[test]
 fn a_rotated_file_that_is_packed_is_not_taken_again_and_its_rest_is() {
     for delayed in [false, true] {
         let mut site = Site::new();
