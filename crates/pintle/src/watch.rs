@@ -336,7 +336,7 @@ impl Watching {
 
 fn watch(folder: &mut Folder, stop: Stop) {
     let started = Instant::now();
-    let mut wake = Wake::new(stop.clone());
+    let wake = Wake::new(stop.clone());
     let mut is_told = true;
     loop {
         let begun = started.elapsed();

@@ -2,7 +2,6 @@
 //! it. The system tells of changes on disks of its own; of other machines' folders it tells none, and those
 //! are found when it is time.
 
-use std::collections::HashSet;
 use std::io;
 use std::mem::MaybeUninit;
 use std::os::fd::OwnedFd;
@@ -38,9 +37,14 @@ impl Stop {
     /// Waits at most so long. `false`: it is the end.
     pub fn wait(&self, at_most: Duration) -> bool {
         let mut fds = [PollFd::new(&*self.0, PollFlags::IN)];
-        let time = Timespec::try_from(at_most).ok();
+        let time = timespec(at_most);
         !poll(&mut fds, time.as_ref()).is_ok_and(|ready| ready > 0)
     }
+}
+
+/// So long; `None`, which is without end, for longer than the system can count: 292 thousand million years.
+fn timespec(time: Duration) -> Option<Timespec> {
+    Timespec::try_from(time).ok()
 }
 
 /// What is waited for.
@@ -48,31 +52,29 @@ pub struct Wake {
     stop: Stop,
     /// `None`: the system tells nothing.
     notices: Option<OwnedFd>,
-    folders: HashSet<PathBuf>,
 }
 
 impl Wake {
     /// Nothing but the end and the time.
     pub fn new(stop: Stop) -> Wake {
-        let notices = inotify::init(inotify::CreateFlags::NONBLOCK | inotify::CreateFlags::CLOEXEC).ok();
-        Wake { stop, notices, folders: HashSet::new() }
+        let notices = inotify::init(inotify::CreateFlags::NONBLOCK | inotify::CreateFlags::CLOEXEC);
+        let notices = notices.inspect_err(|error| {
+            tracing::warn!(%error, "the system tells no changes of folders: they are looked at every poll");
+        });
+        Wake { stop, notices: notices.ok() }
     }
 
     /// Waits for changes in these folders. An error: the system takes no more of them, so that changes there
     /// are found when it is time.
-    pub fn look_at(&mut self, folders: &[PathBuf]) -> io::Result<()> {
+    pub fn look_at(&self, folders: &[PathBuf]) -> io::Result<()> {
         use inotify::WatchFlags as On;
         let Some(notices) = &self.notices else { return Ok(()) };
-        self.folders.retain(|folder| folders.contains(folder));
         for folder in folders {
-            if self.folders.contains(folder) {
-                continue;
-            }
+            // Each time: another folder may have the name by now. The same one counts once.
             let on = On::MODIFY | On::CREATE | On::MOVED_TO | On::MOVED_FROM | On::DELETE | On::CLOSE_WRITE;
             match inotify::add_watch(notices, folder, on | On::ONLYDIR) {
-                Ok(_) => _ = self.folders.insert(folder.clone()),
-                // It just went; who looks next sees it.
-                Err(Errno::NOENT | Errno::NOTDIR) => {}
+                // One that just went is seen by who looks next.
+                Ok(_) | Err(Errno::NOENT | Errno::NOTDIR) => {}
                 Err(error) => return Err(error.into()),
             }
         }
@@ -85,7 +87,7 @@ impl Wake {
         if let Some(notices) = &self.notices {
             fds.push(PollFd::new(notices, PollFlags::IN));
         }
-        let time = Timespec::try_from(at_most).ok();
+        let time = timespec(at_most);
         // An interrupted wait is a short one.
         let _ = poll(&mut fds, time.as_ref());
         self.drain();
@@ -111,11 +113,22 @@ mod tests {
     fn a_change_and_the_end_are_told_at_once() {
         let folder = tempfile::tempdir().unwrap();
         let stop = Stop::new().unwrap();
-        let mut wake = Wake::new(stop.clone());
-        wake.look_at(&[folder.path().to_owned()]).unwrap();
-        assert!(wake.wait(Duration::from_millis(1)));
-        std::fs::write(folder.path().join("a"), "x").unwrap();
+        let wake = Wake::new(stop.clone());
+        let logs = folder.path().join("logs");
         let before = Instant::now();
+        // Another folder of the same name is one too.
+        for _ in 0..2 {
+            std::fs::create_dir(&logs).unwrap();
+            wake.look_at(std::slice::from_ref(&logs)).unwrap();
+            assert!(wake.wait(Duration::from_millis(1)));
+            std::fs::write(logs.join("a"), "x").unwrap();
+            assert!(wake.wait(Duration::from_secs(60)));
+            std::fs::remove_dir_all(&logs).unwrap();
+            assert!(wake.wait(Duration::from_secs(60)));
+        }
+        std::fs::create_dir(&logs).unwrap();
+        wake.look_at(&[logs.clone()]).unwrap();
+        std::fs::write(logs.join("a"), "x").unwrap();
         assert!(wake.wait(Duration::from_secs(60)));
         assert!(!stop.has_come());
         stop.stop().unwrap();
