@@ -181,8 +181,9 @@ impl Folder {
             self.files.insert(entry.id, known);
             self.is_changed = true;
         }
-        for known in self.files.values_mut().filter(|known| !found.files.contains_key(&known.id)) {
-            known.now.path = None;
+        for known in self.files.values_mut() {
+            let id = known.id;
+            known.now.path.take_if(|path| found.lacks(id, path));
         }
     }
 

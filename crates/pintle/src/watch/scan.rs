@@ -60,8 +60,23 @@ pub struct Found {
     pub files: BTreeMap<Id, Entry>,
     /// The folders gone into.
     pub folders: Vec<PathBuf>,
-    /// Parts that could not be looked at, and why.
+    /// Parts that could not be looked at, …
+    pub unseen: Vec<PathBuf>,
+    /// … and why.
     pub troubles: Vec<String>,
+}
+
+impl Found {
+    /// What is there cannot be told.
+    fn missed(&mut self, path: PathBuf, error: &io::Error) {
+        self.troubles.push(format!("{}: {error}", path.display()));
+        self.unseen.push(path);
+    }
+
+    /// Whether a file is not there any more. Where nothing could be looked at, none is known to be gone.
+    pub fn lacks(&self, id: Id, path: &Path) -> bool {
+        !self.files.contains_key(&id) && !self.unseen.iter().any(|unseen| path.starts_with(unseen))
+    }
 }
 
 /// Goes through a folder.
@@ -81,17 +96,32 @@ pub fn scan(top: &Path, is_recursive: bool) -> io::Result<Found> {
             // One that went while it was looked for is no trouble.
             Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
             Err(error) => {
-                found.troubles.push(format!("{}: {error}", folder.display()));
+                found.missed(folder, &error);
                 continue;
             }
         };
-        for entry in entries.map_while(Result::ok) {
+        for entry in entries {
+            let entry = match entry {
+                Ok(entry) => entry,
+                Err(error) => {
+                    found.missed(folder.clone(), &error);
+                    break;
+                }
+            };
             let path = entry.path();
             if entry.file_name().as_encoded_bytes().starts_with(b".") {
                 continue;
             }
             // Of the entry itself, not of what a link points to; one that just went is left out.
-            let Ok(metadata) = entry.metadata() else { continue };
+            let metadata = match entry.metadata() {
+                Ok(metadata) => metadata,
+                Err(error) => {
+                    if error.kind() != io::ErrorKind::NotFound {
+                        found.missed(path, &error);
+                    }
+                    continue;
+                }
+            };
             if metadata.is_dir() && is_recursive && depth < DEEPEST {
                 waiting.push((path, depth + 1));
             } else if metadata.is_file() {

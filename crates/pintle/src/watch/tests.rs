@@ -343,6 +343,25 @@ fn rows_of_a_table_are_taken_as_they_become_whole() {
 }
 
 #[test]
+fn a_folder_that_cannot_be_looked_at_for_a_while_loses_nothing() {
+    let mut site = Site::new();
+    let torn = row(2);
+    site.append("host/app.json", rows(0..2) + torn.split_at(50).0);
+    site.append("other.json", rows(10..11));
+    site.look();
+    let (now, unseen) = (site.now, vec![site.path("host")]);
+    let folder = site.folder.as_mut().unwrap();
+    let tenant = folder.instance.control.tenant("default").unwrap().id;
+    folder.note(&Found { unseen, ..Found::default() }, now);
+    folder.take(tenant, now);
+    folder.forget_gone();
+    assert_eq!(folder.files.values().map(|known| known.name.as_str()).collect::<Vec<_>>(), ["host/app.json"]);
+    site.append("host/app.json", torn.split_at(50).1);
+    site.look();
+    assert_eq!((site.taken(), site.rejects()), ((4, 4), vec![]));
+}
+
+#[test]
 fn a_file_of_an_unknown_format_is_told_and_tried_again_and_the_others_are_taken() {
     let mut site = Site::new();
     site.append("a.txt", "dear all,\n".repeat(10));
