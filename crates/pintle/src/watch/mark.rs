@@ -104,26 +104,52 @@ pub fn read_at(file: &File, place: u64, length: u64) -> io::Result<Vec<u8>> {
     Ok(bytes)
 }
 
+/// Read of a file at once to look for an end of line.
+const BLOCK: u64 = 256 * 1024;
+
 /// The end of the last whole line between two places of a file; `None`: there is none. Of a table no line end
-/// within quotes counts: a row may go over several lines.
+/// within quotes counts: a row may go over several lines. A quote within a field that does not begin with one
+/// is only a letter.
 pub fn last_line_end(file: &File, from: u64, to: u64, is_table: bool) -> io::Result<Option<u64>> {
-    const BLOCK: u64 = 256 * 1024;
     let (mut at, mut end, mut is_quoted) = (from, None, false);
+    // The byte before the block, and the place behind the last quote that ended something.
+    let (mut before, mut behind) = (b'\n', None);
     while at < to {
         let block = read_at(file, at, BLOCK.min(to - at))?;
-        if block.is_empty() {
-            break;
-        }
+        let Some(last) = block.last() else { break };
         for place in memchr::memchr2_iter(b'\n', b'"', &block) {
+            let here = at + place as u64;
             match block.get(place) {
-                Some(b'"') => is_quoted = is_table && !is_quoted,
-                _ if !is_quoted => end = Some(at + place as u64 + 1),
+                Some(b'"') if is_quoted => (is_quoted, behind) = (false, Some(here + 1)),
+                Some(b'"') => {
+                    let before = place.checked_sub(1).and_then(|place| block.get(place)).unwrap_or(&before);
+                    let begins = matches!(before, b',' | b';' | b'\t' | b'\n' | b'\r');
+                    // Two of them within quotes stand for one.
+                    is_quoted = is_table && (begins || behind == Some(here));
+                }
+                _ if !is_quoted => end = Some(here + 1),
                 _ => {}
             }
         }
-        at += block.len() as u64;
+        (at, before) = (at + block.len() as u64, *last);
     }
     Ok(end)
+}
+
+/// The end of the first line between two places of a file; `None`: there is none.
+pub fn first_line_end(file: &File, from: u64, to: u64) -> io::Result<Option<u64>> {
+    let mut at = from;
+    while at < to {
+        let block = read_at(file, at, BLOCK.min(to - at))?;
+        if let Some(place) = memchr::memchr(b'\n', &block) {
+            return Ok(Some(at + place as u64 + 1));
+        }
+        if block.is_empty() {
+            break;
+        }
+        at += block.len() as u64;
+    }
+    Ok(None)
 }
 
 #[cfg(test)]
@@ -175,6 +201,10 @@ mod tests {
             ("a\n\"b\n", false, Some(5)),
             ("a\n\"b\n", true, Some(2)),
             ("a\n\"b\nc\"\nd", true, Some(8)),
+            ("a,5\" b\nc\n", true, Some(9)),
+            ("a,\"5\"\"\nb\"\nc", true, Some(10)),
+            ("a,\"\"\nb\n", true, Some(7)),
+            ("\"a\"5\"\nb\n", true, Some(8)),
         ] {
             assert_eq!(
                 last_line_end(&file(text.as_bytes()), 0, text.len() as u64, is_table).unwrap(),
@@ -184,5 +214,16 @@ mod tests {
         }
         let long = "x".repeat(700_000) + "\n";
         assert_eq!(last_line_end(&file(long.as_bytes()), 5, 700_001, false).unwrap(), Some(700_001));
+        let long = file((long + "y\n").as_bytes());
+        assert_eq!(first_line_end(&long, 5, 700_003).unwrap(), Some(700_001));
+        assert_eq!(first_line_end(&long, 5, 700_000).unwrap(), None);
+        // A quote that ends at the end of what is read at once.
+        for length in (BLOCK - 4)..(BLOCK + 4) {
+            let length = usize::try_from(length).unwrap();
+            let text = format!("{},\"a\n\"\"\nb\"\nc\n", "x".repeat(length));
+            let size = text.len() as u64;
+            assert_eq!(last_line_end(&file(text.as_bytes()), 0, size - 2, true).unwrap(), Some(size - 2));
+            assert_eq!(last_line_end(&file(text.as_bytes()), 0, size - 3, true).unwrap(), None);
+        }
     }
 }

@@ -11,7 +11,7 @@ use pintle_model::TenantId;
 use rustix::fs::OFlags;
 
 use super::known::{Known, Now};
-use super::mark::{LONGEST, Mark, Passing, last_line_end, read_at};
+use super::mark::{LONGEST, Mark, Passing, first_line_end, last_line_end, read_at};
 use super::{After, Folder, Id, Stamp};
 use crate::intake::{self, Input};
 
@@ -170,11 +170,11 @@ impl Folder {
         let is_table = matches!(known.growth, Growth::Table(_));
         let mut end = last_line_end(file, from, to, is_table)?.unwrap_or(from);
         if to < size && end == from {
-            // One line that is longer than any can be.
-            end = to;
+            // One line, longer than any record: a list of them, or nothing that can be read.
+            end = if is_table { to } else { first_line_end(file, to, size)?.unwrap_or(from) };
         }
         let is_over = self.is_over(known, now);
-        if to == size
+        if (to == size || end == from)
             && end < size
             && (is_over || (!is_table && self.is_settled(known, now) && is_value(file, end, size)?))
         {

@@ -343,6 +343,18 @@ fn rows_of_a_table_are_taken_as_they_become_whole() {
 }
 
 #[test]
+fn a_quote_within_a_field_holds_up_no_row() {
+    let mut site = Site::new();
+    site.append("t.csv", "Timestamp,DeviceId,ActionType,FileName,SHA1,ReportId\n");
+    for (n, name) in [(0, "5\" disk.exe"), (1, "\"a \"\"b\"\".exe\""), (2, "\"\""), (3, "c.exe")] {
+        let (host, hash) = (format!("{:040x}", n + 1), format!("{:040x}", n + 1));
+        site.append("t.csv", format!("2026-01-15T09:00:00Z,{host},FileCreated,{name},{hash},{n}\n"));
+    }
+    site.look();
+    assert_eq!((site.taken(), site.rejects()), ((4, 4), vec![]));
+}
+
+#[test]
 fn a_folder_that_cannot_be_looked_at_for_a_while_loses_nothing() {
     let mut site = Site::new();
     let torn = row(2);
