@@ -298,6 +298,8 @@ impl Folder {
             return Ok(());
         }
         let cannot = |error: io::Error| Failed::File(format!("it is taken and cannot be put away: {error}"));
+        // Held open: what is still being written to it is not lost with its name.
+        let file = if known.has_lines() { opened(known)? } else { None };
         match &self.settings.after {
             After::Keep => {}
             After::Delete => fs::remove_file(&path).map_err(cannot)?,
@@ -306,7 +308,7 @@ impl Folder {
                 put_into(&path, &folder.join(name)).map_err(cannot)?;
             }
         }
-        (known.now.path, known.now.file) = (None, None);
+        (known.now.path, known.now.file) = (None, file);
         self.is_changed = true;
         Ok(())
     }

@@ -374,6 +374,20 @@ fn a_folder_that_cannot_be_looked_at_for_a_while_loses_nothing() {
 }
 
 #[test]
+fn what_is_written_to_a_file_that_was_just_put_away_is_taken() {
+    let mut site = Site::with(|settings| settings.after = After::Delete);
+    site.append("a.json", rows(0..2));
+    site.look();
+    let mut writer = OpenOptions::new().append(true).open(site.path("a.json")).unwrap();
+    site.look_after(Duration::from_secs(3600));
+    assert!(!site.path("a.json").exists());
+    writer.write_all(row(2).as_bytes()).unwrap();
+    site.look();
+    assert_eq!(site.taken(), (3, 3));
+    assert!(site.folder().files.is_empty());
+}
+
+#[test]
 fn a_file_of_an_unknown_format_is_told_and_tried_again_and_the_others_are_taken() {
     let mut site = Site::new();
     site.append("a.txt", "dear all,\n".repeat(10));
