@@ -36,18 +36,20 @@ impl Growth {
         }
         // A line that is not whole yet says nothing.
         let whole = memchr::memrchr(b'\n', head).map_or(0, |end| end + 1);
-        let head = if head.len() < HEAD { head.get(..whole).unwrap_or_default() } else { head };
-        if head.trim_ascii().is_empty() {
+        let lines = if head.len() < HEAD { head.get(..whole).unwrap_or_default() } else { head };
+        if lines.trim_ascii().is_empty() {
             return Growth::Unclear;
         }
-        let mark = if head.starts_with(b"\xef\xbb\xbf") { 3 } else { 0 };
-        let mut text = head.get(mark..).unwrap_or_default();
+        let mark = if lines.starts_with(b"\xef\xbb\xbf") { 3 } else { 0 };
+        let mut text = lines.get(mark..).unwrap_or_default();
         let mut window = Window::new(&mut text);
         if let Ok(Some(header)) = csv::Header::find(&mut window) {
             let end = mark + header.length();
-            let rest = head.get(end..).unwrap_or_default().trim_ascii_start();
-            // A line of names can also stand before lines of JSON.
-            return if rest.is_empty() { Growth::Unclear } else { Growth::Table(end as u64 + 1) };
+            // A line of names can also stand before lines of JSON, which their first byte says.
+            return match head.get(end..).unwrap_or_default().trim_ascii_start().first() {
+                None | Some(b'{' | b'[') => Growth::Unclear,
+                Some(_) => Growth::Table(end as u64 + 1),
+            };
         }
         match splitter::is_lines(&mut window) {
             Ok(true) => Growth::Lines,
@@ -71,7 +73,11 @@ mod tests {
             (b"{\n\"a\":1}\n", Growth::Whole),
             (b"[\n{\"a\":1}]\n", Growth::Whole),
             (b"[{\"a\":1}]\n", Growth::Lines),
+            (b"time,ho", Growth::Unclear),
             (b"time,host,sha1\n", Growth::Unclear),
+            (b"time,host,sha1\n2", Growth::Table(15)),
+            (b"time,host,sha1\n{\"a\"", Growth::Unclear),
+            (b"time,host,sha1\n{\"a\":1}\n", Growth::Lines),
             (b"time,host,sha1\n2026,a,b\n", Growth::Table(15)),
             (b"time,host,sha1\r\n2026,a,b\n", Growth::Table(16)),
             (b"\xff\xfe{\0\n\0", Growth::Whole),

@@ -84,6 +84,7 @@ impl Folder {
             self.begin_anew(known);
         }
         if known.growth == Growth::Unclear && !self.tell_growth(known, &file, size, now)? {
+            known.now.file = (!is_gone).then_some(file);
             return Ok(false);
         }
         if known.has_lines() {
@@ -130,10 +131,14 @@ impl Folder {
         let head = read_at(file, 0, Growth::ENOUGH as u64)?;
         known.growth = Growth::of(&head);
         if known.growth == Growth::Unclear {
-            if size == 0 || !self.is_settled(known, now) {
+            // A first line that is not whole may be one of many, however long nothing comes.
+            if self.is_settled(known, now) && is_value(file, 0, size)? {
+                known.growth = Growth::Lines;
+            } else if size > 0 && self.is_over(known, now) {
+                known.growth = Growth::Whole;
+            } else {
                 return Ok(false);
             }
-            known.growth = Growth::Whole;
         }
         self.is_changed = true;
         if !known.has_lines() {
@@ -293,13 +298,13 @@ impl Folder {
         if !is_finished || self.settings.after == After::Keep {
             return Ok(());
         }
+        // Held open: what is still being written to it is not lost with its name.
+        let file = if known.has_lines() { opened(known)? } else { None };
         let metadata = fs::symlink_metadata(&path)?;
         if Id::of(&metadata) != known.id || Stamp::of(&metadata) != known.stamp {
             return Ok(());
         }
         let cannot = |error: io::Error| Failed::File(format!("it is taken and cannot be put away: {error}"));
-        // Held open: what is still being written to it is not lost with its name.
-        let file = if known.has_lines() { opened(known)? } else { None };
         match &self.settings.after {
             After::Keep => {}
             After::Delete => fs::remove_file(&path).map_err(cannot)?,
@@ -344,13 +349,15 @@ fn begins_with(head: &[u8], mark: &Mark) -> bool {
     length > 0 && head.get(..length).is_some_and(|bytes| Mark::of(bytes) == *mark)
 }
 
-/// Whether what stands between two places is a value of JSON: then its line is whole though it has no end.
+/// Whether what stands between two places is a record of JSON: then its line is whole though it has no end.
 fn is_value(file: &File, from: u64, to: u64) -> io::Result<bool> {
     if to - from > LONGEST_LINE {
         return Ok(false);
     }
     let bytes = read_at(file, from, to - from)?;
-    Ok(serde_json::from_slice::<serde::de::IgnoredAny>(&bytes).is_ok())
+    let text = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&bytes).trim_ascii_start();
+    Ok(matches!(text.first(), Some(b'{' | b'['))
+        && serde_json::from_slice::<serde::de::IgnoredAny>(text).is_ok())
 }
 
 /// Moves a file to a name, or the same with a number behind it if there is one of that name.

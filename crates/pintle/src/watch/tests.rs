@@ -355,6 +355,34 @@ fn a_quote_within_a_field_holds_up_no_row() {
 }
 
 #[test]
+fn a_file_whose_first_line_is_not_whole_waits_for_it() {
+    let mut site = Site::new();
+    let header = "Timestamp,DeviceId,ActionType,FileName,SHA1,ReportId\n";
+    let line =
+        |n: usize| format!("2026-01-15T09:00:00Z,{:040x},FileCreated,a.exe,{:040x},{n}\n", n + 1, n + 1);
+    let (first, last) = (row(0), row(2));
+    site.append("app.json", first.split_at(50).0);
+    site.append("header.csv", header);
+    site.append("table.csv", header.to_owned() + line(20).split_at(30).0);
+    site.append("value.json", row(10).trim_end());
+    site.look();
+    assert_eq!(site.taken().0, 0);
+    site.look_after(SETTLED);
+    // Only what is a value as it stands is not waited for.
+    assert_eq!((site.taken(), site.rejects()), ((1, 1), vec![]));
+    site.append("app.json", first.split_at(50).1.to_owned() + &row(1) + last.split_at(50).0);
+    site.append("header.csv", line(30));
+    site.append("table.csv", line(20).split_at(30).1.to_owned() + &line(21));
+    site.append("value.json", "\n".to_owned() + &row(11));
+    site.look();
+    // They are lines, of which none is taken twice.
+    assert_eq!((site.taken(), site.rejects()), ((7, 7), vec![]));
+    site.append("app.json", last.split_at(50).1);
+    site.look();
+    assert_eq!((site.taken(), site.rejects()), ((8, 8), vec![]));
+}
+
+#[test]
 fn a_folder_that_cannot_be_looked_at_for_a_while_loses_nothing() {
     let mut site = Site::new();
     let torn = row(2);
@@ -450,12 +478,15 @@ fn finished_files_are_deleted_or_moved_if_they_are_to_be() {
     site.append("a.json", rows(0..2) + "torn");
     site.append("b.json.gz", gzip(&rows(2..4)));
     site.append("c.txt", "of no format\n");
+    site.append("d.csv", "Timestamp,DeviceId,SHA1\n");
     site.look();
     site.look_after(SETTLED);
-    assert!(site.path("a.json").exists() && !site.path("b.json.gz").exists());
+    assert!(site.path("a.json").exists() && site.path("d.csv").exists() && !site.path("b.json.gz").exists());
     site.look_after(Duration::from_secs(3600));
     site.look();
     assert!(!site.path("a.json").exists() && site.path("c.txt").exists());
+    // Of its header there is nothing to take.
+    assert!(!site.path("d.csv").exists());
     assert_eq!(site.taken(), (4, 5));
     assert_eq!(site.rejects()[0].2, "not JSON");
 
