@@ -242,17 +242,10 @@ mod tests {
 
     use super::*;
     use crate::config::Config;
+    use crate::testing;
 
-    /// Rows of an advanced hunting query, a machine and a file each.
     fn rows(count: usize) -> String {
-        let row = |n: usize| {
-            format!(
-                r#"{{"Timestamp":"2026-01-15T09:00:00Z","DeviceId":"{:040x}","ActionType":"FileCreated","FileName":"a.exe","SHA1":"{:040x}","ReportId":{n}}}"#,
-                n + 1,
-                n + 1
-            )
-        };
-        (0..count).map(row).collect::<Vec<_>>().join("\n")
+        (0..count).map(testing::row).collect::<Vec<_>>().join("\n")
     }
 
     fn take_within(instance: &Instance, limit: u64, bytes: impl Read + Send) -> Taken {
@@ -297,10 +290,7 @@ mod tests {
         let instance = Instance::open(folder.path(), Config::default(), clock).unwrap();
         let rows = rows(100);
         let length = rows.len() as u64;
-        let mut packed = Vec::new();
-        flate2::read::GzEncoder::new(rows.as_bytes(), flate2::Compression::best())
-            .read_to_end(&mut packed)
-            .unwrap();
+        let packed = testing::gzip(&rows);
         assert!((packed.len() as u64) < length - 1);
         for bytes in [rows.as_bytes(), &packed] {
             let stopped = take_within(&instance, length - 1, bytes).stopped;

@@ -27,5 +27,7 @@ pub mod retention;
 pub mod slots;
 pub mod socket;
 pub mod sources;
+#[cfg(test)]
+mod testing;
 mod watch;
 pub mod worker;

@@ -6,6 +6,7 @@ use pintle_store::{Options, Scope};
 use tokio::runtime::Runtime;
 
 use super::*;
+use crate::testing::{self, gzip};
 
 /// A folder that is fetched from, and what is taken of it.
 struct Site {
@@ -16,23 +17,13 @@ struct Site {
     instance: Option<Instance>,
 }
 
-/// A row of an advanced hunting query: a machine and a file of that number.
+/// A row, with the end of its line.
 fn row(n: usize) -> String {
-    format!(
-        r#"{{"Timestamp":"2026-01-15T09:00:00Z","DeviceId":"{:040x}","ActionType":"FileCreated","FileName":"a.exe","SHA1":"{:040x}","ReportId":{n}}}"#,
-        n + 1,
-        n + 1
-    ) + "\r\n"
+    testing::row(n) + "\r\n"
 }
 
 fn rows(numbers: std::ops::Range<usize>) -> String {
     numbers.map(row).collect()
-}
-
-fn gzip(text: &str) -> Vec<u8> {
-    let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());
-    encoder.write_all(text.as_bytes()).unwrap();
-    encoder.finish().unwrap()
 }
 
 /// Where Defender's export puts the rows of an hour.
@@ -74,6 +65,12 @@ impl Site {
 
     fn write(&self, name: &str, text: impl AsRef<[u8]>) {
         std::fs::write(self.store.path().join(name), text).unwrap();
+    }
+
+    /// It changed last an hour ago.
+    fn make_old(&self, name: &str) {
+        let file = OpenOptions::new().append(true).open(self.store.path().join(name)).unwrap();
+        file.set_modified(std::time::SystemTime::now() - Duration::from_secs(3600)).unwrap();
     }
 
     fn instance(&self) -> &Instance {
@@ -170,11 +167,8 @@ fn the_last_line_without_an_end_is_taken_once_it_is_old_and_whole() {
     let site = Site::new("");
     site.append("a.json", rows(0..1) + row(1).trim_end());
     site.append("b.json", rows(2..3) + row(3).split_at(50).0);
-    let long_ago = std::time::SystemTime::now() - Duration::from_secs(3600);
-    for name in ["a.json", "b.json"] {
-        let file = OpenOptions::new().append(true).open(site.store.path().join(name)).unwrap();
-        file.set_modified(long_ago).unwrap();
-    }
+    site.make_old("a.json");
+    site.make_old("b.json");
     assert_eq!((site.records(), site.files()), (3, 3));
     assert_eq!(site.records(), 0);
 }

@@ -5,6 +5,7 @@ use pintle_store::{Options, Scope};
 
 use super::*;
 use crate::config::Config;
+use crate::testing::{self, gzip};
 
 /// A watched folder and what is taken from it.
 struct Site {
@@ -15,23 +16,13 @@ struct Site {
     now: Duration,
 }
 
-/// A row of an advanced hunting query: a machine and a file of that number.
+/// A row, with the end of its line.
 fn row(n: usize) -> String {
-    format!(
-        r#"{{"Timestamp":"2026-01-15T09:00:00Z","DeviceId":"{:040x}","ActionType":"FileCreated","FileName":"a.exe","SHA1":"{:040x}","ReportId":{n}}}"#,
-        n + 1,
-        n + 1
-    ) + "\n"
+    testing::row(n) + "\n"
 }
 
 fn rows(numbers: std::ops::Range<usize>) -> String {
     numbers.map(row).collect()
-}
-
-fn gzip(text: &str) -> Vec<u8> {
-    let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());
-    encoder.write_all(text.as_bytes()).unwrap();
-    encoder.finish().unwrap()
 }
 
 impl Site {
