@@ -299,7 +299,9 @@ impl Folder {
             return Ok(());
         }
         // Held open: what is still being written to it is not lost with its name.
-        let file = if known.has_lines() { opened(known)? } else { None };
+        if known.has_lines() {
+            known.now.file = opened(known)?;
+        }
         let metadata = fs::symlink_metadata(&path)?;
         if Id::of(&metadata) != known.id || Stamp::of(&metadata) != known.stamp {
             return Ok(());
@@ -313,7 +315,7 @@ impl Folder {
                 put_into(&path, &folder.join(name)).map_err(cannot)?;
             }
         }
-        (known.now.path, known.now.file) = (None, file);
+        known.now.path = None;
         self.is_changed = true;
         Ok(())
     }
