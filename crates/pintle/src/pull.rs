@@ -8,6 +8,7 @@
 //!
 //! Each source has a thread in a server; `pintle pull` does a round on its own.
 
+mod folder;
 mod http;
 mod kept;
 mod round;

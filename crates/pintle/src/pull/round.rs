@@ -1,11 +1,11 @@
 //! A round of a source: what there is is listed, what is new is taken.
 
+use std::collections::BTreeSet;
 use std::path::Path as FilePath;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use futures_util::StreamExt as _;
-use futures_util::stream::BoxStream;
 use object_store::path::Path;
 use object_store::{ObjectMeta, ObjectStore};
 use pintle_model::TenantId;
@@ -18,7 +18,7 @@ use tokio_util::sync::CancellationToken;
 use super::PullError;
 use super::http::Client;
 use super::kept::{self, Kept, Object, Taken};
-use super::store;
+use super::store::{self, List};
 use super::take::{Failed, Taking};
 use crate::config::Pull;
 use crate::config::pull::{Place, Store};
@@ -32,6 +32,8 @@ const KEEPING: Duration = Duration::from_secs(5);
 const MOST_FAILURES: u32 = 3;
 /// Objects that are not taken and are told by name.
 const MOST_TROUBLES: usize = 10;
+/// What cannot be listed and is said in the log, and not again.
+const MOST_UNLISTED: usize = 1_000;
 /// Where there are so many objects, everything is looked at only …
 const MANY: u64 = 10_000;
 /// … so often; between that, what stands behind the first that changed lately.
@@ -66,6 +68,8 @@ pub(crate) struct Source {
     written: Instant,
     /// When everything was looked at last, and how many there were.
     looked: Option<(Instant, u64)>,
+    /// What could not be listed in the last round: it is not said again.
+    unlisted: BTreeSet<String>,
 }
 
 /// What is kept of a place is kept under this.
@@ -90,6 +94,7 @@ impl Source {
             is_changed: false,
             written: Instant::now(),
             looked: None,
+            unlisted: BTreeSet::new(),
         })
     }
 
@@ -115,6 +120,7 @@ impl Source {
             came: Came::default(),
             come: Progress::default(),
             failures: 0,
+            unlisted: BTreeSet::new(),
         };
         let places = self.settings.url.places();
         let mut went = Ok(());
@@ -132,6 +138,7 @@ impl Source {
         let keys: Vec<String> = places.iter().map(|place| key(&self.settings, place)).collect();
         self.kept.places.retain(|kept, _| keys.contains(kept));
         self.keep(instance);
+        self.unlisted = std::mem::take(&mut round.unlisted);
         went?;
         if is_all {
             self.looked = Some((Instant::now(), round.came.listed));
@@ -148,11 +155,19 @@ impl Source {
         let opened = store::open(&self.settings, place, &self.client).map_err(Failed::Store)?;
         let key = key(&self.settings, place);
         let begin = self.of(&key).begin(round.is_all, opened.is_ordered);
-        let mut list = match begin.from() {
-            Some(from) => opened.store.list_with_offset(Some(&opened.prefix), from),
-            None => opened.store.list(Some(&opened.prefix)),
-        };
-        while let Some(meta) = round.next(&mut list)? {
+        let mut list = opened.list(begin.from())?;
+        let mut is_whole = true;
+        loop {
+            let meta = match round.next(&mut list) {
+                Ok(Some(meta)) => meta,
+                Ok(None) => break,
+                Err(Failed::Object(reason)) if is_folder => {
+                    is_whole = false;
+                    self.unlisted(round, reason);
+                    continue;
+                }
+                Err(failed) => return Err(failed),
+            };
             round.came.listed += 1;
             let name = meta.location.to_string();
             let is_wanted = !is_folder || is_inside(FilePath::new(&place.prefix), &name);
@@ -162,6 +177,10 @@ impl Source {
             if begin.is_of_all() && opened.is_ordered {
                 self.of(&key).reached = Some(name);
             }
+        }
+        if !is_whole {
+            // What it did not meet may be there.
+            return Ok(());
         }
         // A file that is moved into a folder keeps the time of its last change.
         let forget_after = if is_folder { Duration::MAX } else { self.settings.forget_after };
@@ -249,6 +268,20 @@ impl Source {
         }
     }
 
+    /// What lies in a folder and cannot be listed: it is told, and keeps nothing else from being taken.
+    fn unlisted(&self, round: &mut Round<'_>, reason: String) {
+        round.came.failed += 1;
+        if round.came.troubles.len() < MOST_TROUBLES {
+            round.came.troubles.push(reason.clone());
+        }
+        if round.unlisted.len() < MOST_UNLISTED && !self.unlisted.contains(&reason) {
+            tracing::warn!(pull = self.name, reason, "what lies in a folder is not taken");
+        }
+        if round.unlisted.len() < MOST_UNLISTED {
+            round.unlisted.insert(reason);
+        }
+    }
+
     /// Writes down what was taken.
     fn keep(&mut self, instance: &Instance) {
         if !std::mem::take(&mut self.is_changed) {
@@ -275,17 +308,16 @@ struct Round<'a> {
     come: Progress,
     /// Objects one after the other that the store did not give.
     failures: u32,
+    /// What could not be listed.
+    unlisted: BTreeSet<String>,
 }
 
 impl Round<'_> {
-    fn next(
-        &self,
-        list: &mut BoxStream<'static, object_store::Result<ObjectMeta>>,
-    ) -> Result<Option<ObjectMeta>, Failed> {
+    fn next(&self, list: &mut List) -> Result<Option<ObjectMeta>, Failed> {
         self.runtime.block_on(async {
             tokio::select! {
                 next = timeout(LISTING, list.next()) => match next {
-                    Ok(next) => next.transpose().map_err(Failed::listing),
+                    Ok(next) => next.transpose(),
                     Err(_) => Err(Failed::Store("it does not go on listing".to_owned())),
                 },
                 () = self.stop.cancelled() => Err(Failed::Stopped),

@@ -2,17 +2,21 @@
 
 use std::fs::File;
 use std::io::Read as _;
-use std::path::Path as FilePath;
+use std::path::{Path as FilePath, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::stream::{self, BoxStream};
+use futures_util::{StreamExt as _, TryStreamExt as _};
 use object_store::aws::{AmazonS3Builder, AmazonS3ConfigKey};
 use object_store::azure::{AzureConfigKey, MicrosoftAzureBuilder};
 use object_store::local::LocalFileSystem;
 use object_store::path::Path;
-use object_store::{BackoffConfig, ObjectStore, RetryConfig};
+use object_store::{BackoffConfig, ObjectMeta, ObjectStore, ObjectStoreExt as _, RetryConfig};
 
+use super::folder::Walk;
 use super::http::Client;
+use super::take::Failed;
 use crate::config::Pull;
 use crate::config::pull::{Place, Store};
 
@@ -22,10 +26,46 @@ const MAX_CREDENTIALS: u64 = 64 << 10;
 /// A place of which everything is fetched.
 pub struct Opened {
     pub store: Arc<dyn ObjectStore>,
+    /// If it is a folder, which.
+    folder: Option<PathBuf>,
     /// What the objects' names begin with.
-    pub prefix: Path,
+    prefix: Path,
     /// Whether lists are in the order of the names.
     pub is_ordered: bool,
+}
+
+/// A list of objects. One that cannot be listed is one that cannot be taken; any other failure is the end.
+pub type List = BoxStream<'static, Result<ObjectMeta, Failed>>;
+
+impl Opened {
+    /// Lists what there is, of a store from behind a name on.
+    pub fn list(&self, from: Option<&Path>) -> Result<List, Failed> {
+        let store = Arc::clone(&self.store);
+        let Some(folder) = &self.folder else {
+            let list = match from {
+                Some(from) => store.list_with_offset(Some(&self.prefix), from),
+                None => store.list(Some(&self.prefix)),
+            };
+            return Ok(list.map_err(Failed::listing).boxed());
+        };
+        let walk =
+            Walk::new(folder).map_err(|error| Failed::Store(format!("{}: {error}", folder.display())))?;
+        let list = stream::iter(walk).filter_map(move |name| {
+            let store = Arc::clone(&store);
+            async move {
+                let name = match name {
+                    Ok(name) => name,
+                    Err(reason) => return Some(Err(Failed::Object(reason))),
+                };
+                match store.head(&name).await {
+                    Ok(meta) => Some(Ok(meta)),
+                    Err(object_store::Error::NotFound { .. }) => None,
+                    Err(error) => Some(Err(Failed::Object(format!("{name}: {error}")))),
+                }
+            }
+        });
+        Ok(list.boxed())
+    }
 }
 
 /// Opens a place. The reason why it cannot be done has nothing of the credentials.
@@ -37,14 +77,15 @@ pub fn open(settings: &Pull, place: &Place, client: &Client) -> Result<Opened, S
     };
     if settings.url.store == Store::Folder {
         let store = LocalFileSystem::new_with_prefix(&place.prefix).map_err(said)?;
-        return Ok(Opened { store: Arc::new(store), prefix: Path::default(), is_ordered: false });
+        let folder = Some(PathBuf::from(&place.prefix));
+        return Ok(Opened { store: Arc::new(store), folder, prefix: Path::default(), is_ordered: false });
     }
     let prefix = Path::parse(&place.prefix).map_err(|error| error.to_string())?;
     let store: Arc<dyn ObjectStore> = match settings.url.store {
         Store::S3 => Arc::new(s3(settings, place, client, credentials)?.build().map_err(said)?),
         _ => Arc::new(azure(settings, place, client, credentials)?.build().map_err(said)?),
     };
-    Ok(Opened { store, prefix, is_ordered: true })
+    Ok(Opened { store, folder: None, prefix, is_ordered: true })
 }
 
 /// What object_store does itself against short troubles, before it is a trouble here.

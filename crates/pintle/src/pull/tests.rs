@@ -124,6 +124,22 @@ fn what_has_other_content_is_taken_anew() {
 }
 
 #[test]
+fn what_cannot_be_listed_keeps_nothing_else_from_being_taken() {
+    use std::os::unix::ffi::OsStrExt as _;
+    let site = Site::new("");
+    site.append("a.json", rows(0..1));
+    site.append("z/a.json", rows(1..2));
+    std::os::unix::fs::symlink(site.store.path(), site.store.path().join("loop")).unwrap();
+    let odd = std::ffi::OsStr::from_bytes(b"odd\xff.json");
+    std::fs::write(site.store.path().join(odd), rows(2..3)).unwrap();
+    site.append("100%41 ü.json", rows(3..4));
+    let came = site.round().unwrap();
+    assert_eq!((came.listed, came.records, came.failed, site.files()), (3, 3, 1, 3));
+    assert_eq!(came.troubles, ["odd\u{fffd}.json: its name is not UTF-8"]);
+    assert_eq!(site.records(), 0);
+}
+
+#[test]
 fn what_is_packed_or_a_document_is_taken_whole_once_it_changed() {
     let site = Site::new("");
     site.append("a.json.gz", gzip(&rows(0..5)));
