@@ -36,7 +36,10 @@ pub struct Taken {
     pub done_before: i64,
     /// How far a look at everything has come; all up to there is taken, or among `objects`.
     pub reached: Option<String>,
-    /// Of that look: the newest change that it has met, …
+    /// Of that look: when it began, by the clock here, …
+    #[serde(default)]
+    pub begun: i64,
+    /// … the newest change that it has met, …
     pub newest: i64,
     /// … and the newest of an object that it forgot for want of room.
     pub forgot: i64,
@@ -70,8 +73,10 @@ impl Begin {
 }
 
 impl Taken {
-    /// Begins to look at a place, whose lists are in the order of the names or not.
-    pub fn begin(&mut self, is_all: bool, is_ordered: bool) -> Begin {
+    /// Begins to look at a place, whose lists are in the order of the names or not. `now` is in milliseconds
+    /// since 1970.
+    pub fn begin(&mut self, is_all: bool, is_ordered: bool, now: i64) -> Begin {
+        // Where that is no name, as it was not written here, all is looked at: more than is needed.
         let from = |name: &String| Path::parse(name).ok();
         if is_ordered && let Some(from) = self.reached.as_ref().and_then(from) {
             return Begin::Rest(from);
@@ -83,7 +88,7 @@ impl Taken {
                 return Begin::Late(from);
             }
         }
-        (self.reached, self.newest, self.forgot) = (None, 0, 0);
+        (self.reached, self.begun, self.newest, self.forgot) = (None, now, 0, 0);
         self.objects.values_mut().for_each(|object| object.is_met = false);
         Begin::All
     }
@@ -130,7 +135,9 @@ impl Taken {
         if matches!(begun, Begin::All) {
             self.objects.retain(|_, object| object.is_met);
         }
-        let before = self.newest.saturating_sub(forget_after).max(self.forgot);
+        // What it has passed may have changed since it began, however long ago that was.
+        let newest = self.newest.min(self.begun);
+        let before = newest.saturating_sub(forget_after).max(self.forgot.min(self.begun));
         self.done_before = self.done_before.max(before);
         let done_before = self.done_before;
         self.objects.retain(|_, object| !object.is_done || object.changed >= done_before);
@@ -258,9 +265,10 @@ mod tests {
         }
     }
 
-    /// A look at objects, all of which can be taken; the names of those that there was something to take of.
+    /// A look on day 30 at objects, all of which can be taken; the names of those that there was something to
+    /// take of.
     fn look(taken: &mut Taken, objects: &[(&str, i64, u64)]) -> Vec<String> {
-        let begun = taken.begin(true, true);
+        let begun = taken.begin(true, true, 30 * DAY);
         let mut wanted = Vec::new();
         for (name, day, size) in objects {
             if begun.from().is_some_and(|from| *name <= from.as_ref()) {
@@ -292,7 +300,7 @@ mod tests {
     #[test]
     fn a_look_that_was_broken_off_goes_on_where_it_was() {
         let mut taken = Taken::default();
-        taken.begin(true, true);
+        taken.begin(true, true, 2 * DAY);
         for name in ["a", "b"] {
             let object = taken.noted(name, &meta(name, 1, 5)).unwrap();
             taken.note(name.to_owned(), Object { is_done: true, ..object });
@@ -301,14 +309,30 @@ mod tests {
         let text = serde_json::to_vec(&taken).unwrap();
         let mut taken: Taken = serde_json::from_slice(&text).unwrap();
         assert_eq!(look(&mut taken, &[("a", 1, 5), ("b", 1, 5), ("c", 20, 5)]), ["c"]);
-        assert_eq!((taken.done_before, taken.reached.as_deref()), (13 * DAY, None));
+        assert_eq!((taken.done_before, taken.reached.as_deref()), (0, None));
         assert!(look(&mut taken, &[("a", 1, 5), ("b", 1, 5), ("c", 20, 5)]).is_empty());
+        assert_eq!(taken.done_before, 13 * DAY);
+    }
+
+    #[test]
+    fn what_came_while_a_look_was_broken_off_for_long_is_taken() {
+        let mut taken = Taken::default();
+        taken.begin(true, true, 2 * DAY);
+        let object = taken.noted("m", &meta("m", 1, 5)).unwrap();
+        taken.note("m".to_owned(), Object { is_done: true, ..object });
+        taken.reached = Some("m".to_owned());
+        // By then there is something before the place where it was broken off, and that is old.
+        let objects = [("a", 10, 5), ("m", 11, 6), ("z", 29, 5)];
+        assert_eq!(look(&mut taken, &objects), ["z"]);
+        assert_eq!(look(&mut taken, &objects), ["a", "m"]);
+        assert!(look(&mut taken, &objects).is_empty());
+        assert_eq!(taken.objects.keys().collect::<Vec<_>>(), ["z"]);
     }
 
     #[test]
     fn one_that_cannot_be_taken_is_not_forgotten() {
         let mut taken = Taken::default();
-        let begun = taken.begin(true, true);
+        let begun = taken.begin(true, true, 30 * DAY);
         let mut object = taken.noted("a", &meta("a", 1, 5)).unwrap();
         assert!(object.failed("damaged") && object.must_wait());
         assert!(!object.failed("damaged") && object.failed("more damaged"));
@@ -323,7 +347,7 @@ mod tests {
     #[test]
     fn there_is_an_end_to_what_is_remembered() {
         let mut taken = Taken::default();
-        let begun = taken.begin(true, true);
+        let begun = taken.begin(true, true, 30 * DAY);
         for n in 0..=MOST_OBJECTS {
             let name = format!("{n:06}");
             let day = i64::try_from(n).unwrap() + 1;
@@ -342,10 +366,10 @@ mod tests {
     fn where_there_is_much_a_look_begins_behind_what_changed_lately() {
         let mut taken = Taken::default();
         look(&mut taken, &[("h=01/a", 1, 5), ("h=08/a", 20, 5), ("h=09/a", 21, 5)]);
-        let begun = taken.begin(false, true);
+        let begun = taken.begin(false, true, 30 * DAY);
         assert_eq!(begun.from().map(AsRef::as_ref), Some("h=08"));
         assert!(!begun.is_of_all());
-        assert!(taken.begin(false, false).from().is_none());
+        assert!(taken.begin(false, false, 30 * DAY).from().is_none());
         assert_eq!(Mark::of_end(&[7; 1_000]), Mark::of(&[7; 256]));
         assert_eq!(Mark::of(b""), Mark::default());
     }

@@ -154,7 +154,8 @@ impl Source {
         }
         let opened = store::open(&self.settings, place, &self.client).map_err(Failed::Store)?;
         let key = key(&self.settings, place);
-        let begin = self.of(&key).begin(round.is_all, opened.is_ordered);
+        let now = round.instance.now().unix_seconds().saturating_mul(1_000);
+        let begin = self.of(&key).begin(round.is_all, opened.is_ordered, now);
         let mut list = opened.list(begin.from())?;
         let mut is_whole = true;
         loop {
