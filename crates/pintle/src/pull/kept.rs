@@ -182,7 +182,7 @@ pub struct Mark {
 
 impl Mark {
     /// Bytes looked at, at most.
-    const LONGEST: usize = 256;
+    pub const LONGEST: usize = 256;
 
     /// Of what ends with these bytes.
     pub fn of_end(bytes: &[u8]) -> Mark {

@@ -1,6 +1,6 @@
 //! How an object is taken: line by line from where it was, or whole.
 
-use std::io::{self, Read};
+use std::io::{self, BufReader, Read};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -18,7 +18,7 @@ use super::kept::{Mark, Object};
 use crate::instance::Instance;
 use crate::intake::{self, Input};
 
-/// How much of an object with lines is taken at once; a line is shorter.
+/// How much of an object with lines is taken at once; a record is shorter.
 const CHUNK: u64 = 20 << 20;
 /// How much of one that is taken whole is asked for at once.
 const PIECE: u64 = 8 << 20;
@@ -102,7 +102,9 @@ impl Taking<'_> {
         if object.has_lines == Some(false) {
             return self.take_whole(name, object);
         }
-        while object.offset < object.size {
+        // One that is as long as what was taken of it may be another.
+        let mut is_known = object.offset == 0;
+        while object.offset < object.size || !is_known {
             let before = object.offset;
             let before_it = object.offset.saturating_sub(object.tail.length);
             let to = object.size.min(object.offset.saturating_add(CHUNK));
@@ -110,16 +112,21 @@ impl Taking<'_> {
             let (tail, chunk) = split_at(&chunk, object.tail.length);
             if Mark::of(&tail) != object.tail {
                 object.begin_anew();
+                is_known = true;
                 continue;
             }
+            is_known = true;
             if object.has_lines.is_none() {
                 object.has_lines = has_lines(&chunk, to == object.size && self.is_settled(object));
                 match object.has_lines {
                     Some(true) => {}
                     Some(false) => return self.take_whole(name, object),
                     None if to == object.size => return Ok(()),
-                    // A first line that is longer than any can be.
-                    None => object.has_lines = Some(false),
+                    // A first line that is longer than any record is a document.
+                    None => {
+                        object.has_lines = Some(false);
+                        return self.take_whole(name, object);
+                    }
                 }
             }
             self.take_lines(name, object, &chunk, to)?;
@@ -142,8 +149,7 @@ impl Taking<'_> {
         let is_last = to == object.size;
         let lines = match memrchr(b'\n', chunk) {
             Some(end) => end + 1,
-            // One line that is longer than any can be.
-            None if !is_last => chunk.len(),
+            None if !is_last => return self.take_long(name, object, to),
             None => 0,
         };
         let rest = chunk.get(lines..).unwrap_or_default();
@@ -163,20 +169,51 @@ impl Taking<'_> {
         Ok(())
     }
 
+    /// Takes a line that is longer than what is taken at once, and any record: a list of them, or nothing that
+    /// can be read. `searched` is up to where it has no end.
+    fn take_long(&mut self, name: &Path, object: &mut Object, searched: u64) -> Result<(), Failed> {
+        let (from, mut at) = (object.offset, searched);
+        let end = loop {
+            let to = object.size.min(at.saturating_add(PIECE));
+            let piece = self.range(name, at, to)?;
+            if let Some(place) = memchr(b'\n', &piece) {
+                break at + place as u64 + 1;
+            }
+            if to == object.size {
+                if self.is_settled(object) && self.is_value(name, object, from)? {
+                    break to;
+                }
+                // It is not whole yet.
+                return Ok(());
+            }
+            at = to;
+        };
+        let mark = self.range(name, end - Mark::LONGEST as u64, end)?;
+        let mut failed = None;
+        let mut pieces = self.pieces(name, object, from, end, &mut failed);
+        let part = Some(PartOf { growth: Growth::Lines, from, is_whole: false });
+        let format = object.format.as_deref();
+        let read = self.read(name, format, Content::stream(&mut pieces), part, end - from);
+        if let Some(failed) = failed {
+            return Err(failed);
+        }
+        object.format = read?;
+        (object.offset, object.tail) = (end, Mark::of(&mark));
+        Ok(())
+    }
+
+    /// Whether what stands from there to the end is a value of JSON.
+    fn is_value(&self, name: &Path, object: &Object, from: u64) -> Result<bool, Failed> {
+        let mut failed = None;
+        let pieces = BufReader::new(self.pieces(name, object, from, object.size, &mut failed));
+        let is_value = serde_json::from_reader::<_, IgnoredAny>(pieces).is_ok();
+        failed.map_or(Ok(is_value), Err)
+    }
+
     /// Takes an object that only makes sense as a whole.
     fn take_whole(&mut self, name: &Path, object: &mut Object) -> Result<(), Failed> {
         let mut failed = None;
-        let mut pieces = Pieces {
-            store: Arc::clone(self.store),
-            name: name.clone(),
-            tag: object.tag.clone(),
-            at: 0,
-            size: object.size,
-            piece: Bytes::new(),
-            runtime: self.runtime.clone(),
-            stop: self.stop.clone(),
-            failed: &mut failed,
-        };
+        let mut pieces = self.pieces(name, object, 0, object.size, &mut failed);
         let read = self.read(name, None, Content::stream(&mut pieces), None, object.size);
         // That it could not be read says less than why.
         if let Some(failed) = failed {
@@ -186,6 +223,28 @@ impl Taking<'_> {
         object.offset = object.size;
         object.is_done = true;
         Ok(())
+    }
+
+    /// A part of an object, which says there why it does not come.
+    fn pieces<'f>(
+        &self,
+        name: &Path,
+        object: &Object,
+        from: u64,
+        to: u64,
+        failed: &'f mut Option<Failed>,
+    ) -> Pieces<'f> {
+        Pieces {
+            store: Arc::clone(self.store),
+            name: name.clone(),
+            tag: object.tag.clone(),
+            at: from,
+            end: to,
+            piece: Bytes::new(),
+            runtime: self.runtime.clone(),
+            stop: self.stop.clone(),
+            failed,
+        }
     }
 
     /// Reads content of so many bytes, which is durable once this is `Ok`; gives its format.
@@ -257,7 +316,7 @@ struct Pieces<'f> {
     name: Path,
     tag: Option<String>,
     at: u64,
-    size: u64,
+    end: u64,
     piece: Bytes,
     runtime: Handle,
     stop: CancellationToken,
@@ -266,7 +325,7 @@ struct Pieces<'f> {
 
 impl Pieces<'_> {
     fn next(&mut self) -> Result<Bytes, Failed> {
-        let to = self.size.min(self.at.saturating_add(PIECE));
+        let to = self.end.min(self.at.saturating_add(PIECE));
         let options =
             GetOptions { if_match: self.tag.clone(), ..GetOptions::new().with_range(Some(self.at..to)) };
         let expected = to - self.at;
@@ -286,7 +345,7 @@ impl Pieces<'_> {
 
 impl Read for Pieces<'_> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        if self.piece.is_empty() && self.at < self.size {
+        if self.piece.is_empty() && self.at < self.end {
             match self.next() {
                 Ok(piece) => self.piece = piece,
                 Err(failed) => {

@@ -121,6 +121,37 @@ fn what_has_other_content_is_taken_anew() {
     assert_eq!((site.records(), site.files()), (7, 12));
     site.write("a.json", rows(20..22));
     assert_eq!((site.records(), site.files()), (2, 14));
+    // Just as long.
+    site.write("a.json", rows(30..32));
+    assert_eq!((site.records(), site.files()), (2, 16));
+}
+
+#[test]
+fn a_line_that_is_longer_than_what_is_read_at_once_is_taken_as_one() {
+    // An envelope on one line, of 24 MiB.
+    let envelope = |numbers: std::ops::Range<usize>| {
+        let padding = format!(",\"Padding\":\"{}\"}}", "x".repeat(3 << 20));
+        let records: Vec<String> = numbers.map(|n| row(n).trim_end().replace('}', &padding)).collect();
+        format!("{{\"records\":[{}]}}", records.join(","))
+    };
+    let site = Site::new("");
+    site.append("document.json", envelope(0..8));
+    assert_eq!((site.records(), site.files()), (8, 8));
+    site.append("lines.json", row(10) + &envelope(20..28) + "\n" + &row(11));
+    assert_eq!((site.records(), site.files()), (10, 18));
+    // One that is not whole waits.
+    let last = envelope(30..38);
+    let (begin, end) = last.split_at(21 << 20);
+    site.append("lines.json", begin);
+    assert_eq!(site.records(), 0);
+    site.append("lines.json", end.to_owned() + "\n" + &row(12));
+    assert_eq!((site.records(), site.files()), (9, 27));
+    assert_eq!(site.records(), 0);
+    // One without an end is whole once it is old, and a value.
+    site.append("end.json", row(50) + &envelope(60..68));
+    assert_eq!(site.records(), 1);
+    site.make_old("end.json");
+    assert_eq!((site.records(), site.files()), (8, 36));
 }
 
 #[test]
