@@ -127,7 +127,7 @@ mod tests {
             assert!(wake.wait(Duration::from_secs(60)));
         }
         std::fs::create_dir(&logs).unwrap();
-        wake.look_at(&[logs.clone()]).unwrap();
+        wake.look_at(std::slice::from_ref(&logs)).unwrap();
         std::fs::write(logs.join("a"), "x").unwrap();
         assert!(wake.wait(Duration::from_secs(60)));
         assert!(!stop.has_come());
