@@ -124,9 +124,12 @@ pub fn split(layout: Layout, input: &mut dyn Read, sink: &mut Sink<'_>) -> Resul
         Layout::Parquet => parquet::split(input, sink),
         Layout::Text | Layout::Lines => {
             // Without a byte order mark the bytes pass unchanged; a record that is no UTF-8 is
-            // then the decoder's to refuse, so that only it is kept aside.
-            let mut text = DecodeReaderBytesBuilder::new().utf8_passthru(true).strip_bom(true).build(input);
-            splitter::split(&mut text, layout == Layout::Lines, sink)
+            // then the decoder's to refuse, so that only it is kept aside. Lines are never UTF-16, so
+            // that one of them that begins with its mark costs no other.
+            let is_lines = layout == Layout::Lines;
+            let mut text = DecodeReaderBytesBuilder::new();
+            let mut text = text.utf8_passthru(true).strip_bom(true).bom_sniffing(!is_lines).build(input);
+            splitter::split(&mut text, is_lines, sink)
         }
     }
 }

@@ -550,6 +550,9 @@ fn a_part_of_a_file_is_read_as_what_the_file_is_and_told_by_the_files_offsets() 
     for bytes in [text.as_bytes(), &gzip(text.as_bytes())] {
         assert_eq!(rejects(bytes, whole), (1, vec![from as u64]));
     }
+    // The mark of UTF-16 at the beginning of a line is only rubbish.
+    let torn = [b"\xff\xferubbish\n", event(2).as_bytes(), b"\n"].concat();
+    assert_eq!(rejects(&torn, lines), (1, vec![from as u64]));
     let header = "Hostname,Channel,EventID,@timestamp\n";
     let row = "ws-1,System,7,2026-01-15T09:30:00Z\n";
     let table = format!("{header}{row}{row}1,2,3,4,5\n");
