@@ -51,6 +51,7 @@ pub use framing::{Growth, Layout};
 pub use mapping::{MAX_BYTES as MAX_MAPPING_BYTES, Mapping, Unusable};
 pub use namespace::{Namespace, NoNamespace};
 pub use read::documents::{Action, Answers, Documents, Item, Outcome};
+pub use read::messages::{Message, read_messages};
 pub use read::{Content, MAX_BYTES, PartOf, Reading, Summary, read, read_documents};
 pub use unpack::{is_packed, unpacked};
 pub use worker::{Worker, Workers, work};

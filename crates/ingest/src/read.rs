@@ -5,6 +5,7 @@
 pub(crate) mod counts;
 pub(crate) mod documents;
 mod hashes;
+pub(crate) mod messages;
 pub(crate) mod run;
 
 use std::borrow::Cow;
@@ -116,9 +117,13 @@ impl Summary {
     }
 
     pub(crate) fn reject(&mut self, reason: &str) {
+        self.reject_many(reason, 1);
+    }
+
+    fn reject_many(&mut self, reason: &str, count: u64) {
         let known = self.rejects_by_reason.len() < REASONS || self.rejects_by_reason.contains_key(reason);
         *self.rejects_by_reason.entry(if known { reason } else { OTHER_REASONS }.to_owned()).or_default() +=
-            1;
+            count;
     }
 }
 

@@ -17,12 +17,13 @@ use crate::decoder::{Choice, Decoder};
 use crate::error::{DeliverError, Error, Stop};
 use crate::format::{Decoded, Format};
 use crate::framing::{self, Growth, Layout, Piece};
-use crate::{json, unpack, worker};
+use crate::json::{self, Object};
+use crate::{envelope, unpack, worker};
 
 /// A batch ends after so many records and rejects, …
-const BATCH_RECORDS: usize = 20_000;
+pub(super) const BATCH_RECORDS: usize = 20_000;
 /// … or so many bytes of them.
-const BATCH_BYTES: usize = 16 * 1024 * 1024;
+pub(super) const BATCH_BYTES: usize = 16 * 1024 * 1024;
 /// How much of a reject's bytes is kept.
 pub(crate) const REJECT_BYTES: usize = 8 * 1024;
 /// How many rejects of one input are kept; more are counted only.
@@ -35,9 +36,9 @@ const LOSSES: usize = 10;
 /// How deep archives are opened: one, and those in it.
 const DEEPEST: usize = 2;
 
-const UNRECOGNISED: &str = "of no known format";
+pub(super) const UNRECOGNISED: &str = "of no known format";
 /// What an input's format is called when its records have several.
-const MIXED: &str = "mixed";
+pub(super) const MIXED: &str = "mixed";
 const EMPTY: &str = "an empty list of records";
 const DAMAGED: &str = "damaged compressed data: reading stopped here";
 const NOT_TRIED: &str = "not read: too many before it in the archive could not be read to their end";
@@ -59,6 +60,8 @@ pub struct Run<'a> {
     is_recognised: bool,
     /// … and whether anything had none.
     has_unrecognised: bool,
+    /// Whether records may have a shipper's envelope around them.
+    has_envelopes: bool,
     /// Why something was kept aside, the last time.
     pub(super) kept_aside: Option<String>,
     deliver: &'a mut dyn FnMut(Vec<Record>, Vec<Reject>) -> Result<(), DeliverError>,
@@ -102,10 +105,16 @@ impl<'a> Run<'a> {
             losses: 0,
             is_recognised: false,
             has_unrecognised: false,
+            has_envelopes: false,
             kept_aside: None,
             deliver,
             progress,
         }
+    }
+
+    /// Takes the line of a record that is no more than a shipper's envelope around one.
+    pub fn of_shippers(self) -> Run<'a> {
+        Run { has_envelopes: true, ..self }
     }
 
     /// Reads all of it.
@@ -430,6 +439,9 @@ impl<'a> Run<'a> {
 
     pub(super) fn record(&mut self, part: &mut Part, offset: u64, bytes: &[u8]) {
         let bytes = json::hit(bytes);
+        let document = if self.has_envelopes { Object::parse(bytes).ok() } else { None };
+        let line = document.and_then(|document| envelope::record(&document, &|line| part.choice.takes(line)));
+        let bytes = line.as_deref().map_or(bytes, |line| json::hit(line.as_bytes()));
         let Some(decoder) = self.decoder(part, bytes) else {
             return self.reject(part, offset, UNRECOGNISED, bytes);
         };
