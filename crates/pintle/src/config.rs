@@ -4,6 +4,7 @@
 //! `serve`, the sample file and `config show` are made; [`load`] puts the sources together; each
 //! kind of value is parsed into its type in [`value`].
 
+pub mod kafka;
 pub mod keys;
 pub mod load;
 pub mod outside;
@@ -27,6 +28,7 @@ use pintle_store::{ArchiveCaps, Memory, Retention};
 
 use crate::auth::keys::Schedule;
 
+pub use kafka::Kafka;
 pub use load::{Loaded, Origin, Problem, Sources};
 pub use outside::OutsideIssuer;
 pub use pull::{Pull, PullUrl};
@@ -66,6 +68,8 @@ pub struct Config {
     pub watch: BTreeMap<String, Watch>,
     /// Stores whose telemetry is fetched, by the name of their section.
     pub pull: BTreeMap<String, Pull>,
+    /// Topics whose telemetry is taken, by the name of their section.
+    pub kafka: BTreeMap<String, Kafka>,
 }
 
 /// Where data is kept.

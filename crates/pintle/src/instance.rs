@@ -20,6 +20,7 @@ use crate::auth::sessions::Sessions;
 use crate::auth::token::{Audiences, Verifier};
 use crate::config::{Audience, Config};
 use crate::http::coverage::Told;
+use crate::kafka::Consumed;
 use crate::metrics::Metrics;
 use crate::pace::Pace;
 use crate::pull::Pulls;
@@ -130,6 +131,8 @@ pub struct Instance {
     pub sources: Sources,
     /// How the files of watched folders stand.
     pub(crate) watched: Watched,
+    /// How the consumers of topics stand.
+    pub(crate) consumed: Consumed,
     /// The folder in which archives are held while they are read.
     pub held: PathBuf,
     /// Stores that are fetched from.
@@ -223,6 +226,7 @@ impl Instance {
             workers: Processes::default(),
             sources,
             watched: Watched::default(),
+            consumed: Consumed::default(),
             held,
             ingest_slots: Slots::default(),
             ingest_queue: Queue::default(),

@@ -159,6 +159,19 @@ pub(crate) fn take_documents(
     })
 }
 
+/// Takes messages in, each as [`take`] does an input; `limit` is what each may have.
+#[cfg(feature = "kafka")]
+pub(crate) fn take_messages<'m>(
+    instance: &Instance,
+    input: Input<'_>,
+    messages: &mut (dyn Iterator<Item = pintle_ingest::Message<'m>> + Send),
+) -> Taken {
+    let (whose, reading) = input.parted(instance);
+    take_by(instance, whose, &mut |_| {}, |deliver, _| {
+        pintle_ingest::read_messages(messages, &reading, deliver)
+    })
+}
+
 fn take_by(
     instance: &Instance,
     Whose { tenant, source, is_live, namespace }: Whose<'_>,

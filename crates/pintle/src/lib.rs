@@ -13,6 +13,7 @@ pub mod dev;
 pub mod http;
 pub mod instance;
 mod intake;
+mod kafka;
 mod keep;
 pub mod logging;
 mod mappings;

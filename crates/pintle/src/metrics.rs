@@ -46,6 +46,10 @@ struct Inner {
     source_without_hash: Family<SourceLabels, Counter>,
     watched_files: Family<WatchLabels, Gauge>,
     watched_troubles: Family<WatchLabels, Gauge>,
+    kafka_messages: Family<KafkaLabels, Counter>,
+    kafka_partitions: Family<KafkaLabels, Gauge>,
+    kafka_lag: Family<KafkaLabels, Gauge>,
+    kafka_troubles: Family<KafkaLabels, Gauge>,
     quota_refusals: Family<WindowLabels, Counter>,
     tokens: Family<OutcomeLabels, Counter>,
     inlet_refusals: Counter,
@@ -117,6 +121,11 @@ pub struct SourceMeasured {
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct WatchLabels {
     watch: String,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct KafkaLabels {
+    kafka: String,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -246,6 +255,10 @@ impl Metrics {
             source_without_hash: Family::default(),
             watched_files: Family::default(),
             watched_troubles: Family::default(),
+            kafka_messages: Family::default(),
+            kafka_partitions: Family::default(),
+            kafka_lag: Family::default(),
+            kafka_troubles: Family::default(),
             quota_refusals: Family::default(),
             tokens: Family::default(),
             inlet_refusals: Counter::default(),
@@ -402,6 +415,21 @@ impl Metrics {
         self.0.watched_troubles.get_or_create(&labels).set(i64::try_from(troubles).unwrap_or(i64::MAX));
     }
 
+    /// Counts messages of a section's topics that were taken.
+    pub fn kafka_messages(&self, kafka: &str, count: usize) {
+        let labels = KafkaLabels { kafka: kafka.to_owned() };
+        self.0.kafka_messages.get_or_create(&labels).inc_by(count as u64);
+    }
+
+    /// Shows how many partitions a section's consumer has, how much waits in them, and how much goes wrong.
+    pub fn kafka(&self, kafka: &str, partitions: usize, lag: i64, troubles: usize) {
+        let (inner, labels) = (&self.0, KafkaLabels { kafka: kafka.to_owned() });
+        let gauge = |count: usize| i64::try_from(count).unwrap_or(i64::MAX);
+        inner.kafka_partitions.get_or_create(&labels).set(gauge(partitions));
+        inner.kafka_lag.get_or_create(&labels).set(lag);
+        inner.kafka_troubles.get_or_create(&labels).set(gauge(troubles));
+    }
+
     /// Counts a request answered with 429.
     pub fn quota_refused(&self, window: Window) {
         self.0.quota_refusals.get_or_create(&WindowLabels { window }).inc();
@@ -485,6 +513,26 @@ fn register_sources(registry: &mut Registry, inner: &Inner) {
         "watched_troubles",
         "What is not taken of a watched folder for something being wrong",
         inner.watched_troubles.clone(),
+    );
+    register_kafka(registry, inner);
+}
+
+fn register_kafka(registry: &mut Registry, inner: &Inner) {
+    registry.register(
+        "kafka_messages",
+        "Messages of Kafka that were taken, those kept aside too",
+        inner.kafka_messages.clone(),
+    );
+    registry.register(
+        "kafka_partitions",
+        "Partitions that a section's consumer has",
+        inner.kafka_partitions.clone(),
+    );
+    registry.register("kafka_lag", "Messages that wait in them", inner.kafka_lag.clone());
+    registry.register(
+        "kafka_troubles",
+        "What goes wrong with a section's consumer",
+        inner.kafka_troubles.clone(),
     );
 }
 

@@ -31,6 +31,8 @@ use tokio_util::sync::CancellationToken;
 use crate::config::{Config, Pull};
 use crate::instance::Instance;
 pub(crate) use round::{Came, Source};
+#[cfg(feature = "kafka")]
+pub(crate) use {http::Client, store::credentials};
 
 /// The longest wait after rounds that failed.
 const LONGEST_WAIT: Duration = Duration::from_secs(3600);
@@ -152,7 +154,7 @@ fn pull(instance: &Instance, name: &str, interval: Duration, runtime: &Handle) {
 
 /// The wait after so many failures before: each twice as long, up to an hour, and by chance up to a half shorter,
 /// so that many who wait for one store do not come at once.
-fn backed_off(interval: Duration, times: u32) -> Duration {
+pub(crate) fn backed_off(interval: Duration, times: u32) -> Duration {
     let whole = interval.saturating_mul(1 << times.min(12)).min(LONGEST_WAIT.max(interval));
     let chance = u32::from(uuid::Uuid::new_v4().as_bytes().first().copied().unwrap_or_default());
     whole - whole / 512 * chance

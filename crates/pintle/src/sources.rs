@@ -350,14 +350,16 @@ fn add<'a>(counts: &mut BTreeMap<String, u64>, more: impl Iterator<Item = (&'a s
     }
 }
 
-/// What is known of a tenant's sources and its watched folders, as clients and commands are told it.
+/// What is known of a tenant's sources, its watched folders and its consumers of topics, as clients and commands
+/// are told it.
 pub(crate) fn status(instance: &Instance, tenant: TenantId) -> Value {
-    let watched = instance.config.watch.iter().filter(|(_, settings)| {
-        instance.control.tenant(&settings.tenant).is_some_and(|its| its.id == tenant)
-    });
+    let is_its = |name: &str| instance.control.tenant(name).is_some_and(|its| its.id == tenant);
+    let watched = instance.config.watch.iter().filter(|(_, settings)| is_its(&settings.tenant));
     let watched: Vec<Value> = watched.filter_map(|(name, _)| instance.watched.told(name)).collect();
+    let kafka = instance.config.kafka.iter().filter(|(_, settings)| is_its(&settings.tenant));
+    let kafka: Vec<Value> = kafka.filter_map(|(name, _)| instance.consumed.told(name)).collect();
     let told = instance.sources.told(tenant, instance.now(), instance.config.ingest.silent_after);
-    json!({ "value": told, "watched": watched })
+    json!({ "value": told, "watched": watched, "kafka": kafka })
 }
 
 /// Looks every minute for sources that are silent or have come again, raises and resolves the alerts about

@@ -7,6 +7,8 @@ use pintle_store::Folder;
 use super::serve::{OpenError, Opened, Opening};
 use crate::http::routes;
 use crate::instance::Instance;
+#[cfg(feature = "kafka")]
+use crate::kafka::Consuming;
 use crate::pull::Pulling;
 use crate::retention;
 use crate::socket;
@@ -28,6 +30,8 @@ pub(super) fn open(opening: Opening) -> Result<Opened, OpenError> {
     let listening = socket::listen(Arc::clone(&instance))?;
     let watching = Watching::start(&instance)?;
     let pulling = Pulling::start(&instance)?;
+    #[cfg(feature = "kafka")]
+    let consuming = Consuming::start(&instance)?;
     let keeping = tokio::spawn(Arc::clone(&instance).keep_quotas());
     let auditing = tokio::spawn(Arc::clone(&instance).keep_audit());
     let exchanging = tokio::spawn(Arc::clone(&instance).keep_keys());
@@ -54,12 +58,18 @@ pub(super) fn open(opening: Opening) -> Result<Opened, OpenError> {
     let drain = async {
         let watched = tokio::task::spawn_blocking(|| watching.end());
         let pulled = tokio::task::spawn_blocking(|| pulling.end());
+        #[cfg(feature = "kafka")]
+        let consumed = tokio::task::spawn_blocking(|| consuming.end());
         listening.close().await;
         if let Err(error) = watched.await {
             tracing::error!(%error, "watching folders did not end");
         }
         if let Err(error) = pulled.await {
             tracing::error!(%error, "fetching from stores did not end");
+        }
+        #[cfg(feature = "kafka")]
+        if let Err(error) = consumed.await {
+            tracing::error!(%error, "taking topics of Kafka did not end");
         }
     };
     Ok(Opened { router, drain: Box::pin(drain), finish: Box::new(finish) })

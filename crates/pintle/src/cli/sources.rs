@@ -32,6 +32,7 @@ pub struct Args {
 struct Status {
     value: Vec<Source>,
     watched: Vec<Watched>,
+    kafka: Vec<Consumer>,
 }
 
 #[derive(Deserialize)]
@@ -63,6 +64,24 @@ struct Watched {
 }
 
 #[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Consumer {
+    name: String,
+    group: String,
+    partition_count: u64,
+    partitions: Vec<Partition>,
+    troubles: Vec<String>,
+}
+
+#[derive(Deserialize)]
+struct Partition {
+    topic: String,
+    partition: i32,
+    committed: Option<u64>,
+    lag: Option<u64>,
+}
+
+#[derive(Deserialize)]
 struct File {
     name: String,
     offset: u64,
@@ -80,7 +99,7 @@ pub async fn run(args: Args) -> Result<ExitCode, Failure> {
         return Ok(ExitCode::SUCCESS);
     }
     let status: Status = serde_json::from_str(told.get())?;
-    if status.value.is_empty() && status.watched.is_empty() {
+    if status.value.is_empty() && status.watched.is_empty() && status.kafka.is_empty() {
         eprintln!("no telemetry has come");
     }
     super::print(&printed(&status))?;
@@ -94,6 +113,9 @@ fn printed(status: &Status) -> String {
     }
     for watched in &status.watched {
         text += &files(watched).to_string();
+    }
+    for consumer in &status.kafka {
+        text += &partitions(consumer).to_string();
     }
     text
 }
@@ -151,6 +173,21 @@ fn files(watched: &Watched) -> Table {
         let name = format!("  {}", file.name);
         let trouble = file.trouble.as_deref().unwrap_or_default();
         table.row([name.as_str(), &count(file.offset), "of", &count(file.size), trouble]);
+    }
+    table
+}
+
+fn partitions(consumer: &Consumer) -> Table {
+    let mut table = Table::new("<>>");
+    let Consumer { name, group, partition_count, .. } = consumer;
+    table.row([format!("Kafka of {name}, group {group}: {} partitions", count(*partition_count))]);
+    for trouble in &consumer.troubles {
+        table.row([format!("  {trouble}")]);
+    }
+    let told = |number: Option<u64>| number.map_or_else(|| "-".to_owned(), count);
+    for Partition { topic, partition, committed, lag } in &consumer.partitions {
+        let (committed, lag) = (told(*committed), told(*lag));
+        table.row([format!("  {topic}/{partition}"), format!("at {committed}"), format!("{lag} wait")]);
     }
     table
 }

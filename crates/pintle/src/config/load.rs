@@ -9,10 +9,10 @@ use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 use super::keys::{self, Input, KEYS, Key};
-use super::{Config, Tenant, outside, pull, watch};
+use super::{Config, Tenant, kafka, outside, pull, watch};
 
 /// Sections that hold sections with names of the administrator's own, which are read by a module each.
-const NAMED: &[&str] = &[outside::SECTION, pull::SECTION, watch::SECTION];
+const NAMED: &[&str] = &[kafka::SECTION, outside::SECTION, pull::SECTION, watch::SECTION];
 
 /// Variables that begin with `PINTLE_` and are not settings.
 const OTHER_VARIABLES: &[&str] = &["PINTLE_CONFIG"];
@@ -120,7 +120,7 @@ impl Loaded {
     pub fn from_sources(sources: &Sources) -> Result<Loaded, Vec<Problem>> {
         let mut reading = Reading::default();
         let mut tenants = Vec::new();
-        let (mut issuers, mut pulls, mut watches) = (None, None, None);
+        let (mut issuers, mut pulls, mut watches, mut kafkas) = (None, None, None, None);
         let table; // outlives the values of tenants and issuers, which are read last
         let place = |span| match &sources.file {
             Some((path, text)) => place_in_file(path, text, span),
@@ -134,8 +134,8 @@ impl Loaded {
                 reading.problem(place(start), error.message().to_owned());
             }
             let named = |name| table.get_ref().get(name).and_then(|section| section.get_ref().as_table());
-            (issuers, pulls, watches) =
-                (named(outside::SECTION), named(pull::SECTION), named(watch::SECTION));
+            (issuers, pulls) = (named(outside::SECTION), named(pull::SECTION));
+            (watches, kafkas) = (named(watch::SECTION), named(kafka::SECTION));
             for leaf in leaves(table.get_ref()) {
                 match tenant_key(&leaf.path) {
                     Some((tenant, name)) => tenants.push((tenant, name, leaf)),
@@ -169,6 +169,10 @@ impl Loaded {
         if let Some(watches) = watches {
             let mut problem = |at, message| reading.problems.push(Problem { place: place(at), message });
             reading.config.watch = watch::read(watches, &mut problem);
+        }
+        if let Some(kafkas) = kafkas {
+            let mut problem = |at, message| reading.problems.push(Problem { place: place(at), message });
+            reading.config.kafka = kafka::read(kafkas, &mut problem);
         }
         if reading.problems.is_empty() {
             let file = sources.file.as_ref().map(|(path, _)| path.clone());

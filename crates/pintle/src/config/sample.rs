@@ -4,7 +4,7 @@ use std::fmt::Write;
 
 use super::keys::{KEYS, Key};
 use super::load::Loaded;
-use super::{Config, Origin, outside, pull, watch};
+use super::{Config, Origin, kafka, outside, pull, watch};
 
 /// Letters a line of the sample may have.
 const WIDTH: usize = 96;
@@ -43,6 +43,9 @@ pub fn sample() -> String {
     text.push('\n');
     text.push_str(&comment(pull::HELP));
     text.push_str(pull::EXAMPLE);
+    text.push('\n');
+    text.push_str(&comment(kafka::HELP));
+    text.push_str(kafka::EXAMPLE);
     text
 }
 
@@ -82,6 +85,9 @@ pub fn show(loaded: &Loaded) -> String {
     }
     for (name, pull) in &loaded.config.pull {
         text.push_str(&pull.show(name));
+    }
+    for (name, kafka) in &loaded.config.kafka {
+        text.push_str(&kafka.show(name));
     }
     text
 }

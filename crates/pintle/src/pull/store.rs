@@ -148,7 +148,7 @@ fn unknown(settings: &Pull, name: &str) -> String {
 }
 
 /// The lines `NAME=VALUE` of a file; empty ones and those that begin with `#` say nothing.
-fn credentials(file: &FilePath) -> Result<Vec<(String, String)>, String> {
+pub fn credentials(file: &FilePath) -> Result<Vec<(String, String)>, String> {
     let said = |error: std::io::Error| format!("{}: {error}", file.display());
     let mut text = String::new();
     let read =

@@ -126,7 +126,10 @@ fn sources_tells_what_came_from_where_and_what_of_it_is_not_used() {
     }
     let purged = run_on(&place.data, &["purge", "--source", &path, "--yes"]);
     assert_eq!(purged.code, 0, "{}", purged.err);
-    assert_eq!(run_on(&place.data, &["sources", "--json"]).json(), json!({ "value": [], "watched": [] }));
+    assert_eq!(
+        run_on(&place.data, &["sources", "--json"]).json(),
+        json!({ "value": [], "watched": [], "kafka": [] })
+    );
     let nothing = run_on(&place.data, &["sources"]);
     assert_eq!((nothing.code, nothing.err.trim()), (0, "no telemetry has come"));
 }

@@ -21,6 +21,8 @@ mod forgetting;
 mod generate;
 mod ingest;
 mod inlets;
+#[cfg(feature = "kafka")]
+mod kafka;
 mod keep;
 mod keys;
 mod kill;

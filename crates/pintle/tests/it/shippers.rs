@@ -129,7 +129,7 @@ fn each_recording_shipped_gives_the_truth(shipper: impl Fn(&Delivery<'_>) -> Com
 }
 
 /// Whether a shipper that reads lines can send it: text, and a record is a line.
-fn is_of_lines(path: &Path, truth: &Value) -> bool {
+pub fn is_of_lines(path: &Path, truth: &Value) -> bool {
     let is_text =
         ["jsonl", "ndjson", "log"].iter().any(|kind| path.extension().is_some_and(|have| have == *kind));
     let lines =
@@ -148,14 +148,14 @@ fn whole_lines(recording: &Path, scratch: &Path) -> PathBuf {
     path
 }
 
-/// Records that came by the inlet.
-fn taken_by(data: &Path) -> u64 {
+/// Records that came.
+pub fn taken_by(data: &Path) -> u64 {
     let sources = run_on(data, &["sources", "--json"]).json();
     sources["value"].as_array().unwrap().iter().map(|source| source["records"].as_u64().unwrap()).sum()
 }
 
 /// The answers are those of the recording itself, machines, times and alerts, and have what the truth has.
-fn assert_answers(data: &Path, direct: &Path, file: &str, truth: &Value) {
+pub fn assert_answers(data: &Path, direct: &Path, file: &str, truth: &Value) {
     let known = names(&truth["machines_seen_at_all"]);
     let expected = machines_of(truth);
     let hashes: String = expected.keys().map(|hash| format!("{hash}\n")).collect();

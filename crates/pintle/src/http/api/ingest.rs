@@ -70,13 +70,13 @@ pub async fn ingest(
 }
 
 /// `GET /api/ingest/status`: each source of the caller's tenant, with when it came last, how much and how late
-/// it comes, and what of it could not be used; and how the files of watched folders stand. An application that
+/// it comes, and what of it could not be used; and how the files of watched folders and the consumers of topics stand. An application that
 /// is limited to device groups is told nothing: sources are of the whole tenant.
 pub async fn status(State(instance): State<Arc<Instance>>, caller: Caller) -> Result<Response, Failure> {
     let told = if caller.scope.sees_all() {
         sources::status(&instance, caller.scope.tenant())
     } else {
-        serde_json::json!({ "value": [], "watched": [] })
+        serde_json::json!({ "value": [], "watched": [], "kafka": [] })
     };
     Ok(answer(serde_json::to_vec(&told).map_err(Failure::internal)?.into()).into_response())
 }

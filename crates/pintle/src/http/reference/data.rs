@@ -263,12 +263,12 @@ pub(super) static ENTRIES: &[Entry] = &[
         id: "ingest.status",
         summary: "Where telemetry comes from, and how it comes",
         meaning: "Each source of the token\'s tenant in each of its formats: when it came last, how much and how late, \
-                  and what of it could not be used; and the files of watched folders. Of what came since the \
+                  and what of it could not be used; the files of watched folders, and the consumers of topics. Of what came since the \
                   server first heard of the source. For applications; one that is limited to device groups \
                   is told of none. Ours: Defender has no such endpoint.",
         answers: &[Answer {
             status: 200,
-            about: "The sources, by name and format, and the watched folders.",
+            about: "The sources, by name and format, the watched folders, and the consumers of topics.",
             content: &[(JSON, Schema::Object(&STATUS))],
         }],
         ..Entry::GET
@@ -430,6 +430,7 @@ static STATUS: Object = Object::given(
             "The sources, one for each of their formats.",
         ),
         always("watched", Schema::List(&Schema::Object(&WATCHED)), "The watched folders."),
+        always("kafka", Schema::List(&Schema::Object(&CONSUMER)), "The consumers of topics of Kafka."),
     ],
 );
 
@@ -493,6 +494,30 @@ static WATCHED_FILE: Object = Object::given(
         always("size", COUNT, "Its size."),
         always("taken", Schema::Bool, "Whether all of it was."),
         always("trouble", Schema::OrNull(&Schema::Text), "Why it is not, if something is wrong."),
+    ],
+);
+
+static CONSUMER: Object = Object::given(
+    "KafkaConsumer",
+    "A consumer of topics of Kafka.",
+    &[
+        always("name", Schema::Text, "The name of its section in the settings."),
+        always("source", Schema::Text, "The name of the source."),
+        always("group", Schema::Text, "The consumer group."),
+        always("partitionCount", COUNT, "The partitions that it has."),
+        always("partitions", Schema::List(&Schema::Object(&PARTITION)), "These, at most 1,000."),
+        always("troubles", Schema::List(&Schema::Text), "What goes wrong."),
+    ],
+);
+
+static PARTITION: Object = Object::given(
+    "KafkaPartition",
+    "A partition of a topic.",
+    &[
+        always("topic", Schema::Text, "The topic."),
+        always("partition", COUNT, "The partition."),
+        always("committed", Schema::OrNull(&COUNT), "The offset to go on from; `null`: none is known yet."),
+        always("lag", Schema::OrNull(&COUNT), "Messages that wait; `null`: it is not known yet."),
     ],
 );
 
