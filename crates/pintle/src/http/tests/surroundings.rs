@@ -64,6 +64,8 @@ async fn metrics_count_by_template_and_never_by_what_a_client_writes() {
     metrics.ingested("sysmon", &summary, Some(at(100)), at(200));
     metrics.ingested("sysmon", &pintle_ingest::Summary::default(), Some(at(50)), at(300));
     metrics.watched("logs", 4, 1);
+    metrics.kafka_messages("edr", 12);
+    metrics.kafka("edr", 2, 7, 1);
     metrics.quota_refused(Window::Minute);
     metrics.token_requested(TokenOutcome::InvalidClient);
 
@@ -88,6 +90,10 @@ async fn metrics_count_by_template_and_never_by_what_a_client_writes() {
         "pintle_ingest_last_event_timestamp_seconds{format=\"sysmon\"} 100",
         "pintle_watched_files{watch=\"logs\"} 4",
         "pintle_watched_troubles{watch=\"logs\"} 1",
+        "pintle_kafka_messages_total{kafka=\"edr\"} 12",
+        "pintle_kafka_partitions{kafka=\"edr\"} 2",
+        "pintle_kafka_lag{kafka=\"edr\"} 7",
+        "pintle_kafka_troubles{kafka=\"edr\"} 1",
         "pintle_quota_refusals_total{window=\"minute\"} 1",
         "pintle_token_requests_total{outcome=\"invalid_client\"} 1",
         &build,

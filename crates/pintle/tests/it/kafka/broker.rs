@@ -156,7 +156,7 @@ fn answer(stream: &mut TcpStream, id: &[u8], body: &[u8]) {
     stream.write_all(&[&length.to_be_bytes(), id, body].concat()).unwrap();
 }
 
-/// Speaks with a client up to what it shows, which it takes note of.
+/// Speaks with a client up to what it shows, which it takes note of and refuses.
 fn greet(mut stream: TcpStream, mechanism: &str, shown: &Channel<Vec<u8>>) -> Option<()> {
     // Versions of these requests: of the handshake, of what is shown, of this list, of metadata.
     let versions = |(key, most): (u8, u8)| [0, key, 0, 0, 0, most, 0];
@@ -174,8 +174,9 @@ fn greet(mut stream: TcpStream, mechanism: &str, shown: &Channel<Vec<u8>>) -> Op
                 answer(&mut stream, &id, &[&length, mechanism.as_bytes()].concat());
             }
             _ => {
+                // It is never let in: error 58, without words.
+                answer(&mut stream, &id, &[0, 58, 0xff, 0xff, 0, 0, 0, 0]);
                 shown.send(request).ok()?;
-                return None;
             }
         }
     }
@@ -241,4 +242,29 @@ fn a_broker_is_shown_a_connection_string_or_a_name_and_no_password() {
     assert!(plain.ends_with(&format!("\0$ConnectionString\0{connection}")), "{plain:?}");
     let scram = shown("SCRAM-SHA-512", "USERNAME=soc\nPASSWORD=hush\n", "");
     assert!(scram.contains("n,,n=soc,r=") && !scram.contains("hush"), "{scram:?}");
+}
+
+#[test]
+fn who_is_not_let_in_says_so_and_reads_the_credentials_anew() {
+    let (address, shows) = broker("PLAIN");
+    let top = tempfile::tempdir().unwrap();
+    let file = top.path().join("credentials");
+    std::fs::write(&file, "USERNAME=soc\nPASSWORD=hush-1\n").unwrap();
+    let site = Site::new(&format!(
+        "[kafka.edr]\nbrokers = [\"{address}\"]\ntopics = [\"edr\"]\ntls = false\nsasl = \"plain\"\n\
+         credentials_file = {file:?}\n"
+    ));
+    let server = site.serve();
+    let shown = || shows.recv_timeout(PATIENCE).unwrap();
+    assert!(shown().ends_with(b"\0soc\0hush-1"));
+    let told = site.wait_until("it is said", |told| {
+        told["kafka"][0]["troubles"].to_string().contains("the brokers do not let it in")
+    });
+    assert!(!told.to_string().contains("hush"), "{told}");
+    std::fs::write(&file, "USERNAME=soc\nPASSWORD=hush-2\n").unwrap();
+    let begun = Instant::now();
+    while !shown().ends_with(b"\0soc\0hush-2") {
+        assert!(begun.elapsed() < PATIENCE);
+    }
+    server.end();
 }
