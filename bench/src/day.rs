@@ -10,6 +10,8 @@ use std::sync::{Arc, Mutex, mpsc};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use serde_json::Value;
 
 use crate::parsed::Envelope;
@@ -157,6 +159,8 @@ fn send(server: &Server, day: &mut Day) -> Result<(u64, u64), Failure> {
                 })
             })
             .collect();
+        // Theirs alone: once they all stopped, nothing more is sent.
+        drop(to_send);
         while let Some(body) = day.next()? {
             if bodies.send(body).is_err() {
                 break;
@@ -237,7 +241,7 @@ impl Server {
             child,
             address: String::new(),
             health: String::new(),
-            authorization: format!("ApiKey {key}"),
+            authorization: format!("ApiKey {}", STANDARD.encode(format!("day:{key}"))),
         };
         let mut lines = said.lines();
         for line in lines.by_ref() {
