@@ -239,6 +239,7 @@ fn elements(member: &Member, list: Json<'_>) -> String {
     for element in List::of(list) {
         let Some(rest) = left.checked_sub(element.raw().len() + 1) else { break };
         left = rest;
+        // Half a UTF-16 pair is all that well-formed JSON can fail by here: then this one cannot be shown.
         let read = serde_json::from_str(element.raw()).ok();
         if let Some(fitting) = read.and_then(|element: Value| member.element(&element)) {
             if text.len() > 1 {

@@ -57,6 +57,7 @@ fn since_1970(text: &str) -> Option<Time> {
 
 fn for_people(text: &str) -> Option<Time> {
     let text = text.strip_suffix("[Local Time]").unwrap_or(text).trim();
+    // What is not of one pattern may be of the next; of none, it is no time.
     let civil = |pattern: &&str| strtime::parse(pattern, text).and_then(|parts| parts.to_datetime()).ok();
     let civil: DateTime = PATTERNS.iter().find_map(civil)?;
     let nanoseconds = civil.to_zoned(TimeZone::UTC).ok()?.timestamp().as_nanosecond();
