@@ -1,7 +1,7 @@
 //! Real recordings, and an independently computed truth (`expected.json` beside them). What tests
 //! them is skipped, with a notice, where they are absent.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
 use pintle_model::MachineId;
@@ -68,4 +68,16 @@ pub fn known_as(machine: &Value, name: &str, known: &Names) -> String {
 /// A list of names.
 pub fn names(list: &Value) -> Names {
     list.as_array().into_iter().flatten().map(|name| name.as_str().unwrap().to_owned()).collect()
+}
+
+/// Per SHA-1 the machines in any role.
+pub fn machines_by_sha1(truth: &Value) -> BTreeMap<String, Names> {
+    let mut machines: BTreeMap<String, Names> = BTreeMap::new();
+    for (sha1, by_machine) in truth["sha1_to_machines"].as_object().unwrap() {
+        machines.entry(sha1.clone()).or_default().extend(by_machine.as_object().unwrap().keys().cloned());
+    }
+    for (sha1, more) in truth["sha1_to_machines_any_role_extra"].as_object().unwrap() {
+        machines.entry(sha1.clone()).or_default().extend(names(more));
+    }
+    machines
 }

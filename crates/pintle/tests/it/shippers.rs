@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 
 use crate::command::{run_on, run_with_input};
-use crate::recordings::{Names, Recordings, known_as, names};
+use crate::recordings::{Names, Recordings, known_as, machines_by_sha1, names};
 use crate::server::Server;
 
 /// Far beyond what a shipper takes for a recording.
@@ -193,13 +193,7 @@ fn alerts(data: &Path) -> Vec<Value> {
 
 /// Per hash the machines in any role.
 fn machines_of(truth: &Value) -> BTreeMap<String, Names> {
-    let mut machines: BTreeMap<String, Names> = BTreeMap::new();
-    for (sha1, by_machine) in truth["sha1_to_machines"].as_object().unwrap() {
-        machines.entry(sha1.clone()).or_default().extend(by_machine.as_object().unwrap().keys().cloned());
-    }
-    for (sha1, more) in truth["sha1_to_machines_any_role_extra"].as_object().unwrap() {
-        machines.entry(sha1.clone()).or_default().extend(names(more));
-    }
+    let mut machines = machines_by_sha1(truth);
     for (identity, more) in truth["without_sha1"].as_object().unwrap() {
         let (_, hash) = identity.split_once(':').unwrap();
         machines.entry(hash.to_owned()).or_default().extend(names(more));

@@ -10,7 +10,7 @@ use axum::http::Request;
 use pintle::config::Config;
 use serde_json::{Value, json};
 
-use crate::recordings::{Names, Recordings, known_as, names};
+use crate::recordings::{Names, Recordings, known_as, machines_by_sha1, names};
 use crate::world::World;
 
 /// A server with a token for everything that is asked here.
@@ -67,18 +67,6 @@ impl Asked {
     }
 }
 
-/// Per SHA-1 the machines in any role.
-fn machines_of(truth: &Value) -> BTreeMap<String, Names> {
-    let mut machines: BTreeMap<String, Names> = BTreeMap::new();
-    for (sha1, by_machine) in truth["sha1_to_machines"].as_object().unwrap() {
-        machines.entry(sha1.clone()).or_default().extend(by_machine.as_object().unwrap().keys().cloned());
-    }
-    for (sha1, more) in truth["sha1_to_machines_any_role_extra"].as_object().unwrap() {
-        machines.entry(sha1.clone()).or_default().extend(names(more));
-    }
-    machines
-}
-
 const UNKNOWN: &str = "0123456789abcdef0123456789abcdef01234567";
 
 #[tokio::test]
@@ -92,7 +80,7 @@ async fn each_recording_alone_gives_exactly_the_machines_of_each_file() {
         assert_eq!(report["withFileHash"], truth["records_with_file_hash"], "{file}");
         let known = names(&truth["machines_seen_at_all"]);
         let combined = &recordings.expected["combined"];
-        for (sha1, machines) in machines_of(truth) {
+        for (sha1, machines) in machines_by_sha1(truth) {
             let answer = asked.machines(&sha1, &known).await.unwrap();
             // Of one file the truth has machines by what each record says; those of records that have
             // only a SHA-256 count as well where this file links the two: all of them, or none.
@@ -110,7 +98,7 @@ async fn each_recording_alone_gives_exactly_the_machines_of_each_file() {
             let answer = asked.machines(hash, &known).await.unwrap();
             // Who asks by a SHA-256 is also told of records that have it beside a SHA-1.
             let mut wanted = names(machines);
-            for (sha1, linked) in machines_of(truth) {
+            for (sha1, linked) in machines_by_sha1(truth) {
                 if names(&combined[&sha1][kind]).contains(hash) && linked.is_subset(&answer) {
                     wanted.extend(linked);
                 }
