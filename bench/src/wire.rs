@@ -1,6 +1,6 @@
 //! Records as they go through the pipe.
 
-use pintle_model::{Alert, Cell, ColumnId, Record, Row, Table, TableId, Time};
+use pintle_model::{Alert, Cell, ColumnId, Machine, Record, Row, Table, TableId, Time};
 use serde::{Deserialize, Serialize};
 
 use crate::Failure;
@@ -10,6 +10,7 @@ use crate::Failure;
 enum Sent<'b> {
     Row(u8, #[serde(borrow)] Vec<(u8, Value<'b>)>),
     Alert(Box<Alert>),
+    Machine(Box<Machine>),
 }
 
 #[derive(Serialize, Deserialize)]
@@ -33,6 +34,7 @@ pub fn pack(records: &[Record]) -> Result<Vec<u8>, Failure> {
             Sent::Row(row.table_id().0, row.cells().map(|(column, cell)| (column.0, value(cell))).collect())
         }
         Record::Alert(alert) => Sent::Alert(Box::new(alert.clone())),
+        Record::Machine(machine) => Sent::Machine(Box::new(machine.clone())),
     });
     Ok(postcard::to_stdvec(&sent.collect::<Vec<_>>())?)
 }
@@ -56,6 +58,7 @@ pub fn unpack(bytes: &[u8]) -> Result<Vec<Record>, Failure> {
                 Ok(Record::Row(row))
             }
             Sent::Alert(alert) => Ok(Record::Alert(*alert)),
+            Sent::Machine(machine) => Ok(Record::Machine(*machine)),
         })
         .collect()
 }

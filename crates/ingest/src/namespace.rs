@@ -5,8 +5,10 @@ use std::fmt;
 use std::str::FromStr;
 use std::sync::LazyLock;
 
-use pintle_model::shapes::alert;
-use pintle_model::{Alert, AlertId, Cell, ColumnId, Facts, MachineId, MemberId, Record, Row, tables};
+use pintle_model::shapes::{alert, machine};
+use pintle_model::{
+    Alert, AlertId, Cell, ColumnId, Facts, Machine, MachineId, MemberId, Record, Row, tables,
+};
 use serde::{Deserialize, Serialize};
 
 /// A name that stands before the ids of machines and alerts. Different ones never give the same id, and
@@ -49,6 +51,7 @@ impl Namespace {
         match record {
             Record::Row(row) => self.keep_row(row),
             Record::Alert(alert) => self.keep_alert(alert),
+            Record::Machine(machine) => self.keep_machine(machine),
         }
     }
 
@@ -71,6 +74,11 @@ impl Namespace {
         let id = alert.id.clone();
         keep_member(&mut alert.facts, alert::ID, |_| Some(id));
         keep_member(&mut alert.facts, alert::MACHINE_ID, |id| self.machine(id));
+    }
+
+    fn keep_machine(&self, machine: &mut Machine) {
+        machine.id = MachineId::of_namespace(&self.0, machine.id.as_str());
+        keep_member(&mut machine.facts, machine::MERGED_INTO_MACHINE_ID, |id| self.machine(id));
     }
 }
 
@@ -233,6 +241,26 @@ mod tests {
         assert_eq!(kept.facts.text(alert::MACHINE_ID).unwrap(), site.machine("m1").unwrap().as_str());
         assert_eq!(kept.facts.text(alert::COMPUTER_DNS_NAME).unwrap(), "dc-1");
         assert_eq!(kept.facts.at(alert::MACHINE_ID), Some(at));
+    }
+
+    #[test]
+    fn a_machine_is_put_into_the_namespace_with_the_one_that_it_was_merged_into() {
+        let site = namespace("site");
+        let at = Time::from_unix_seconds(1_700_000_000);
+        let keep = |merged: &str| {
+            let mut facts = Facts::default();
+            facts.note(machine::MERGED_INTO_MACHINE_ID, at, merged);
+            facts.note_text(machine::COMPUTER_DNS_NAME, at, Some("dc-1"));
+            let mut record = Record::Machine(Machine { id: "m1".parse().unwrap(), facts });
+            site.keep(&mut record);
+            let Record::Machine(kept) = record else { panic!("a machine") };
+            assert_eq!(kept.id, site.machine("m1").unwrap());
+            assert_eq!(kept.facts.text(machine::COMPUTER_DNS_NAME).unwrap(), "dc-1");
+            assert_eq!(kept.facts.at(machine::MERGED_INTO_MACHINE_ID), Some(at));
+            kept.facts.text(machine::MERGED_INTO_MACHINE_ID)
+        };
+        assert_eq!(keep("\"m2\""), Some(site.machine("m2").unwrap().to_string()));
+        assert_eq!(keep("null"), None);
     }
 
     #[test]

@@ -7,7 +7,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use pintle_ingest::{Choice, Content, Decoders, Reading, read};
-use pintle_model::shapes::{alert, evidence};
+use pintle_model::shapes::{alert, evidence, machine};
 use pintle_model::{Cell, Facts, MemberId, Record, Shape};
 use serde_json::{Map, Value, json};
 
@@ -93,6 +93,12 @@ fn render(record: &Record) -> Value {
             "id": alert.id.as_str(),
             "facts": facts(&alert.facts, &alert::SHAPE),
             "evidence": alert.evidence.iter().map(|piece| facts(&piece.0, &evidence::SHAPE)).collect::<Vec<_>>(),
+        }),
+        Record::Machine(machine) => json!({
+            "": "machine",
+            "id": machine.id.as_str(),
+            "read": machine.read_at().map(|at| at.to_string()),
+            "facts": facts(&machine.facts, &machine::SHAPE),
         }),
     }
 }

@@ -209,6 +209,7 @@ impl Seen {
         match record {
             Record::Row(row) => self.row(row),
             Record::Alert(alert) => self.alert(alert),
+            Record::Machine(_) => panic!("no recording has machines of an API"),
         }
     }
 

@@ -18,7 +18,7 @@ mod time;
 pub use facts::{Change, Fact, Facts};
 pub use hash::{FileHash, HashKind, Hashes, Md5, ParseHashError, Sha1, Sha256};
 pub use ids::{AlertId, MachineId, ParseIdError, TenantId};
-pub use record::{Alert, Evidence, Record};
+pub use record::{Alert, Evidence, Machine, Record};
 pub use row::{Cell, Row};
 pub use shape::{Kind, Member, MemberId, Part, Shape};
 pub use table::{Column, ColumnId, ColumnType, Table, TableId};

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{AlertId, Facts, Hashes, MemberId, Row, Time, shapes};
+use crate::{AlertId, Facts, Hashes, MachineId, MemberId, Row, Time, shapes};
 
 /// One record of telemetry.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -11,6 +11,8 @@ pub enum Record {
     Row(Row),
     /// An alert as the API gives it.
     Alert(Alert),
+    /// A machine as the API gives it.
+    Machine(Machine),
 }
 
 /// An alert, or a part of one: a shipper may split its evidence over several records.
@@ -22,6 +24,22 @@ pub struct Alert {
     pub facts: Facts,
     /// The evidence in this record.
     pub evidence: Vec<Evidence>,
+}
+
+/// What the API says of a machine: all at once, and all at the time when it was read.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Machine {
+    /// The machine's id.
+    pub id: MachineId,
+    /// The members the source gave ([`shapes::machine`]), without the id.
+    pub facts: Facts,
+}
+
+impl Machine {
+    /// When it was read, as far as that is known.
+    pub fn read_at(&self) -> Option<Time> {
+        self.facts.iter().map(|(_, fact)| fact.at).max().filter(|at| *at != Time::MIN)
+    }
 }
 
 /// One piece of evidence: members of [`shapes::evidence`].

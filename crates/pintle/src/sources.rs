@@ -109,6 +109,8 @@ impl Times {
                 // It is the first column of every table.
                 Record::Row(row) => row.time(tables::device_events::TIMESTAMP),
                 Record::Alert(alert) => alert.facts.time(shapes::alert::LAST_UPDATE_TIME),
+                // One that is silent for long is no old news.
+                Record::Machine(machine) => machine.read_at(),
             };
             let Some(at) = at.filter(|at| at.is_plausible(now)) else { continue };
             self.latest = self.latest.max(Some(at));

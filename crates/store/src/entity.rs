@@ -2,6 +2,7 @@
 
 pub(crate) mod edited;
 mod joined;
+pub(crate) mod reported;
 mod stored;
 pub(crate) mod tags;
 
@@ -40,7 +41,8 @@ pub(crate) struct Entity {
     /// Its members.
     pub(crate) facts: Facts,
     /// What it has several of, by a name that tells them apart: a machine's adapters, a file's
-    /// paths, an alert's evidence, a user's kinds of logon; and what people gave it ([`edited`]).
+    /// paths, an alert's evidence, a user's kinds of logon; what people gave it ([`edited`]); and of a
+    /// machine what was told of all adapters at once ([`reported`]).
     pub(crate) parts: BTreeMap<Box<str>, Fact>,
 }
 

@@ -10,7 +10,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use foldhash::fast::RandomState;
 use pintle_model::{
-    Alert, AlertId, Evidence, Fact, Facts, Hashes, MachineId, Record, Row, Sha256, Time, shapes,
+    Alert, AlertId, Evidence, Fact, Facts, Hashes, Machine, MachineId, Record, Row, Sha256, Time, shapes,
 };
 use sha2::Digest;
 
@@ -64,6 +64,7 @@ impl Observed {
             match record {
                 Record::Row(row) => observer.row(row),
                 Record::Alert(alert) => observer.alert(alert),
+                Record::Machine(machine) => observer.report(machine),
             }
         }
         Observed { observables: observer.observables.finish(), ..observer.observed }
@@ -194,6 +195,23 @@ impl<'b> Observer<'b> {
         self.observed.alerts.entry(alert.id.clone()).or_default().merge(seen, most::EVIDENCE);
     }
 
+    /// What an API says of a machine.
+    fn report(&mut self, report: &Machine) {
+        let [first, last] = [shapes::machine::FIRST_SEEN, shapes::machine::LAST_SEEN]
+            .map(|member| self.plausible(report.facts.time(member)));
+        let addresses = devices::addresses(&report.facts);
+        let (received, machine) = (self.received, self.machine(report.id.as_str()));
+        if let Some((_, entity)) = machine.and_then(|machine| self.observed.machines.get_mut(place(machine)))
+        {
+            entity.note_event(first);
+            entity.note_event(last);
+            devices::note_report(entity, &report.facts, &addresses, |time| time.is_plausible(received));
+        }
+        let own = report.facts.text(shapes::machine::LAST_IP_ADDRESS);
+        let own = own.iter().map(String::as_str).chain(devices::texts(&addresses));
+        self.observables.own_addresses(own, machine, last);
+    }
+
     /// A time that may move first and last seen; one that may not is counted.
     fn plausible(&mut self, at: Option<Time>) -> Option<Time> {
         let plausible = at.filter(|at| at.is_plausible(self.received));
@@ -233,6 +251,7 @@ pub(crate) fn machine_of(record: &Record) -> Option<MachineId> {
     match record {
         Record::Row(row) => TableColumns::of(row.table_id())?.machine_id(row)?.parse().ok(),
         Record::Alert(alert) => alert.facts.text(shapes::alert::MACHINE_ID)?.parse().ok(),
+        Record::Machine(machine) => Some(machine.id.clone()),
     }
 }
 
@@ -240,17 +259,20 @@ pub(crate) fn machine_of(record: &Record) -> Option<MachineId> {
 pub(crate) fn report_of(record: &Record) -> Option<i64> {
     match record {
         Record::Row(row) => row.long(TableColumns::of(row.table_id())?.report?),
-        Record::Alert(_) => None,
+        Record::Alert(_) | Record::Machine(_) => None,
     }
 }
 
-/// When it happened what a record tells, or when an alert was updated last.
+/// When it happened what a record tells, when an alert was updated last, or a machine last seen.
 pub(crate) fn time_of(record: &Record) -> Option<Time> {
     match record {
         Record::Row(row) => row.time(TableColumns::of(row.table_id())?.timestamp?),
         Record::Alert(alert) => {
             let time = |member| alert.facts.time(member);
             time(shapes::alert::LAST_UPDATE_TIME).or_else(|| time(shapes::alert::LAST_EVENT_TIME))
+        }
+        Record::Machine(machine) => {
+            machine.facts.time(shapes::machine::LAST_SEEN).or_else(|| machine.read_at())
         }
     }
 }

@@ -34,8 +34,8 @@ pub enum Purged {
     /// regard to case; and what was kept aside and names them. Paths that merely contain the name
     /// are not taken for it.
     User(String),
-    /// What happened before: rows by their time, alerts by their last update, what has no plausible
-    /// time by when it arrived.
+    /// What happened before: rows by their time, alerts by their last update, machines by when they were
+    /// last seen, what has no plausible time by when it arrived.
     Before(Time),
     /// Everything.
     Tenant,
@@ -121,6 +121,8 @@ impl Purged {
             Purged::User(user) => match record {
                 Record::Row(row) => row_names(row, user),
                 Record::Alert(alert) => alert_names(alert, user),
+                // It has no member that names a user.
+                Record::Machine(_) => false,
             },
             Purged::Before(time) => {
                 time_of(record).filter(|at| at.is_plausible(received)).unwrap_or(received) < *time

@@ -4,10 +4,11 @@
 pub(crate) mod user;
 
 use std::borrow::Cow;
+use std::collections::HashSet;
 use std::ops::Range;
 use std::time::Duration;
 
-use pintle_model::{Hashes, MachineId, MemberId, TenantId, Time, shapes};
+use pintle_model::{Fact, Hashes, MachineId, MemberId, TenantId, Time, shapes};
 use serde_json::Value;
 
 use crate::Span;
@@ -123,10 +124,13 @@ fn members(id: &MachineId, entity: &Entity, group: Option<&GroupLabel>) -> [Stri
             m::FIRST_SEEN => Some(time_or_null(entity.span.map(|span| span.first))),
             m::LAST_SEEN | m::HEALTH_STATUS => Some(SOMETHING_GOES_HERE.into()),
             m::IS_POTENTIAL_DUPLICATION | m::IS_EXCLUDED if known.is_none() => Some("false".into()),
-            m::RBAC_GROUP_ID if group.is_some() => group.map(|group| group.id.to_string().into()),
+            m::RBAC_GROUP_ID => Some(match (group, entity.group_number()) {
+                (Some(group), _) => group.id.to_string().into(),
+                (None, Some(number)) => number.into(),
+                // 0 is "in no group"; the number of a group that a source only names is unknown.
+                (None, None) => if is_in_no_group(entity) { "0" } else { "null" }.into(),
+            }),
             m::RBAC_GROUP_NAME => group.map(|group| quoted(&group.name)),
-            // 0 is "in no group"; the number of a group that a source only names is unknown.
-            m::RBAC_GROUP_ID if known.is_none() && is_in_no_group(entity) => Some("0".into()),
             m::MACHINE_TAGS => Some(Value::from_iter(entity.tags().shown()).to_string().into()),
             m::ONBOARDING_STATUS if known.is_none() => Some("\"Onboarded\"".into()),
             m::IP_ADDRESSES => Some(addresses.list.clone().into()),
@@ -150,12 +154,15 @@ struct Addresses {
     last: Option<String>,
 }
 
-/// All adapters' newest addresses, and the first address of the adapter heard of last.
+/// All adapters' newest addresses, and the first address of the adapter heard of last. What was told of all
+/// adapters at once stands where nothing newer was told of one of them.
 fn ip_addresses(entity: &Entity) -> Addresses {
-    let mut all = Vec::new();
-    let mut newest: Option<(Time, String)> = None;
-    for (_, adapter) in entity.told() {
-        let Ok(Value::Array(entries)) = serde_json::from_str(&adapter.json) else { continue };
+    let reported = entity.addresses();
+    let is_newer = |adapter: &&Fact| reported.is_none_or(|reported| adapter.at > reported.at);
+    // What was said to be the last address, or that there was none, goes before what follows from the list.
+    let mut newest = entity.last_address().map(|last| (last.at, serde_json::from_str(&last.json).ok()));
+    let mut read = |adapter: &Fact| {
+        let entries: Vec<Value> = serde_json::from_str(&adapter.json).unwrap_or_default();
         let up = entries.iter().find(|entry| {
             entry.get("operationalStatus") == Some(&"Up".into())
                 && entry.get("type") != Some(&"SoftwareLoopback".into())
@@ -163,11 +170,24 @@ fn ip_addresses(entity: &Entity) -> Addresses {
         if let Some(address) = up.and_then(|entry| entry.get("ipAddress")?.as_str())
             && newest.as_ref().is_none_or(|(at, _)| adapter.at > *at)
         {
-            newest = Some((adapter.at, address.to_owned()));
+            newest = Some((adapter.at, Some(address.to_owned())));
         }
-        all.extend(entries);
+        entries
+    };
+    let mut all = reported.map(&mut read).unwrap_or_default();
+    let newer: Vec<Value> = entity.adapters().filter(is_newer).flat_map(read).collect();
+    if !all.is_empty() {
+        let told: HashSet<&str> = newer.iter().flat_map(adapter_and_address).collect();
+        all.retain(|entry| !adapter_and_address(entry).any(|known| told.contains(known)));
     }
-    Addresses { list: Value::Array(all).to_string(), last: newest.map(|(_, address)| address) }
+    all.extend(newer);
+    Addresses { list: Value::Array(all).to_string(), last: newest.and_then(|(_, address)| address) }
+}
+
+/// By what an entry is known again in a newer report.
+fn adapter_and_address(entry: &Value) -> impl Iterator<Item = &str> {
+    let texts = ["macAddress", "ipAddress"].into_iter().filter_map(|member| entry.get(member)?.as_str());
+    texts.filter(|text| !text.is_empty())
 }
 
 /// Which group an alert shows.

@@ -503,7 +503,7 @@ impl Store {
             Record::Row(row) if row.table_id() == alert_info::TABLE.id => {
                 Some((row.text(alert_info::ALERT_ID)?.to_owned(), row.time(alert_info::TIMESTAMP)?))
             }
-            Record::Row(_) => None,
+            Record::Row(_) | Record::Machine(_) => None,
         };
         let mut newest = BTreeMap::new();
         for (id, at) in batch.records.iter().filter_map(updated) {

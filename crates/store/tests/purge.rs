@@ -14,7 +14,10 @@ use std::path::Path;
 use pintle_model::tables::device_file_events as events;
 use pintle_model::{Record, Time};
 use pintle_store::{Batch, Error, Folder, Memory, Options, Page, Purge, Purged, Reject, Scope, Store};
-use support::{SHA1_A, SHA1_B, TENANT, alert, answers, batch, file_seen, hash, open, options, time, whole};
+use serde_json::json;
+use support::{
+    SHA1_A, SHA1_B, TENANT, alert, answers, batch, file_seen, hash, open, options, report, time, whole,
+};
 
 /// A batch's records, and where it came from.
 type Sent = (&'static str, Vec<Record>);
@@ -47,6 +50,17 @@ fn sent() -> Vec<Sent> {
             &format!("m{}", part % 3),
             &format!("2026-0{month}-20T00:00:00Z"),
             SHA1_A,
+        ));
+        let last = format!("2026-0{month}-03T00:00:00Z");
+        let address = json!([{ "ipAddress": format!("192.0.2.{part}"), "operationalStatus": "Up" }]);
+        let members = json!({
+            "lastSeen": last, "osBuild": part, "ipAddresses": address, "managedBy": "alex",
+            "rbacGroupName": format!("g{part}"), "rbacGroupId": part, "machineTags": [format!("t{part}")],
+        });
+        records.push(report(
+            &format!("m{}", part % 4),
+            &format!("2026-07-{:02}T00:00:00Z", 1 + part),
+            &members,
         ));
         records.push(file_seen("shared", &format!("2026-0{month}-02T00:00:00Z"), SHA1_B, "", ""));
         sent.push((if part % 4 == 0 { "one" } else { "other" }, records));
@@ -93,6 +107,7 @@ fn machine(record: &Record) -> String {
     match record {
         Record::Row(row) => row.text(events::DEVICE_ID).unwrap().to_owned(),
         Record::Alert(alert) => alert.facts.text(pintle_model::shapes::alert::MACHINE_ID).unwrap(),
+        Record::Machine(machine) => machine.id.to_string(),
     }
 }
 
@@ -105,6 +120,7 @@ fn at(record: &Record) -> Time {
     match record {
         Record::Row(row) => row.time(events::TIMESTAMP).unwrap(),
         Record::Alert(alert) => alert.facts.time(pintle_model::shapes::alert::LAST_UPDATE_TIME).unwrap(),
+        Record::Machine(machine) => machine.facts.time(pintle_model::shapes::machine::LAST_SEEN).unwrap(),
     }
 }
 

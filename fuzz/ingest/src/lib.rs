@@ -52,6 +52,7 @@ pub fn decode(decoder: &Decoder, record: &[u8], most: usize) {
                 check_facts(&alert.facts);
                 alert.evidence.iter().for_each(|piece| check_facts(&piece.0));
             }
+            Record::Machine(machine) => check_facts(&machine.facts),
         }
     }
 }
@@ -66,6 +67,7 @@ fn bytes(record: &Record) -> usize {
         Record::Alert(alert) => {
             of_facts(&alert.facts) + alert.evidence.iter().map(|piece| of_facts(&piece.0)).sum::<usize>()
         }
+        Record::Machine(machine) => of_facts(&machine.facts),
     }
 }
 

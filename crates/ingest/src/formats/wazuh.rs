@@ -129,7 +129,7 @@ impl<'a> Document<'a> {
         let mut draft = Draft::new(&self.text(&["id"]).unwrap_or_default(), at)?;
         let rows = events.iter().filter_map(|event| match event {
             Record::Row(row) => Some(row),
-            Record::Alert(_) => None,
+            Record::Alert(_) | Record::Machine(_) => None,
         });
         let rows: Vec<&Row> = rows.filter(|row| !events::is_of_the_past(row)).take(MOST_EVIDENCE).collect();
         let happened = rows.iter().filter_map(|row| events::time(row));

@@ -31,6 +31,7 @@ impl Names {
                 let any = alert.evidence.iter().any(|piece| !piece.hashes().is_empty());
                 Names { any, object: None }
             }
+            Record::Machine(_) => Names::default(),
         }
     }
 

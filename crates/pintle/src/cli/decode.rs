@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use pintle_ingest::{Choice, Content, Decoder, Decoders, DeliverError, Reading, Summary};
-use pintle_model::shapes::{alert, evidence};
+use pintle_model::shapes::{alert, evidence, machine};
 use pintle_model::{Cell, Facts, MemberId, Record, Shape};
 use serde_json::{Map, Value, json};
 
@@ -101,7 +101,7 @@ fn tell(summary: &Summary) {
     }
 }
 
-/// A record by the names of its table's columns, or of an alert's members.
+/// A record by the names of its table's columns, or of an alert's or a machine's members.
 fn told(record: &Record) -> Value {
     match record {
         Record::Row(row) => {
@@ -126,6 +126,11 @@ fn told(record: &Record) -> Value {
             told.insert("id".to_owned(), alert.id.as_str().into());
             told.insert("evidence".to_owned(), pieces.map(Value::Object).collect());
             json!({ "Alert": told })
+        }
+        Record::Machine(machine) => {
+            let mut told = members(&machine.facts, &machine::SHAPE);
+            told.insert("id".to_owned(), machine.id.as_str().into());
+            json!({ "Machine": told })
         }
     }
 }

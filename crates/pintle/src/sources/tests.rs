@@ -29,6 +29,20 @@ fn note(sources: &Sources, source: &str, is_live: bool, now: Time) {
 }
 
 #[test]
+fn a_machine_of_an_api_is_as_late_as_its_reading_whenever_it_was_seen() {
+    let of = |machine: pintle_model::Machine| {
+        let mut times = Times::default();
+        times.note(&[Record::Machine(machine)], at(6));
+        times.latest()
+    };
+    let mut facts = pintle_model::Facts::default();
+    facts.note_time(shapes::machine::LAST_SEEN, at(5), Some(at(1)));
+    let id: pintle_model::MachineId = "m".parse().unwrap();
+    assert_eq!(of(pintle_model::Machine { id: id.clone(), facts }), Some(at(5)));
+    assert_eq!(of(pintle_model::Machine { id, facts: pintle_model::Facts::default() }), None);
+}
+
+#[test]
 fn what_came_is_told_by_source_and_format_and_kept_over_a_restart() {
     let (folder, sources) = sources();
     let mut times = Times::default();

@@ -70,6 +70,16 @@ fn noting_changes_bit_by_bit_ends_like_putting_the_whole() {
         entity.parts.insert(name.into(), fact(seconds, &json));
         entity
     };
+    let report = |seconds: i64, address: &str| {
+        let mut entity = seen(None, seconds);
+        entity.note_addresses(at(seconds), format!(r#"[{{"ipAddress":"{address}"}}]"#));
+        entity.note_last_address(at(seconds), format!(r#""{address}""#));
+        entity.note_group_number(at(seconds), "7", "\"Servers\"");
+        entity.facts.note_text(shapes::machine::RBAC_GROUP_NAME, at(seconds), Some("Servers"));
+        entity
+    };
+    let mut moved = seen(None, 39);
+    moved.facts.note_text(shapes::machine::RBAC_GROUP_NAME, at(39), Some("Clients"));
     let mut renamed = seen(Some("b"), 40);
     renamed.facts.note_text(shapes::machine::COMPUTER_DNS_NAME, at(40), Some("other.example.org"));
     let mut sick = seen(None, 60);
@@ -86,6 +96,12 @@ fn noting_changes_bit_by_bit_ends_like_putting_the_whole() {
         (with_adapter("two", 30, "192.0.2.2"), true),
         // Nothing but times, and yet the newest address is another one.
         (with_adapter("one", 35, "192.0.2.1"), true),
+        (report(34, "192.0.2.3"), true),
+        (report(36, "192.0.2.3"), true),
+        (with_adapter("two", 37, "192.0.2.2"), true),
+        // Again nothing but times.
+        (report(38, "192.0.2.3"), true),
+        (moved, true),
         (renamed, true),
         (sick, true),
         (seen(None, 70), true),

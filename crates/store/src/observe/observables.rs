@@ -171,12 +171,23 @@ impl<'b> Noter<'b> {
 
     /// The addresses of an adapter, as `[{"IPAddress":…}]`.
     fn adapter(&mut self, row: &Row, machine: Option<u32>, at: Option<Time>) {
-        let (Some(machine), Some(at)) = (machine, at) else { return };
         let json = row.text(tables::device_network_info::IP_ADDRESSES);
         let listed = json.and_then(|json| serde_json::from_str::<Vec<Value>>(json).ok()).unwrap_or_default();
-        for address in listed.iter().take(MAX_LISTED) {
-            let own = address.get("IPAddress").and_then(Value::as_str).and_then(own_address);
-            self.note_own(own, machine, at);
+        let listed = listed.iter().take(MAX_LISTED);
+        let addresses = listed.filter_map(|address| address.get("IPAddress")?.as_str());
+        self.own_addresses(addresses, machine, at);
+    }
+
+    /// Notes addresses that a machine itself had; `at` is plausible.
+    pub(super) fn own_addresses<'a>(
+        &mut self,
+        addresses: impl Iterator<Item = &'a str>,
+        machine: Option<u32>,
+        at: Option<Time>,
+    ) {
+        let (Some(machine), Some(at)) = (machine, at) else { return };
+        for address in addresses {
+            self.note_own(own_address(address), machine, at);
         }
     }
 

@@ -10,7 +10,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use pintle_model::{
-    Alert, Evidence, Facts, FileHash, Hashes, Record, Row, TenantId, Time, shapes,
+    Alert, Evidence, Facts, FileHash, Hashes, Machine, Record, Row, TenantId, Time, shapes,
     tables::{alert_evidence, device_file_events, device_info, device_process_events},
 };
 use pintle_store::{
@@ -161,6 +161,16 @@ pub fn alert(id: &str, machine: &str, at: &str, sha1: &str) -> Record {
     evidence.note_text(e::SHA1, at, Some(sha1));
     evidence.note_text(e::FILE_NAME, at, Some("tool.exe"));
     Record::Alert(Alert { id: id.parse().unwrap(), facts, evidence: vec![Evidence(evidence)] })
+}
+
+/// A machine as an API gives it that was read at `read`.
+pub fn report(machine: &str, read: &str, members: &serde_json::Value) -> Record {
+    let mut facts = Facts::default();
+    for (name, value) in members.as_object().unwrap() {
+        let (member, declared) = shapes::machine::SHAPE.member(name).unwrap();
+        facts.note(member, time(read), declared.canonical(value).unwrap());
+    }
+    Record::Machine(Machine { id: machine.parse().unwrap(), facts })
 }
 
 /// A row of `AlertEvidence` that names a file by SHA-1 or SHA-256, on 1 June 2026.

@@ -96,6 +96,8 @@ fn each_row(
             write(&info(alert))?;
             alert.evidence.iter().try_for_each(|piece| write(&attached(alert, piece)))
         }
+        // No row says what it says.
+        Record::Machine(_) => Ok(()),
     }
 }
 

@@ -33,7 +33,7 @@ fn pairs(records: &[Record], told: Told) -> Pairs {
         .iter()
         .filter_map(|record| match record {
             Record::Row(row) => Some((column(row, "DeviceId")?, column(row, "DeviceName")?)),
-            Record::Alert(_) => None,
+            Record::Alert(_) | Record::Machine(_) => None,
         })
         .collect();
     let mut pairs = Pairs::new();
@@ -67,7 +67,7 @@ fn pairs(records: &[Record], told: Told) -> Pairs {
                     }
                 }
             }
-            Record::Alert(_) => {}
+            Record::Alert(_) | Record::Machine(_) => {}
         }
     }
     pairs

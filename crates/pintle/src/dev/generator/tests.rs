@@ -30,6 +30,7 @@ fn generate(law: Law) -> Generated {
             match record {
                 Record::Row(row) => generated.rows.push(row),
                 Record::Alert(alert) => generated.alerts.push(alert),
+                Record::Machine(_) => panic!("no law has machines' own records"),
             }
         }
     }

@@ -5,10 +5,10 @@
 //! Signed numbers are zigzagged before (0, -1, 1, -2, … are 0, 1, 2, 3, …).
 //!
 //! - The records: how many there are, then each of them.
-//! - A record: 0 and an alert; 1 and a new shape and its cells; 1 and the byte 255 and a change by people,
-//!   which counts as a record here; or else the number of a known shape
+//! - A record: 0 and an alert; 1 and a new shape and its cells; 1 and the byte 254 and a machine; 1 and the
+//!   byte 255 and a change by people, which counts as a record here; or else the number of a known shape
 //!   plus 2 and its cells. Shapes are numbered from 0 as they come.
-//! - An alert, a change: how many bytes, then these as postcard writes it.
+//! - An alert, a machine, a change: how many bytes, then these as postcard writes it.
 //! - A shape: the table's id in a byte, then the columns that have a cell as a number of up to 128
 //!   bits, the lowest for the first column.
 //! - The cells: ascending by column, each as its column's type says.
@@ -27,8 +27,8 @@ use std::fmt::Write as _;
 use std::ops::Range;
 
 use foldhash::fast::RandomState;
-use pintle_model::{Cell, ColumnId, ColumnType, Record, Row, Table, TableId, Time};
-
+use pintle_model::{Cell, ColumnId, ColumnType, Record, Row, Table, TableId, Time, tables};
+use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::Batch;
@@ -37,8 +37,10 @@ use crate::edit::Edit;
 const ALERT: u64 = 0;
 const NEW_SHAPE: u64 = 1;
 const FIRST_SHAPE: u64 = 2;
-/// In the place of a table's id: no table has it.
+/// In the place of a table's id: no table has these.
+const MACHINE: u8 = 254;
 const EDIT: u8 = 255;
+const _: () = assert!(tables::ALL.len() <= MACHINE as usize);
 const NEW_TEXT: u64 = 0;
 const FIRST_TEXT: u64 = 1;
 /// The fewest digits that are written as the bytes that they stand for.
@@ -65,19 +67,27 @@ impl<'b> Writer<'b, '_> {
         match record {
             Record::Row(row) => self.row(row),
             Record::Alert(alert) => {
-                let bytes = postcard::to_allocvec(alert)?;
                 self.number(ALERT);
-                self.number(bytes.len() as u64);
-                self.out.extend_from_slice(&bytes);
+                self.alone(alert)?;
+            }
+            Record::Machine(machine) => {
+                self.number(NEW_SHAPE);
+                self.out.push(MACHINE);
+                self.alone(machine)?;
             }
         }
         Ok(())
     }
 
     fn edit(&mut self, edit: &Edit) -> Result<(), postcard::Error> {
-        let bytes = postcard::to_allocvec(edit)?;
         self.number(NEW_SHAPE);
         self.out.push(EDIT);
+        self.alone(edit)
+    }
+
+    /// What is written with its length before it.
+    fn alone(&mut self, thing: &impl Serialize) -> Result<(), postcard::Error> {
+        let bytes = postcard::to_allocvec(thing)?;
         self.number(bytes.len() as u64);
         self.out.extend_from_slice(&bytes);
         Ok(())
@@ -204,8 +214,10 @@ impl Reader<'_> {
             ALERT => return self.alone().map(|alert| One::Record(Record::Alert(alert))),
             NEW_SHAPE => {
                 let table = self.byte()?;
-                if table == EDIT {
-                    return self.alone().map(One::Edit);
+                match table {
+                    MACHINE => return self.alone().map(|machine| One::Record(Record::Machine(machine))),
+                    EDIT => return self.alone().map(One::Edit),
+                    _ => {}
                 }
                 let shape = (Table::get(TableId(table))?, self.wide_number()?);
                 self.shapes.push(shape);
@@ -240,7 +252,7 @@ impl Reader<'_> {
         Some(One::Record(Record::Row(row)))
     }
 
-    /// What is written with its length before it.
+    /// What stands with its length before it.
     fn alone<T: DeserializeOwned>(&mut self) -> Option<T> {
         let length = self.size()?;
         postcard::from_bytes(self.bytes(length)?).ok()
@@ -303,7 +315,7 @@ impl<'a> Reader<'a> {
 #[cfg(test)]
 mod tests {
     use pintle_model::tables::{device_file_events as file, device_info as info};
-    use pintle_model::{Alert, Facts};
+    use pintle_model::{Alert, Facts, Machine, shapes};
 
     use crate::edit::{Edited, TagMark};
 
@@ -334,6 +346,10 @@ mod tests {
         }
         let alert = Alert { id: "a".parse().unwrap(), facts: Facts::default(), evidence: Vec::new() };
         records.insert(7, Record::Alert(alert));
+        let mut facts = Facts::default();
+        facts.note_text(shapes::machine::COMPUTER_DNS_NAME, Time::from_ticks(9), Some("é"));
+        facts.note(shapes::machine::OS_BUILD, Time::from_ticks(9), "null");
+        records.insert(9, Record::Machine(Machine { id: "m".parse().unwrap(), facts }));
         records
     }
 
