@@ -15,6 +15,7 @@ mod hayabusa;
 mod m365d_incidents;
 mod mde_alerts;
 mod mde_hunting;
+mod mde_machines;
 mod mde_raw_csv;
 mod mde_streaming;
 mod ms_securityalert;
@@ -39,6 +40,7 @@ pub static FORMATS: &[&Format] = &[
     &ms_securityalert::FORMAT,
     &mde_raw_csv::FORMAT,
     &mde_alerts::FORMAT,
+    &mde_machines::FORMAT,
     &crowdstrike_fdr::FORMAT,
     &sentinelone_cloudfunnel::FORMAT,
     &sentinelone_threats::FORMAT,

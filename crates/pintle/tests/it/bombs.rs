@@ -18,7 +18,7 @@ const TAKEN: &str = "24MiB";
 const PART: usize = 1 << 20;
 
 /// How many of the bodies are of long lists and objects.
-const LISTS: usize = 4;
+const LISTS: usize = 6;
 
 /// How much of memory all of them together may take.
 const RISE_KB: u64 = 128 << 10;
@@ -92,11 +92,18 @@ fn bombs() -> Vec<(&'static str, Vec<u8>)> {
     ];
     let alert = |member: &str| format!(r#"{{"id":"a","machineId":"b","severity":"Low","{member}":[1"#);
     let alerts = [members(&alert("comments"), ",1", "]}\n"), members(&alert("evidence"), ",1", "]}\n")];
+    let machine = |member: &str| format!(r#"{{"id":"a","osPlatform":"b","riskScore":"Low","{member}":[1"#);
+    let address = r#",{"ipAddress":"192.0.2.1"}"#;
+    let machines = [
+        members(&machine("machineTags"), r#","x""#, "]}\n"),
+        members(&machine("ipAddresses"), address, "]}\n"),
+    ];
     let osquery = r#"{"name":"q","hostIdentifier":"h","unixTime":1,"action":"snapshot","snapshot":[{}"#;
     let results = [members(osquery, ",{}", "]}\n")];
     let of = |format, bombs: Vec<_>| bombs.into_iter().map(move |bomb| (format, bomb));
     of("mde-hunting", rows.into())
         .chain(of("mde-alerts", alerts.into()))
+        .chain(of("mde-machines", machines.into()))
         .chain(of("osquery", results.into()))
         .collect()
 }

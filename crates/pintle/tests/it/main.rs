@@ -28,6 +28,7 @@ mod keys;
 mod kill;
 mod machine_rules;
 mod map;
+mod mirror;
 mod openapi;
 mod oracle;
 mod origin;
