@@ -31,7 +31,7 @@ use crate::auth::keys::Schedule;
 pub use kafka::Kafka;
 pub use load::{Loaded, Origin, Problem, Sources};
 pub use outside::OutsideIssuer;
-pub use pull::{Pull, PullUrl};
+pub use pull::{Endpoint, Pull, PullUrl};
 pub use value::{AccessLog, Audience, HttpsUrl, Level, LogFormat, Network, Profile, PublicUrl, Size};
 pub use watch::{After, Pattern, Watch};
 

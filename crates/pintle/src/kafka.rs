@@ -12,8 +12,6 @@ mod client;
 mod consumer;
 #[cfg(feature = "kafka")]
 mod context;
-#[cfg(feature = "kafka")]
-mod token;
 
 use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};

@@ -297,8 +297,12 @@ impl Metrics {
             "Requests with what is no key of an inlet",
             inner.inlet_refusals.clone(),
         );
-        registry.register("pull_rounds", "Looks at stores that are fetched from", inner.pull_rounds.clone());
-        registry.register("pull_objects", "Objects of which something was taken", inner.pull_objects.clone());
+        registry.register("pull_rounds", "Looks at what is fetched from", inner.pull_rounds.clone());
+        registry.register(
+            "pull_objects",
+            "Objects, of an API alerts and machines, of which something was taken",
+            inner.pull_objects.clone(),
+        );
         registry.register("token_requests", "Requests for a token", inner.tokens.clone());
         registry.register(
             "retention_paused",
@@ -440,15 +444,15 @@ impl Metrics {
         self.0.inlet_refusals.inc();
     }
 
-    /// Counts a look at a store that is fetched from.
+    /// Counts a look at what is fetched from.
     pub fn pulled(&self, pull: &str, is_done: bool) {
         let outcome = if is_done { PullOutcome::Done } else { PullOutcome::Failed };
         self.0.pull_rounds.get_or_create(&PullLabels { pull: pull.to_owned(), outcome }).inc();
     }
 
-    /// Counts an object of such a store of which something was taken.
-    pub fn pulled_object(&self, pull: &str) {
-        self.0.pull_objects.get_or_create(&PullName { pull: pull.to_owned() }).inc();
+    /// Counts objects there of which something was taken.
+    pub fn pulled_objects(&self, pull: &str, count: u64) {
+        self.0.pull_objects.get_or_create(&PullName { pull: pull.to_owned() }).inc_by(count);
     }
 
     /// Shows whether the clock keeps anything from being forgotten.

@@ -1,22 +1,13 @@
-//! Stores of objects (a bucket, a container, a folder) whose telemetry is fetched as it comes and grows.
+//! What is fetched as it comes: stores of objects, and APIs like Defender's.
 //!
-//! A source is what a section `[pull.NAME]` names. A round of it lists what there is in each of its places
-//! and takes what is new: of lines what follows the offset that is durable already, as long as what stands
-//! before it is what was taken; anything else whole. What was taken is durable before that is noted, so after a
-//! crash some is taken again, which changes nothing. What has not changed for long is not remembered object by
-//! object: everything is taken that changed last before a certain time.
-//!
-//! Each source has a thread in a server; `pintle pull` does a round on its own.
+//! A source is what a section `[pull.NAME]` names. Each has a thread in a server; `pintle pull` does a round on
+//! its own.
 
-mod folder;
+mod api;
+pub(crate) mod credentials;
 mod http;
-mod kept;
-mod round;
-mod store;
-mod take;
-
-#[cfg(test)]
-mod tests;
+mod objects;
+pub(crate) mod token;
 
 use std::collections::BTreeMap;
 use std::io;
@@ -25,17 +16,48 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use pintle_store::Progress;
+use serde::{Deserialize, Serialize};
 use tokio::runtime::Handle;
 use tokio_util::sync::CancellationToken;
 
+use crate::config::pull::Upstream;
 use crate::config::{Config, Pull};
 use crate::instance::Instance;
-pub(crate) use round::{Came, Source};
 #[cfg(feature = "kafka")]
-pub(crate) use {http::Client, store::credentials};
+pub(crate) use http::Client;
 
 /// The longest wait after rounds that failed.
 const LONGEST_WAIT: Duration = Duration::from_secs(3600);
+
+/// What could not be taken and is told by name.
+const MOST_TROUBLES: usize = 10;
+
+/// What a round came to.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Came {
+    /// Objects that there are, of an API alerts and machines.
+    pub(crate) listed: u64,
+    /// Of these, how many had something new that was taken.
+    pub(crate) taken: u64,
+    /// Bytes that were taken, …
+    pub(crate) bytes: u64,
+    /// … and records in them.
+    pub(crate) records: u64,
+    /// Objects that are not taken, and are tried again.
+    pub(crate) failed: u64,
+    /// Which these are and why, the first of them.
+    pub(crate) troubles: Vec<String>,
+}
+
+impl Came {
+    /// One more that is not taken, and why.
+    fn failed(&mut self, trouble: impl FnOnce() -> String) {
+        self.failed += 1;
+        if self.troubles.len() < MOST_TROUBLES {
+            self.troubles.push(trouble());
+        }
+    }
+}
 
 /// Why a round did not come to its end.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -72,6 +94,7 @@ impl Pulls {
         instance: &Instance,
         name: &str,
         runtime: &Handle,
+        asked: Asked,
         progress: &mut dyn FnMut(Progress),
     ) -> Result<Came, PullError> {
         let (settings, source) = self.sources.get(name).ok_or_else(|| PullError::Unknown(name.to_owned()))?;
@@ -80,11 +103,53 @@ impl Pulls {
             Some(source) => source,
             none => none.insert(Source::open(instance, name, settings)?),
         };
-        let came = source.round(instance, runtime, &self.stop, progress);
+        let came = source.round(instance, runtime, &self.stop, asked, progress);
         if came != Err(PullError::Stopped) {
             instance.metrics.pulled(name, came.is_ok());
         }
         came
+    }
+}
+
+/// Why a round is done.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Asked {
+    /// It is time for it.
+    ByTheClock,
+    /// Somebody wants to have at once what there is.
+    ByPeople,
+}
+
+/// What is fetched from, and what was taken of it.
+enum Source {
+    Objects(Box<objects::Source>),
+    Api(Box<api::Source>),
+}
+
+impl Source {
+    /// As it was left.
+    fn open(instance: &Instance, name: &str, settings: &Pull) -> Result<Source, PullError> {
+        Ok(match &settings.upstream {
+            Upstream::Objects(objects) => {
+                Source::Objects(Box::new(objects::Source::open(instance, name, settings, objects)?))
+            }
+            Upstream::Api(api) => Source::Api(Box::new(api::Source::open(instance, name, settings, api)?)),
+        })
+    }
+
+    /// Takes what is new.
+    fn round(
+        &mut self,
+        instance: &Instance,
+        runtime: &Handle,
+        stop: &CancellationToken,
+        asked: Asked,
+        progress: &mut dyn FnMut(Progress),
+    ) -> Result<Came, PullError> {
+        match self {
+            Source::Objects(source) => source.round(instance, runtime, stop, progress),
+            Source::Api(source) => source.round(instance, runtime, stop, asked, progress),
+        }
     }
 }
 
@@ -113,7 +178,7 @@ impl Pulling {
         self.stop.cancel();
         for thread in self.threads {
             if thread.join().is_err() {
-                tracing::error!("fetching from a store ended in a panic");
+                tracing::error!("fetching ended in a panic");
             }
         }
     }
@@ -123,10 +188,10 @@ fn pull(instance: &Instance, name: &str, interval: Duration, runtime: &Handle) {
     let stop = &instance.pulls.stop;
     let mut failed: Option<(u32, PullError)> = None;
     loop {
-        let wait = match instance.pulls.round(instance, name, runtime, &mut |_| {}) {
+        let wait = match instance.pulls.round(instance, name, runtime, Asked::ByTheClock, &mut |_| {}) {
             Ok(_) => {
                 if failed.take().is_some() {
-                    tracing::info!(pull = name, "a store can be fetched from again");
+                    tracing::info!(pull = name, "it can be fetched from again");
                 }
                 interval
             }
@@ -134,7 +199,7 @@ fn pull(instance: &Instance, name: &str, interval: Duration, runtime: &Handle) {
             Err(error) => {
                 let times = failed.as_ref().map_or(0, |(times, _)| *times);
                 if failed.as_ref().is_none_or(|(_, before)| *before != error) {
-                    tracing::warn!(pull = name, %error, "a store cannot be fetched from; it is tried again");
+                    tracing::warn!(pull = name, %error, "it cannot be fetched from; it is tried again");
                 }
                 failed = Some((times.saturating_add(1), error));
                 backed_off(interval, times)
@@ -153,9 +218,26 @@ fn pull(instance: &Instance, name: &str, interval: Duration, runtime: &Handle) {
 }
 
 /// The wait after so many failures before: each twice as long, up to an hour, and by chance up to a half shorter,
-/// so that many who wait for one store do not come at once.
+/// so that many who wait for one do not come at once.
 pub(crate) fn backed_off(interval: Duration, times: u32) -> Duration {
     let whole = interval.saturating_mul(1 << times.min(12)).min(LONGEST_WAIT.max(interval));
     let chance = u32::from(uuid::Uuid::new_v4().as_bytes().first().copied().unwrap_or_default());
     whole - whole / 512 * chance
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn waits_grow_up_to_an_hour() {
+        let minute = Duration::from_secs(60);
+        for (times, least, most) in
+            [(0, minute / 2, minute), (3, minute * 4, minute * 8), (40, minute * 30, minute * 60)]
+        {
+            let wait = backed_off(minute, times);
+            assert!(least <= wait && wait <= most, "{times}: {wait:?}");
+        }
+        assert!(backed_off(minute * 600, 5) >= minute * 300);
+    }
 }

@@ -10,7 +10,7 @@ use super::{Exit, Failure, Where};
 use crate::pull::Came;
 use crate::socket::wire;
 
-/// Fetch at once what is new in a store that the settings name
+/// Fetch at once what is new in a store or an API that the settings name
 #[derive(Debug, clap::Args)]
 #[command(
     after_long_help = "A server fetches by itself, every interval of the section [pull.NAME]. The command does \

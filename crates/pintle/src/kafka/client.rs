@@ -38,18 +38,14 @@ pub enum Credentials {
 impl Credentials {
     /// Reads the file. The reason why it cannot be used has nothing of what stands in it.
     pub fn read(sasl: &Sasl) -> Result<Credentials, String> {
-        let found = credentials(&sasl.credentials_file)?;
-        let file = sasl.credentials_file.display();
+        let found = credentials::read(&sasl.credentials_file)?;
         // As the portal gives it: Endpoint=sb://…;SharedAccessKeyName=…;SharedAccessKey=…
         let connection = found.iter().find(|(name, value)| name == "Endpoint" && value.starts_with("sb://"));
         if let (Some((_, rest)), Mechanism::Plain) = (connection, sasl.mechanism) {
             let password = format!("Endpoint={rest}");
             return Ok(Credentials::Password { user: OF_CONNECTION_STRING.to_owned(), password });
         }
-        let of = |name: &str| {
-            let value = found.iter().find(|(known, _)| known == name).map(|(_, value)| value.clone());
-            value.ok_or_else(|| format!("{file}: there is no line {name}="))
-        };
+        let of = |name| credentials::of(&sasl.credentials_file, &found, name);
         Ok(match sasl.mechanism {
             Mechanism::OauthBearer => {
                 Credentials::Client { id: of("CLIENT_ID")?, secret: of("CLIENT_SECRET")? }

@@ -14,9 +14,8 @@ use serde_json::{Value, json};
 use tokio::runtime::Handle;
 
 use super::client::Credentials;
-use super::token;
 use crate::config::kafka::Sasl;
-use crate::pull::Client;
+use crate::pull::{Client, token};
 
 /// How long what went wrong counts that was not told again: an error that lasts is told more often.
 const LASTING: Duration = Duration::from_secs(120);
@@ -108,7 +107,9 @@ impl Context {
         let Credentials::Client { id, secret } = Credentials::read(sasl)? else {
             return Err("there is no application".to_owned());
         };
-        let token = self.runtime.block_on(token::fetch(&self.client, sasl, &id, &secret))?;
+        let url = sasl.token_url.as_ref().ok_or("there is no token_url")?;
+        let fetching = token::fetch(&self.client, url, sasl.scope.as_deref(), (&id, &secret));
+        let token = self.runtime.block_on(fetching)?;
         let until = SystemTime::now() + token.lasts;
         let until = until.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
         let lifetime_ms = i64::try_from(until.as_millis()).unwrap_or(i64::MAX);

@@ -35,6 +35,7 @@ mod origin;
 mod outside;
 mod poller;
 mod pull;
+mod pull_api;
 mod recordings;
 mod refused;
 mod retention;

@@ -55,12 +55,21 @@ impl Server {
 
     /// Sends a request and gives the status and the body of the answer.
     pub fn post(&self, path: &str, authorization: &str, body: &[u8]) -> (u16, String) {
+        self.ask(&format!("POST {path} HTTP/1.1\r\nAuthorization: {authorization}"), body)
+    }
+
+    /// The same of one without a body. To one of HTTP/1.0 the answer comes in one piece.
+    pub fn get(&self, path: &str, authorization: &str) -> (u16, String) {
+        self.ask(&format!("GET {path} HTTP/1.0\r\nAuthorization: {authorization}"), b"")
+    }
+
+    /// Sends a request that begins so.
+    pub fn ask(&self, head: &str, body: &[u8]) -> (u16, String) {
         let mut stream = TcpStream::connect(&self.address).unwrap();
         stream.set_read_timeout(Some(Duration::from_secs(600))).unwrap();
-        let head = format!(
-            "POST {path} HTTP/1.1\r\nHost: localhost\r\nAuthorization: {authorization}\r\nConnection: close\r\nContent-Length: {}\r\n\r\n",
-            body.len()
-        );
+        let length = body.len();
+        let head =
+            format!("{head}\r\nHost: localhost\r\nConnection: close\r\nContent-Length: {length}\r\n\r\n");
         stream.write_all(head.as_bytes()).unwrap();
         stream.write_all(body).unwrap();
         let mut answer = String::new();

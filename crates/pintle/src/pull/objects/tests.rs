@@ -1,11 +1,14 @@
 use std::fs::OpenOptions;
 use std::io::Write as _;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use pintle_store::{Options, Scope};
 use tokio::runtime::Runtime;
 
-use super::*;
+use crate::config::Config;
+use crate::instance::Instance;
+use crate::pull::{Asked, Came, PullError};
 use crate::testing::{self, gzip};
 
 /// A folder that is fetched from, and what is taken of it.
@@ -79,7 +82,7 @@ impl Site {
 
     fn round(&self) -> Result<Came, PullError> {
         let instance = self.instance();
-        instance.pulls.round(instance, "export", self.runtime.handle(), &mut |_| {})
+        instance.pulls.round(instance, "export", self.runtime.handle(), Asked::ByTheClock, &mut |_| {})
     }
 
     /// The records that a round takes.
@@ -238,7 +241,8 @@ fn what_is_wrong_is_said() {
     let site = Site::new("tenant = \"nobody\"\n");
     assert_eq!(site.round(), Err(PullError::Failed("there is no tenant nobody".to_owned())));
     let instance = site.instance();
-    let unknown = instance.pulls.round(instance, "other", site.runtime.handle(), &mut |_| {});
+    let unknown =
+        instance.pulls.round(instance, "other", site.runtime.handle(), Asked::ByPeople, &mut |_| {});
     assert_eq!(unknown, Err(PullError::Unknown("other".to_owned())));
     let site = Site::new("");
     std::fs::remove_dir_all(site.store.path()).unwrap();
@@ -268,16 +272,4 @@ fn a_store_that_says_nothing_is_given_up_and_one_without_tls_is_asked_only_if_th
     std::fs::write(&credentials, "hush-hush=1\n").unwrap();
     let failed = site.round().unwrap_err().to_string();
     assert!(failed.contains("is no name of a credential") && !failed.contains("hush-hush"), "{failed}");
-}
-
-#[test]
-fn waits_grow_up_to_an_hour() {
-    let minute = Duration::from_secs(60);
-    for (times, least, most) in
-        [(0, minute / 2, minute), (3, minute * 4, minute * 8), (40, minute * 30, minute * 60)]
-    {
-        let wait = backed_off(minute, times);
-        assert!(least <= wait && wait <= most, "{times}: {wait:?}");
-    }
-    assert!(backed_off(minute * 600, 5) >= minute * 300);
 }

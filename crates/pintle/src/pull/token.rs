@@ -1,4 +1,5 @@
-//! Tokens of an OAuth2 server, which brokers are shown (RFC 6749 §4.4, RFC 7628).
+//! Tokens of an OAuth2 server, got for an application by its credentials (RFC 6749 §4.4), which APIs and
+//! brokers are shown (RFC 6750, RFC 7628).
 
 use std::time::Duration;
 
@@ -12,8 +13,8 @@ use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::Deserialize;
 use tokio::time::timeout;
 
-use crate::config::kafka::Sasl;
-use crate::pull::Client;
+use super::http::Client;
+use crate::config::Endpoint;
 
 /// For all of it.
 const TIME_LIMIT: Duration = Duration::from_secs(30);
@@ -47,12 +48,16 @@ struct Refusal {
     error_description: String,
 }
 
-/// Gets one for an application. The reason why that cannot be done has nothing of the secret.
-pub async fn fetch(client: &Client, sasl: &Sasl, id: &str, secret: &str) -> Result<Token, String> {
-    let url = sasl.token_url.as_ref().ok_or("there is no token_url")?;
+/// Gets one of a scope at `url` for an application. The reason why that cannot be done has nothing of the secret.
+pub async fn fetch(
+    client: &Client,
+    url: &Endpoint,
+    scope: Option<&str>,
+    (id, secret): (&str, &str),
+) -> Result<Token, String> {
     let failed = |what: String| format!("{}: {what}", url.as_str());
     let mut form = "grant_type=client_credentials".to_owned();
-    let scope = sasl.scope.as_deref().map(|scope| ("scope", scope));
+    let scope = scope.map(|scope| ("scope", scope));
     for (name, value) in [("client_id", id), ("client_secret", secret)].into_iter().chain(scope) {
         form += &format!("&{name}={}", utf8_percent_encode(value, NON_ALPHANUMERIC));
     }
@@ -94,11 +99,10 @@ mod tests {
     use std::net::TcpListener;
 
     use super::*;
-    use crate::config::kafka::Mechanism;
-    use crate::config::{Loaded, Sources};
+    use crate::config::value::Value as _;
 
     /// What a server is asked that answers so, and what is made of it.
-    fn fetched(answer: &str, scope: &str) -> (String, Result<Token, String>) {
+    fn fetched(answer: &str, scope: Option<&str>) -> (String, Result<Token, String>) {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let port = listener.local_addr().unwrap().port();
         let answer = answer.to_owned();
@@ -124,15 +128,9 @@ mod tests {
             stream.write_all(answer.as_bytes()).unwrap();
             String::from_utf8(asked).unwrap()
         });
-        let text = format!(
-            "[kafka.a]\nbrokers = [\"k:1\"]\ntopics = [\"t\"]\nsasl = \"oauthbearer\"\ncredentials_file = \"/none\"\n\
-             token_url = \"http://127.0.0.1:{port}/tenant/token\"\n{scope}"
-        );
-        let sources = Sources { file: Some(("pintle.toml".into(), text)), ..Sources::default() };
-        let sasl = Loaded::from_sources(&sources).unwrap().config.kafka["a"].sasl.clone().unwrap();
-        assert_eq!(sasl.mechanism, Mechanism::OauthBearer);
+        let url = Endpoint::from_text(&format!("http://127.0.0.1:{port}/tenant/token")).unwrap();
         let runtime = tokio::runtime::Runtime::new().unwrap();
-        let token = runtime.block_on(fetch(&Client::new().unwrap(), &sasl, "the id", "hush&hush"));
+        let token = runtime.block_on(fetch(&Client::new().unwrap(), &url, scope, ("the id", "hush&hush")));
         (server.join().unwrap(), token)
     }
 
@@ -146,14 +144,14 @@ mod tests {
     #[test]
     fn a_token_is_got_for_the_application_and_counts_as_long_as_it_says() {
         let good = answer("200 OK", r#"{"token_type":"Bearer","expires_in":3599,"access_token":"abc.def"}"#);
-        let (asked, token) = fetched(&good, "scope = \"https://n.example.org/.default\"\n");
+        let (asked, token) = fetched(&good, Some("https://n.example.org/.default"));
         let token = token.unwrap();
         assert_eq!((token.text.as_str(), token.lasts), ("abc.def", Duration::from_secs(3599)));
         assert!(asked.starts_with("POST /tenant/token HTTP/1.1\r\n"), "{asked}");
         let form = "grant_type=client_credentials&client_id=the%20id&client_secret=hush%26hush&scope=https%3A%2F%2Fn%2Eexample%2Eorg%2F%2Edefault";
         assert!(asked.ends_with(form), "{asked}");
         let short = answer("200 OK", r#"{"access_token":"abc"}"#);
-        let (asked, token) = fetched(&short, "");
+        let (asked, token) = fetched(&short, None);
         assert_eq!(token.unwrap().lasts, Duration::from_secs(300));
         assert!(asked.ends_with("client_secret=hush%26hush"), "{asked}");
     }
@@ -175,7 +173,7 @@ mod tests {
                 "no answer of at most",
             ),
         ] {
-            let problem = fetched(&answer, "").1.err().unwrap();
+            let problem = fetched(&answer, None).1.err().unwrap();
             assert!(problem.contains(expected) && !problem.contains("hush"), "{problem}");
         }
     }

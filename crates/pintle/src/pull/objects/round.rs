@@ -10,19 +10,18 @@ use object_store::path::Path;
 use object_store::{ObjectMeta, ObjectStore};
 use pintle_model::TenantId;
 use pintle_store::Progress;
-use serde::{Deserialize, Serialize};
 use tokio::runtime::Handle;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
-use super::PullError;
-use super::http::Client;
 use super::kept::{self, Kept, Object, Taken};
 use super::store::{self, List};
 use super::take::{Failed, Taking};
 use crate::config::Pull;
-use crate::config::pull::{Place, Store};
+use crate::config::pull::{Objects, Place, Store};
 use crate::instance::Instance;
+use crate::pull::http::Client;
+use crate::pull::{Came, PullError};
 
 /// The next part of a list.
 const LISTING: Duration = Duration::from_secs(240);
@@ -30,8 +29,6 @@ const LISTING: Duration = Duration::from_secs(240);
 const KEEPING: Duration = Duration::from_secs(5);
 /// Objects one after the other that the store did not give, before the round is given up.
 const MOST_FAILURES: u32 = 3;
-/// Objects that are not taken and are told by name.
-const MOST_TROUBLES: usize = 10;
 /// What cannot be listed and is said in the log, and not again.
 const MOST_UNLISTED: usize = 1_000;
 /// Where there are so many objects, everything is looked at only …
@@ -39,27 +36,11 @@ const MANY: u64 = 10_000;
 /// … so often; between that, what stands behind the first that changed lately.
 const LOOKING_AT_ALL: Duration = Duration::from_secs(3600);
 
-/// What a round came to.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct Came {
-    /// Objects that there are.
-    pub(crate) listed: u64,
-    /// Of these, how many had something new that was taken.
-    pub(crate) taken: u64,
-    /// Bytes of the store that were taken, …
-    pub(crate) bytes: u64,
-    /// … and records in them.
-    pub(crate) records: u64,
-    /// Objects that are not taken, and are tried again.
-    pub(crate) failed: u64,
-    /// Which these are and why, the first of them.
-    pub(crate) troubles: Vec<String>,
-}
-
 /// A section's stores, and what was taken of them.
 pub(crate) struct Source {
     name: String,
     settings: Pull,
+    objects: Objects,
     client: Client,
     kept: Kept,
     /// Whether there is something to keep over a restart, …
@@ -73,7 +54,7 @@ pub(crate) struct Source {
 }
 
 /// What is kept of a place is kept under this.
-pub(super) fn key(settings: &Pull, place: &Place) -> String {
+pub(super) fn key(settings: &Objects, place: &Place) -> String {
     let endpoint = settings.endpoint.as_ref().map_or("", |endpoint| endpoint.as_str());
     let account = settings.account.as_deref().unwrap_or_default();
     format!("{endpoint} {account} {} {}", place.bucket, place.prefix)
@@ -81,7 +62,12 @@ pub(super) fn key(settings: &Pull, place: &Place) -> String {
 
 impl Source {
     /// As it was left.
-    pub(super) fn open(instance: &Instance, name: &str, settings: &Pull) -> Result<Source, PullError> {
+    pub(crate) fn open(
+        instance: &Instance,
+        name: &str,
+        settings: &Pull,
+        objects: &Objects,
+    ) -> Result<Source, PullError> {
         let kept = kept::read(instance.store.folder(), name).unwrap_or_else(|error| {
             tracing::warn!(pull = name, %error, "what was taken of a store cannot be read: all is taken again");
             Kept::default()
@@ -89,6 +75,7 @@ impl Source {
         Ok(Source {
             name: name.to_owned(),
             settings: settings.clone(),
+            objects: objects.clone(),
             client: Client::new().map_err(|error| PullError::Failed(error.to_string()))?,
             kept,
             is_changed: false,
@@ -99,7 +86,7 @@ impl Source {
     }
 
     /// Takes what is new.
-    pub(super) fn round(
+    pub(crate) fn round(
         &mut self,
         instance: &Instance,
         runtime: &Handle,
@@ -122,7 +109,7 @@ impl Source {
             failures: 0,
             unlisted: BTreeSet::new(),
         };
-        let places = self.settings.url.places();
+        let places = self.objects.url.places();
         let mut went = Ok(());
         for place in &places {
             match self.look(&mut round, place) {
@@ -135,7 +122,7 @@ impl Source {
                 }
             }
         }
-        let keys: Vec<String> = places.iter().map(|place| key(&self.settings, place)).collect();
+        let keys: Vec<String> = places.iter().map(|place| key(&self.objects, place)).collect();
         self.kept.places.retain(|kept, _| keys.contains(kept));
         self.keep(instance);
         self.unlisted = std::mem::take(&mut round.unlisted);
@@ -148,12 +135,12 @@ impl Source {
 
     /// Looks at a place and takes what is new there.
     fn look(&mut self, round: &mut Round<'_>, place: &Place) -> Result<(), Failed> {
-        let is_folder = self.settings.url.store == Store::Folder;
+        let is_folder = self.objects.url.store == Store::Folder;
         if is_folder && !FilePath::new(&place.prefix).exists() {
             return Err(Failed::Gone);
         }
-        let opened = store::open(&self.settings, place, &self.client).map_err(Failed::Store)?;
-        let key = key(&self.settings, place);
+        let opened = store::open(&self.objects, place, &self.client).map_err(Failed::Store)?;
+        let key = key(&self.objects, place);
         let now = round.instance.now().unix_seconds().saturating_mul(1_000);
         let begin = self.of(&key).begin(round.is_all, opened.is_ordered, now);
         let mut list = opened.list(begin.from())?;
@@ -184,7 +171,7 @@ impl Source {
             return Ok(());
         }
         // A file that is moved into a folder keeps the time of its last change.
-        let forget_after = if is_folder { Duration::MAX } else { self.settings.forget_after };
+        let forget_after = if is_folder { Duration::MAX } else { self.objects.forget_after };
         let forget_after = i64::try_from(forget_after.as_millis()).unwrap_or(i64::MAX);
         self.of(&key).end(&begin, forget_after);
         Ok(())
@@ -222,13 +209,13 @@ impl Source {
             stop: round.stop,
             source: &self.name,
             tenant: round.tenant,
-            format: self.settings.format.as_deref(),
+            format: self.objects.format.as_deref(),
             is_live: self.settings.is_live,
             took: &mut took,
         };
         let went = taking.take(name, &mut object);
         if object.offset != before || object.is_done {
-            instance.metrics.pulled_object(&self.name);
+            instance.metrics.pulled_objects(&self.name, 1);
             came.taken += 1;
         }
         let went = match went {
@@ -259,10 +246,7 @@ impl Source {
     }
 
     fn failed(&self, round: &mut Round<'_>, name: &Path, object: &mut Object, reason: &str) {
-        round.came.failed += 1;
-        if round.came.troubles.len() < MOST_TROUBLES {
-            round.came.troubles.push(format!("{name}: {reason}"));
-        }
+        round.came.failed(|| format!("{name}: {reason}"));
         if object.failed(reason) {
             let (pull, object) = (&self.name, name.as_ref());
             tracing::warn!(pull, object, reason, "an object of a store is not taken; it is tried again");
@@ -271,10 +255,7 @@ impl Source {
 
     /// What lies in a folder and cannot be listed: it is told, and keeps nothing else from being taken.
     fn unlisted(&self, round: &mut Round<'_>, reason: String) {
-        round.came.failed += 1;
-        if round.came.troubles.len() < MOST_TROUBLES {
-            round.came.troubles.push(reason.clone());
-        }
+        round.came.failed(|| reason.clone());
         if round.unlisted.len() < MOST_UNLISTED && !self.unlisted.contains(&reason) {
             tracing::warn!(pull = self.name, reason, "what lies in a folder is not taken");
         }

@@ -1,7 +1,5 @@
 //! The store that a section of the settings names, with its credentials.
 
-use std::fs::File;
-use std::io::Read as _;
 use std::path::{Path as FilePath, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,13 +13,10 @@ use object_store::path::Path;
 use object_store::{BackoffConfig, ObjectMeta, ObjectStore, ObjectStoreExt as _, RetryConfig};
 
 use super::folder::Walk;
-use super::http::Client;
 use super::take::Failed;
-use crate::config::Pull;
-use crate::config::pull::{Place, Store};
-
-/// A file with credentials.
-const MAX_CREDENTIALS: u64 = 64 << 10;
+use crate::config::pull::{Objects, Place, Store};
+use crate::pull::credentials;
+use crate::pull::http::Client;
 
 /// A place of which everything is fetched.
 pub struct Opened {
@@ -69,10 +64,10 @@ impl Opened {
 }
 
 /// Opens a place. The reason why it cannot be done has nothing of the credentials.
-pub fn open(settings: &Pull, place: &Place, client: &Client) -> Result<Opened, String> {
+pub fn open(settings: &Objects, place: &Place, client: &Client) -> Result<Opened, String> {
     let said = |error: object_store::Error| error.to_string();
     let credentials = match &settings.credentials_file {
-        Some(file) => credentials(file)?,
+        Some(file) => credentials::read(file)?,
         None => Vec::new(),
     };
     if settings.url.store == Store::Folder {
@@ -98,7 +93,7 @@ fn retrying() -> RetryConfig {
 }
 
 fn s3(
-    settings: &Pull,
+    settings: &Objects,
     place: &Place,
     client: &Client,
     credentials: Vec<(String, String)>,
@@ -119,7 +114,7 @@ fn s3(
 }
 
 fn azure(
-    settings: &Pull,
+    settings: &Objects,
     place: &Place,
     client: &Client,
     credentials: Vec<(String, String)>,
@@ -140,35 +135,9 @@ fn azure(
     Ok(store.with_container_name(&place.bucket).with_retry(retrying()).with_http_connector(client.clone()))
 }
 
-fn unknown(settings: &Pull, name: &str) -> String {
+fn unknown(settings: &Objects, name: &str) -> String {
     let file = settings.credentials_file.as_deref().unwrap_or(FilePath::new(""));
     // What stands there may be half of a secret.
     let shown: String = name.chars().take(4).collect();
     format!("{}: {shown:?}… is no name of a credential of that platform", file.display())
-}
-
-/// The lines `NAME=VALUE` of a file; empty ones and those that begin with `#` say nothing.
-pub fn credentials(file: &FilePath) -> Result<Vec<(String, String)>, String> {
-    let said = |error: std::io::Error| format!("{}: {error}", file.display());
-    let mut text = String::new();
-    let read =
-        File::open(file).map_err(said)?.take(MAX_CREDENTIALS + 1).read_to_string(&mut text).map_err(said)?;
-    if read as u64 > MAX_CREDENTIALS {
-        return Err(format!("{}: longer than {MAX_CREDENTIALS} bytes", file.display()));
-    }
-    let mut found = Vec::new();
-    for (place, line) in text.lines().enumerate() {
-        let line = line.trim();
-        if line.is_empty() || line.starts_with('#') {
-            continue;
-        }
-        let Some((name, value)) = line.split_once('=') else {
-            return Err(format!("{}: line {} is not NAME=VALUE", file.display(), place + 1));
-        };
-        found.push((name.trim().to_owned(), value.trim().trim_matches('"').to_owned()));
-    }
-    if found.is_empty() {
-        return Err(format!("{}: there are no credentials in it", file.display()));
-    }
-    Ok(found)
 }
