@@ -30,5 +30,6 @@ pub mod socket;
 pub mod sources;
 #[cfg(test)]
 mod testing;
+mod troubles;
 mod watch;
 pub mod worker;

@@ -56,6 +56,7 @@ struct Inner {
     pull_rounds: Family<PullLabels, Counter>,
     pull_objects: Family<PullName, Counter>,
     retention_paused: Gauge,
+    troubles: Gauge,
     retention_last_run: Gauge,
     retention_expired: Family<ThingLabels, Counter>,
 }
@@ -265,6 +266,7 @@ impl Metrics {
             pull_rounds: Family::default(),
             pull_objects: Family::default(),
             retention_paused: Gauge::default(),
+            troubles: Gauge::default(),
             retention_last_run: Gauge::default(),
             retention_expired: Family::default(),
         };
@@ -304,6 +306,11 @@ impl Metrics {
             inner.pull_objects.clone(),
         );
         registry.register("token_requests", "Requests for a token", inner.tokens.clone());
+        registry.register(
+            "store_troubles",
+            "What is wrong with what is on the disk, as the log says",
+            inner.troubles.clone(),
+        );
         registry.register(
             "retention_paused",
             "1 while nothing is forgotten because the clock jumped",
@@ -453,6 +460,11 @@ impl Metrics {
     /// Counts objects there of which something was taken.
     pub fn pulled_objects(&self, pull: &str, count: u64) {
         self.0.pull_objects.get_or_create(&PullName { pull: pull.to_owned() }).inc_by(count);
+    }
+
+    /// Shows how much is wrong with what is on the disk.
+    pub fn troubles(&self, count: usize) {
+        self.0.troubles.set(i64::try_from(count).unwrap_or(i64::MAX));
     }
 
     /// Shows whether the clock keeps anything from being forgotten.

@@ -166,13 +166,17 @@ impl Archive {
 
     /// Notes that everything there is is durable, and makes the note durable too.
     pub(crate) fn begin(&self) -> Result<(), Error> {
-        self.durable.note(self.end);
-        self.durable.sync()
+        // Where there is only no space for the note, less is certain.
+        match self.durable.note(self.end) {
+            Err(error) if error.is_of_disk() => Err(error),
+            _ => self.durable.sync(),
+        }
     }
 
-    /// Notes that everything before this position is durable.
-    pub(crate) fn note_durable(&self, end: Position) {
-        self.durable.note(end);
+    /// Notes that everything before this position is durable. Without the note less is certain, and nothing is
+    /// lost.
+    pub(crate) fn note_durable(&self, end: Position) -> Result<(), Error> {
+        self.durable.note(end)
     }
 
     /// Goes on in a new segment behind this position, since what was before it is not all there. The

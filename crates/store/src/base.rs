@@ -86,6 +86,8 @@ struct State {
     fold_trouble: Option<Error>,
     /// Why the last merge failed. It holds nobody up: there are more runs to look into, that is all.
     merge_trouble: Option<Error>,
+    /// How the disk failed, once it has: nothing more is taken in then, whatever is tried again.
+    disk_trouble: Option<String>,
     /// Runs with damage that a merge came upon, by number; they are left as they are.
     damaged: BTreeMap<u64, Error>,
     /// No more upkeep: the store is being closed.
@@ -184,7 +186,12 @@ impl Base {
         let damage = view.runs.iter().filter_map(|run| run.damage()).map(|error| error.to_string());
         let state = hold(&self.state);
         let upkeep = [&state.fold_trouble, &state.merge_trouble].into_iter().flatten();
-        damage.chain(upkeep.chain(state.damaged.values()).map(ToString::to_string)).collect()
+        let told = upkeep.chain(state.damaged.values()).map(ToString::to_string);
+        let gone = state
+            .disk_trouble
+            .iter()
+            .map(|trouble| format!("nothing more is taken in until a restart: {trouble}"));
+        damage.chain(told).chain(gone).collect()
     }
 
     /// Whether a batch of this id was applied.

@@ -3,6 +3,8 @@
 use std::io;
 use std::path::PathBuf;
 
+use rustix::io::Errno;
+
 /// Why the store could not do what was asked.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -34,7 +36,8 @@ pub enum Error {
     /// Parts of the archive are gone: keep the base.
     #[error("the archive no longer holds all that the base has: {} is missing (its caps drop the oldest part) or cut short, so a rebuild would forget what it held; the base stays as it is", .0.display())]
     ArchiveIncomplete(PathBuf),
-    /// A write or a sync failed before, so nothing is accepted any more: see to the disk, restart.
+    /// A write or a sync failed before, as of a disk that is going, so nothing is accepted any more: see to the
+    /// disk, restart.
     #[error("the store accepts no more writes since an earlier one failed: {0}")]
     ReadOnly(String),
     /// There is no space for more: free some; it is tried again by itself.
@@ -97,6 +100,15 @@ impl Error {
             StorageFull | QuotaExceeded | FileTooLarge => Error::Full(format!("{}: {source}", what.into())),
             _ => Error::Io { what: what.into(), source },
         }
+    }
+
+    /// Whether the disk itself failed, not for want of space: what else it will lose, nobody knows.
+    pub(crate) fn is_of_disk(&self) -> bool {
+        let code = match self {
+            Error::Io { source, .. } => source.raw_os_error(),
+            _ => None,
+        };
+        code == Some(Errno::IO.raw_os_error())
     }
 
     /// The same for another who is to be told of it.

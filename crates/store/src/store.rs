@@ -238,6 +238,7 @@ impl Store {
             }
             Err(error) => {
                 let taken_back = self.take_back(&mut committed, waiting, &error);
+                self.close_if_of_disk(&error);
                 self.close_if_failed(taken_back)?;
                 Err(error)
             }
@@ -266,6 +267,14 @@ impl Store {
             hold(&self.queue).failed.get_or_insert(error.to_string());
         }
         result
+    }
+
+    /// Takes no more writes if it is the disk that failed, even though nothing is lost by that: what a disk says
+    /// that it wrote after it has failed once is not to be believed.
+    fn close_if_of_disk(&self, error: &Error) {
+        if error.is_of_disk() {
+            hold(&self.queue).failed.get_or_insert(error.to_string());
+        }
     }
 
     /// How far the archive is durable and applied.
@@ -404,7 +413,7 @@ impl Store {
             return Ok(Enqueued::Known);
         }
         if let Err(error) = queue.archive.append(&frame) {
-            if !queue.archive.is_sound() {
+            if !queue.archive.is_sound() || error.is_of_disk() {
                 queue.failed = Some(error.to_string());
             }
             return Err(error);
@@ -431,10 +440,15 @@ impl Store {
         };
         match syncer.sync() {
             Ok(()) => {
-                hold(&self.queue).archive.note_durable(syncer.end);
+                let noted = hold(&self.queue).archive.note_durable(syncer.end);
+                noted.unwrap_or_else(|error| self.close_if_of_disk(&error));
                 self.apply_or_close(committed, waiting)
             }
-            Err(error) => self.close_if_failed(self.take_back(committed, waiting, &error)),
+            Err(error) => {
+                let taken_back = self.take_back(committed, waiting, &error);
+                self.close_if_of_disk(&error);
+                self.close_if_failed(taken_back)
+            }
         }
     }
 

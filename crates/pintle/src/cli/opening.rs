@@ -13,6 +13,7 @@ use crate::pull::Pulling;
 use crate::retention;
 use crate::socket;
 use crate::sources;
+use crate::troubles;
 use crate::watch::Watching;
 
 /// Opens the data folder.
@@ -37,6 +38,7 @@ pub(super) fn open(opening: Opening) -> Result<Opened, OpenError> {
     let exchanging = tokio::spawn(Arc::clone(&instance).keep_keys());
     let listing = tokio::spawn(sources::keep(Arc::clone(&instance)));
     let forgetting = tokio::spawn(retention::keep(Arc::clone(&instance)));
+    let looking = tokio::spawn(troubles::keep(Arc::clone(&instance)));
     let router = routes::router(Arc::clone(&instance));
     let finish = move || {
         keeping.abort();
@@ -44,6 +46,7 @@ pub(super) fn open(opening: Opening) -> Result<Opened, OpenError> {
         exchanging.abort();
         forgetting.abort();
         listing.abort();
+        looking.abort();
         if let Err(error) = instance.sources.save() {
             tracing::error!(%error, "what is known of the sources cannot be written: a restart will forget it");
         }

@@ -26,9 +26,9 @@ impl Durable {
     }
 
     /// Notes that everything before `end` is durable.
-    pub(super) fn note(&self, end: Position) {
-        // Without it less is certain, and nothing is lost.
-        let _ = self.0.write_all_at(&encode(end), 0);
+    pub(super) fn note(&self, end: Position) -> Result<(), Error> {
+        let noted = self.0.write_all_at(&encode(end), 0);
+        noted.map_err(Error::io("noting how much of the archive is durable"))
     }
 
     /// Makes the note durable, so that there is a whole one from the start.
@@ -85,7 +85,7 @@ mod tests {
         assert_eq!(durable(folder.path()), Position::START);
         let note = Durable::open(folder.path()).unwrap();
         for end in [Position { segment: 1, offset: 500 }, Position { segment: 300, offset: 1 << 33 }] {
-            note.note(end);
+            note.note(end).unwrap();
             assert_eq!(durable(folder.path()), end);
         }
         let sound = fs::read(path(folder.path())).unwrap();

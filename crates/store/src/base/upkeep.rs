@@ -81,9 +81,16 @@ impl Base {
         }
     }
 
-    /// Whether there is room in memory. There is none while folding fails and two deltas are full.
+    /// Whether more can be taken in. There is no room in memory while folding fails and two deltas are full, and
+    /// to a disk that has failed nothing is entrusted.
     pub(crate) fn admit(&self) -> Result<(), Error> {
-        let trouble = hold(&self.state).fold_trouble.as_ref().map(Error::again);
+        let trouble = {
+            let state = hold(&self.state);
+            if let Some(trouble) = &state.disk_trouble {
+                return Err(Error::ReadOnly(trouble.clone()));
+            }
+            state.fold_trouble.as_ref().map(Error::again)
+        };
         match trouble {
             Some(trouble) if self.is_full() && self.view().frozen.is_some() => Err(trouble),
             _ => Ok(()),
@@ -286,6 +293,11 @@ impl Base {
                 Duty::Merge => self.merge_due(),
             };
             let mut state = hold(&self.state);
+            if let Err(error) = &done
+                && error.is_of_disk()
+            {
+                state.disk_trouble.get_or_insert(error.to_string());
+            }
             let trouble = match duty {
                 Duty::Fold => &mut state.fold_trouble,
                 Duty::Merge => &mut state.merge_trouble,
