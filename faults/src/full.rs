@@ -6,13 +6,13 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use crate::batches::{Batches, body};
+use crate::batches::Batches;
 use crate::chance::Chance;
-use crate::client::{Answer, Connection};
+use crate::client::Answer;
 use crate::kill::{conclude, look};
 use crate::product::{Place, Product};
 use crate::report::{Failure, Outcome, Report, While, Wrong, command};
-use crate::server::Server;
+use crate::sender::Sender;
 
 const DISK: &str = "size=64m";
 /// How long a server may take to notice that there is space again.
@@ -78,27 +78,27 @@ impl Stage {
     ) -> Outcome<(u64, u64, u64)> {
         let batches = Batches::default();
         let mut server = product.serve(&self.place)?;
-        let mut client = Client::of(&mut server, &self.place)?;
+        let mut sender = Sender::of(&mut server, &self.place)?;
         for _ in 0..rounds {
             for _ in 0..=chance.below(10) {
-                if let Err(refusal) = client.send(&batches)? {
+                if let Err(refusal) = sender.send(&batches)? {
                     report.wrong.add("batch refused with space left", describe(&refusal));
                 }
             }
             self.disk.fill(chance)?;
-            match (0..MOST_BATCHES).find_map(|_| client.send(&batches).map(Result::err).transpose()) {
+            match (0..MOST_BATCHES).find_map(|_| sender.send(&batches).map(Result::err).transpose()) {
                 Some(refusal) => judge(&refusal?, &mut report.wrong),
                 None => return Err(Failure::Unable("the disk does not fill".into())),
             }
-            client.ask(&batches, &mut report.wrong)?;
+            sender.ask(&batches, &mut report.wrong)?;
             self.disk.empty()?;
-            if !client.recovers(&batches)? {
+            if !recovers(&mut sender, &batches)? {
                 report.wrong.add("no recovery without a restart", "");
                 server.kill(&mut report.wrong)?;
                 server = product.serve(&self.place)?;
-                client = Client::of(&mut server, &self.place)?;
+                sender = Sender::of(&mut server, &self.place)?;
             }
-            look(&client.address, &self.place, &batches, &mut report.wrong)?;
+            look(&sender.address, &self.place, &batches, &mut report.wrong)?;
         }
         server.kill(&mut report.wrong)?;
         conclude(product, &self.place, &batches, report)?;
@@ -118,60 +118,16 @@ fn describe(answer: &Answer) -> String {
     format!("{}: {}", answer.status, answer.body)
 }
 
-struct Client {
-    address: String,
-    token: String,
-    connection: Connection,
-}
-
-impl Client {
-    fn of(server: &mut Server, place: &Place) -> Outcome<Client> {
-        let address = server.must_be_ready()?;
-        let token = place.token(&address)?;
-        Ok(Client { connection: open(&address, &token)?, address, token })
-    }
-
-    /// Sends a batch; gives what was said if it was refused.
-    fn send(&mut self, batches: &Batches) -> Outcome<Result<(), Answer>> {
-        let batch = batches.take();
-        let answer = match self.connection.post("/api/ingest", &body(batch)) {
-            Ok(answer) => answer,
-            Err(_) => {
-                // A refusal may have closed the connection.
-                self.connection = open(&self.address, &self.token)?;
-                let again = self.connection.post("/api/ingest", &body(batch));
-                again.map_err(|_| Failure::Unable("the server does not answer".into()))?
-            }
-        };
-        if answer.status == 200 {
-            batches.acknowledge(batch);
-            return Ok(Ok(()));
-        }
-        batches.broke_off(batch);
-        Ok(Err(answer))
-    }
-
-    /// Questions must be answered as if nothing were.
-    fn ask(&mut self, batches: &Batches, wrong: &mut Wrong) -> Outcome<()> {
-        self.connection = open(&self.address, &self.token)?;
-        batches.look_for_acknowledged(&mut self.connection, wrong)
-    }
-
-    /// Whether a batch is taken before long.
-    fn recovers(&mut self, batches: &Batches) -> Outcome<bool> {
-        let patience = Instant::now() + RECOVERY;
-        loop {
-            match self.send(batches)? {
-                Ok(()) => return Ok(true),
-                Err(_) if Instant::now() > patience => return Ok(false),
-                Err(_) => std::thread::sleep(Duration::from_millis(50)),
-            }
+/// Whether a batch is taken before long.
+fn recovers(sender: &mut Sender, batches: &Batches) -> Outcome<bool> {
+    let patience = Instant::now() + RECOVERY;
+    loop {
+        match sender.send(batches)? {
+            Ok(()) => return Ok(true),
+            Err(_) if Instant::now() > patience => return Ok(false),
+            Err(_) => std::thread::sleep(Duration::from_millis(50)),
         }
     }
-}
-
-fn open(address: &str, token: &str) -> Outcome<Connection> {
-    Connection::open(address, token).map_err(|_| Failure::Unable("the server is gone".into()))
 }
 
 /// A disk in memory.

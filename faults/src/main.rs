@@ -7,6 +7,7 @@ mod batches;
 mod chance;
 mod client;
 mod damage;
+mod eio;
 mod folder;
 mod full;
 mod kill;
@@ -14,6 +15,7 @@ mod mutate;
 mod power;
 mod product;
 mod report;
+mod sender;
 mod server;
 mod telemetry;
 
@@ -60,6 +62,14 @@ enum Fault {
     Full {
         #[command(flatten)]
         run: Run<100>,
+    },
+    /// A disk that fails one call that writes or syncs: the first, then the second, and so on
+    Eio {
+        #[command(flatten)]
+        run: Run<10_000>,
+        /// Fail every n-th call in its turn instead of each
+        #[arg(long, default_value_t = 1)]
+        every: u32,
     },
     /// Flipped bits, zeroed pages and truncations in the data folder
     Mutate {
@@ -111,6 +121,10 @@ fn run(fault: Fault) -> Outcome<Report> {
         Fault::Full { run } => {
             let (rounds, chance, product) = run.prepare()?;
             full::run(rounds, chance, &product)
+        }
+        Fault::Eio { run, every } => {
+            let (most, _, product) = run.prepare()?;
+            eio::run(most, every, product)
         }
         Fault::Mutate { run, control } => {
             let (rounds, chance, product) = run.prepare()?;

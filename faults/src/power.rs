@@ -3,7 +3,7 @@
 mod disk;
 mod mount;
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use crate::batches::Batches;
@@ -35,7 +35,7 @@ pub fn run(rounds: u32, mut chance: Chance, mut product: Product, without_sync: 
     let place = product.settle(&first.folder().join("data"), top.path())?;
     first.undo()?;
     if without_sync {
-        product.preload = Some(nosync(top.path())?);
+        product.preload(NOSYNC, top.path())?;
     }
     let (mut unflushed, mut starts) = (0, Duration::from_millis(100));
     for nth in 0..rounds {
@@ -148,13 +148,4 @@ fn permitted() -> Outcome<()> {
         found.map_err(|_| Failure::NotPermitted(format!("there is no {program}: install {package}")))?;
     }
     Ok(())
-}
-
-/// Builds the library that makes syncs do nothing.
-fn nosync(top: &Path) -> Outcome<PathBuf> {
-    let (source, library) = (top.join("nosync.c"), top.join("nosync.so"));
-    std::fs::write(&source, NOSYNC).during("writing the library's source")?;
-    let (from, to) = (source.to_string_lossy(), library.to_string_lossy());
-    command("cc", &["-shared", "-fPIC", "-O1", "-o", &to, &from])?;
-    Ok(library)
 }

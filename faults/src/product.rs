@@ -9,15 +9,15 @@ use pintle_model::TenantId;
 use serde_json::Value;
 
 use crate::client::Connection;
-use crate::report::{Failure, Outcome, While};
+use crate::report::{Failure, Outcome, While, command};
 use crate::server::Server;
 
 /// The binary under test.
 #[derive(Clone)]
 pub struct Product {
     binary: PathBuf,
-    /// A library that the server is to be started with, see `power`'s control run.
-    pub preload: Option<PathBuf>,
+    /// What it is to be started with besides: a library in front of the system's, and what that is told.
+    pub environment: Vec<(&'static str, PathBuf)>,
 }
 
 /// How a command of the product ended.
@@ -44,7 +44,7 @@ impl Product {
             let why = format!("there is no {}: build it, or name it with --pintle", binary.display());
             return Err(Failure::Unable(why));
         }
-        Ok(Product { binary, preload: None })
+        Ok(Product { binary, environment: Vec::new() })
     }
 
     /// `pintle …` with no configuration but what its arguments say.
@@ -55,9 +55,7 @@ impl Product {
         settings.for_each(|(name, _)| {
             command.env_remove(name);
         });
-        if let Some(library) = &self.preload {
-            command.env("LD_PRELOAD", library);
-        }
+        command.envs(self.environment.iter().map(|(name, value)| (name, value)));
         command.args(arguments).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         command
     }
@@ -67,6 +65,15 @@ impl Product {
         let mut command = self.command(arguments);
         command.arg("--data").arg(data);
         command
+    }
+
+    /// Loads a library, built from its source in C, in front of the system's.
+    pub fn preload(&mut self, source: &str, top: &Path) -> Outcome<()> {
+        let (from, to) = (top.join("library.c"), top.join("library.so"));
+        std::fs::write(&from, source).during("writing the library's source")?;
+        command("cc", &["-shared", "-fPIC", "-O1", "-o", &to.to_string_lossy(), &from.to_string_lossy()])?;
+        self.environment.push(("LD_PRELOAD", to));
+        Ok(())
     }
 
     /// Runs to the end on a data folder.

@@ -1,7 +1,7 @@
 //! A running `pintle serve`.
 
 use std::os::unix::process::ExitStatusExt;
-use std::process::Child;
+use std::process::{Child, ExitStatus};
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::{Duration, Instant};
 
@@ -53,18 +53,24 @@ impl Server {
 
     /// Ends it as nothing can prevent, and gives what it said. It must have been running until
     /// then, without a panic.
-    pub fn kill(mut self, wrong: &mut Wrong) -> Outcome<Vec<String>> {
+    pub fn kill(self, wrong: &mut Wrong) -> Outcome<Vec<String>> {
+        let (status, said) = self.end(wrong)?;
+        if let Some(status) = status {
+            wrong.add("server ended by itself", format!("{status}: {said:?}"));
+        }
+        Ok(said)
+    }
+
+    /// The same of one that may have ended by itself, and then how.
+    pub fn end(mut self, wrong: &mut Wrong) -> Outcome<(Option<ExitStatus>, Vec<String>)> {
         self.child.kill().during("killing the server")?;
         let status = self.child.wait().during("waiting for the server")?;
         self.said.extend(self.lines.iter());
         let said = std::mem::take(&mut self.said);
-        if status.signal() != Some(9) {
-            wrong.add("server ended by itself", format!("{status}: {said:?}"));
-        }
         if let Some(line) = said.iter().find(|line| line.contains("panicked")) {
             wrong.add("panic", line);
         }
-        Ok(said)
+        Ok(((status.signal() != Some(9)).then_some(status), said))
     }
 }
 
