@@ -11,9 +11,9 @@ pub(crate) mod token;
 
 use std::collections::BTreeMap;
 use std::io;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
 use std::thread::JoinHandle;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use pintle_store::Progress;
 use serde::{Deserialize, Serialize};
@@ -29,6 +29,8 @@ pub(crate) use http::Client;
 /// The longest wait after rounds that failed.
 const LONGEST_WAIT: Duration = Duration::from_secs(3600);
 
+/// How long who asks for a round waits for one that goes on.
+const PATIENCE: Duration = Duration::from_secs(30);
 /// What could not be taken and is told by name.
 const MOST_TROUBLES: usize = 10;
 
@@ -98,7 +100,10 @@ impl Pulls {
         progress: &mut dyn FnMut(Progress),
     ) -> Result<Came, PullError> {
         let (settings, source) = self.sources.get(name).ok_or_else(|| PullError::Unknown(name.to_owned()))?;
-        let mut source = source.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut source = held(source, asked).ok_or_else(|| {
+            let reason = "it is being fetched from just now, and waits as long as it is told to";
+            PullError::Failed(format!("{name}: {reason}; try again later"))
+        })?;
         let source = match &mut *source {
             Some(source) => source,
             none => none.insert(Source::open(instance, name, settings)?),
@@ -108,6 +113,22 @@ impl Pulls {
             instance.metrics.pulled(name, came.is_ok());
         }
         came
+    }
+}
+
+/// The source, once no other round of it goes on. People wait for that only so long.
+fn held(source: &Mutex<Option<Source>>, asked: Asked) -> Option<MutexGuard<'_, Option<Source>>> {
+    if asked == Asked::ByTheClock {
+        return Some(source.lock().unwrap_or_else(PoisonError::into_inner));
+    }
+    let patience = Instant::now() + PATIENCE;
+    loop {
+        match source.try_lock() {
+            Ok(source) => return Some(source),
+            Err(TryLockError::Poisoned(source)) => return Some(source.into_inner()),
+            Err(TryLockError::WouldBlock) if Instant::now() >= patience => return None,
+            Err(TryLockError::WouldBlock) => std::thread::sleep(Duration::from_millis(50)),
+        }
     }
 }
 

@@ -4,7 +4,8 @@
 //! was updated since the look before is asked for, and all of them once a day, since an alert may come to be
 //! there with an older update; of machines always all, since nothing tells when something of them changed.
 //! Pages are asked for by `$top` and `$skip`, which is all that Defender heeds. Whatever moves to another page
-//! meanwhile was updated meanwhile, so the next look begins before this one began.
+//! meanwhile was updated meanwhile, so the next look begins before this one began. What there is at first is no
+//! news, and is taken as recorded.
 
 mod asker;
 mod kept;
@@ -29,7 +30,7 @@ use crate::config::Pull;
 use crate::config::pull::Api;
 use crate::instance::Instance;
 use crate::intake::{self, Input};
-use asker::{Answer, Asker, Unanswered};
+use asker::{Asker, Unanswered};
 use kept::{Kept, Taken};
 use page::{MOST_ROWS, Page, Row};
 
@@ -84,6 +85,7 @@ static MACHINES: List = List {
 pub(super) struct Source {
     name: String,
     settings: Pull,
+    tenant: TenantId,
     api: Api,
     asker: Asker,
     kept: Kept,
@@ -98,7 +100,6 @@ struct Round<'a> {
     instance: &'a Instance,
     runtime: &'a Handle,
     stop: &'a CancellationToken,
-    tenant: TenantId,
     progress: &'a mut dyn FnMut(Progress),
     came: Came,
 }
@@ -111,14 +112,19 @@ impl Source {
         settings: &Pull,
         api: &Api,
     ) -> Result<Source, PullError> {
-        let url = api.api.as_str();
-        let kept = kept::read(instance.store.folder(), name, url).unwrap_or_else(|error| {
+        let tenant = instance.control.tenant(&settings.tenant).map(|tenant| tenant.id);
+        let tenant =
+            tenant.ok_or_else(|| PullError::Failed(format!("there is no tenant {}", settings.tenant)))?;
+        // What was taken for one tenant, or from one, says nothing of another's.
+        let of = format!("{} {} {tenant}", api.api.as_str(), api.token_url.as_str());
+        let kept = kept::read(instance.store.folder(), name, &of).unwrap_or_else(|error| {
             tracing::warn!(pull = name, %error, "what was taken of an API cannot be read: all is taken again");
-            Kept { api: url.to_owned(), ..Kept::default() }
+            Kept { of, ..Kept::default() }
         });
         Ok(Source {
             name: name.to_owned(),
             settings: settings.clone(),
+            tenant,
             api: api.clone(),
             asker: Asker::new(api).map_err(PullError::Failed)?,
             kept,
@@ -136,87 +142,103 @@ impl Source {
         asked: Asked,
         progress: &mut dyn FnMut(Progress),
     ) -> Result<Came, PullError> {
-        let tenant = instance.control.tenant(&self.settings.tenant).map(|tenant| tenant.id);
-        let tenant = tenant
-            .ok_or_else(|| PullError::Failed(format!("there is no tenant {}", self.settings.tenant)))?;
-        let mut round = Round { instance, runtime, stop, tenant, progress, came: Came::default() };
-        let mut went = Ok(());
-        for (list, every) in [(&MACHINES, self.api.machines_interval), (&ALERTS, LOOKING_AT_ALL)] {
-            let now = instance.now();
-            let looked = self.of(list).looked;
-            let is_due = looked.is_none_or(|looked| now < looked || now >= looked + every);
-            let is_whole = is_due || !list.has_updates && asked == Asked::ByPeople;
-            if is_whole || list.has_updates {
-                went = self.look(&mut round, list, is_whole);
-            }
-            if went.is_err() {
-                break;
-            }
-        }
+        let mut round = Round { instance, runtime, stop, progress, came: Came::default() };
+        // One that cannot be looked at keeps nothing from the other.
+        let went =
+            [(&ALERTS, LOOKING_AT_ALL), (&MACHINES, self.api.machines_interval)].map(|(list, every)| {
+                let (now, known) = (instance.now(), self.of(list));
+                let is_due = known.looked.is_none_or(|looked| now < looked || now >= looked + every);
+                // What is new is not to wait for a look at all, nor for one that fails.
+                if known.watermark.is_some() && list.has_updates {
+                    self.look(&mut round, list, false)?;
+                }
+                match is_due || !list.has_updates && asked == Asked::ByPeople {
+                    true => self.look(&mut round, list, true),
+                    false => Ok(()),
+                }
+            });
         self.keep(instance);
-        went.map(|()| round.came)
+        went.into_iter().collect::<Result<(), _>>().map(|()| round.came)
     }
 
     /// Looks at a list, at all of it or at what was updated since the look before, and takes what is new.
     fn look(&mut self, round: &mut Round<'_>, list: &List, is_whole: bool) -> Result<(), PullError> {
         let begun = round.instance.now();
-        let oldest = begun - self.api.look_back;
-        let since = self.of(list).watermark.filter(|_| !is_whole).map_or(oldest, |time| time - OVERLAP);
+        let watermark = self.of(list).watermark;
+        let oldest = (begun - self.api.look_back).max(Time::EARLIEST_PLAUSIBLE);
+        let lately = watermark.map(|time| time - OVERLAP);
+        let since = lately.map_or(oldest, |lately| if is_whole { oldest.min(lately) } else { lately });
+        let is_live = self.settings.is_live && watermark.is_some();
         let filter =
             if list.has_updates { format!("$filter=lastUpdateTime%20ge%20{since}&") } else { String::new() };
-        let (mut met, mut skip, mut top) = (HashSet::new(), 0, list.page);
+        let (mut met, mut skip, mut top, mut most) = (HashSet::new(), 0, list.page, list.page);
         // By the clock of the API.
-        let (mut first_answer, mut newest) = (None, since);
+        let (mut first_answer, mut newest) = (None, watermark.filter(|_| !is_whole).unwrap_or(since));
         let mut in_vain = 0;
         loop {
             let path = format!("/api/{}?{filter}$top={top}&$skip={skip}{}", list.name, list.options);
+            let as_of = list.is_of_now.then(|| round.instance.now());
             let answer = match round.runtime.block_on(self.asker.get(&path, round.stop)) {
                 Ok(answer) => answer,
-                Err(Unanswered::TooLong) if top > 1 => {
-                    top = (top / 2).max(1);
+                Err(Unanswered::TooLong | Unanswered::TooSlow(_)) if top > 1 => {
+                    (top, most) = (top / 2, top / 2);
                     continue;
                 }
                 Err(Unanswered::TooLong) if in_vain < MOST_IN_VAIN => {
-                    round.came.failed(|| format!("{path}: the answer is longer than what is read"));
-                    (skip, top, in_vain) = (skip + 1, list.page, in_vain + 1);
+                    let reason = "it is longer than what is read";
+                    tracing::warn!(pull = self.name, path, reason, "an element of a list is not taken");
+                    round.came.failed(|| format!("{path}: {reason}"));
+                    (skip, top, most, in_vain) = (skip + 1, list.page, list.page, in_vain + 1);
                     continue;
                 }
                 Err(Unanswered::TooLong) => {
                     return Err(PullError::Failed(format!(
                         "{}{path}: its answers are too long",
-                        self.kept.api
+                        self.api.api.as_str()
                     )));
                 }
-                Err(Unanswered::Failed(reason)) => return Err(PullError::Failed(reason)),
+                // As Defender may say that there is none.
+                Err(Unanswered::NotThere(_)) if skip == 0 && !list.has_updates => break,
+                Err(
+                    Unanswered::Failed(reason) | Unanswered::TooSlow(reason) | Unanswered::NotThere(reason),
+                ) => {
+                    return Err(PullError::Failed(reason));
+                }
                 Err(Unanswered::Stopped) => return Err(PullError::Stopped),
             };
-            first_answer = first_answer.or(answer.at).or(Some(begun));
+            first_answer = first_answer.or(answer.at);
             let page = Page::read(&answer.body);
-            let page =
-                page.map_err(|reason| PullError::Failed(format!("{}{path}: {reason}", self.kept.api)))?;
+            let failed =
+                |reason: &str| PullError::Failed(format!("{}{path}: {reason}", self.api.api.as_str()));
+            let page = page.map_err(|reason| failed(&reason))?;
             let rows = page.rows.0.as_slice();
             let known_before = met.len();
             met.extend(rows.iter().map(|row| row.id));
             newest = rows.iter().filter_map(|row| row.updated).fold(newest, Time::max);
-            self.take(round, list, rows, &answer)?;
-            skip += rows.len();
-            if rows.is_empty() || rows.len() < top.min(SHORT) && !page.is_followed() {
+            in_vain = if met.len() == known_before { in_vain + 1 } else { 0 };
+            let is_last = rows.is_empty() || rows.len() < top.min(SHORT) && !page.is_followed();
+            if !is_last && (in_vain > MOST_IN_VAIN || met.len() > MOST_LISTED) {
+                return Err(failed("it gives the same again and again, or has no end"));
+            }
+            round.came.listed += rows.len() as u64;
+            round.came.bytes += answer.body.len() as u64;
+            (round.progress)(Progress { bytes: round.came.bytes, bytes_total: round.came.bytes });
+            self.take(round, list, rows, as_of, is_live)?;
+            if is_last {
                 break;
             }
-            in_vain += usize::from(met.len() == known_before);
-            if in_vain > MOST_IN_VAIN || met.len() > MOST_LISTED {
-                let what = "it gives the same again and again, or has no end";
-                return Err(PullError::Failed(format!("{}{path}: {what}", self.kept.api)));
-            }
-            top = (top * 2).min(list.page);
+            skip += rows.len();
+            top = (top * 2).min(most);
         }
-        self.is_changed = true;
+        let reached = newest.min(first_answer.unwrap_or(begun));
         let taken = self.of(list);
-        taken.watermark = taken.watermark.max(first_answer.map(|first| newest.min(first)));
+        let is_changed = is_whole || taken.watermark != Some(reached);
+        taken.watermark = Some(reached);
         if is_whole {
             taken.looked = Some(begun);
             taken.retain(|id| met.contains(&id));
         }
+        self.is_changed |= is_changed;
         Ok(())
     }
 
@@ -226,19 +248,16 @@ impl Source {
         round: &mut Round<'_>,
         list: &List,
         rows: &[Row<'_>],
-        answer: &Answer,
+        as_of: Option<Time>,
+        is_live: bool,
     ) -> Result<(), PullError> {
-        round.came.listed += rows.len() as u64;
-        round.came.bytes += answer.body.len() as u64;
-        (round.progress)(Progress { bytes: round.came.bytes, bytes_total: round.came.bytes });
         let taken = self.of(list);
         let is_new = |row: &&Row<'_>| !taken.is_known(row.id, row.digest);
         let new: Vec<&Row<'_>> = rows.iter().filter(is_new).collect();
         if new.is_empty() {
             return Ok(());
         }
-        let as_of = list.is_of_now.then(|| round.instance.now());
-        let records = self.read(round, list, envelope(&new, as_of))?;
+        let records = self.read(round, list, envelope(&new, as_of), is_live)?;
         round.came.taken += new.len() as u64;
         round.came.records += records;
         round.instance.metrics.pulled_objects(&self.name, new.len() as u64);
@@ -252,16 +271,22 @@ impl Source {
     }
 
     /// Reads elements in an envelope; gives how many records it had.
-    fn read(&self, round: &Round<'_>, list: &List, envelope: Vec<u8>) -> Result<u64, PullError> {
+    fn read(
+        &self,
+        round: &Round<'_>,
+        list: &List,
+        envelope: Vec<u8>,
+        is_live: bool,
+    ) -> Result<u64, PullError> {
         let failed = |reason: String| PullError::Failed(format!("{}: {reason}", list.name));
         let choice = intake::choice(&round.instance.decoders, Some(list.format));
         let choice = choice.map_err(|unknown| failed(unknown.to_string()))?;
         let name = format!("{}:{}", self.name, list.name);
         let input = Input {
-            tenant: round.tenant,
+            tenant: self.tenant,
             source: &self.name,
             name: &name,
-            is_live: self.settings.is_live,
+            is_live,
             choice,
             namespace: None,
             limit: MAX_BYTES,
@@ -298,7 +323,8 @@ fn envelope(rows: &[&Row<'_>], as_of: Option<Time>) -> Vec<u8> {
     let as_of = as_of.map(|time| format!("{{\"@timestamp\":\"{time}\","));
     let mut text = String::from("{\"value\":[");
     for (place, row) in rows.iter().enumerate() {
-        text.push_str(if place == 0 { "" } else { "," });
+        // So that what is wrong with one ends with its line.
+        text.push_str(if place == 0 { "" } else { ",\n" });
         match (&as_of, row.text.strip_prefix('{')) {
             (Some(as_of), Some(members)) if members.trim_start() != "}" => {
                 text.push_str(as_of);

@@ -11,6 +11,7 @@ use object_store::ClientOptions;
 use object_store::client::{HttpConnector as _, HttpRequestBody};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::Deserialize;
+use serde_json::Value;
 use tokio::time::timeout;
 
 use super::http::Client;
@@ -38,7 +39,8 @@ pub struct Token {
 #[derive(Deserialize)]
 struct Answer {
     access_token: String,
-    expires_in: Option<u64>,
+    /// A number; of older endpoints one in a text.
+    expires_in: Option<Value>,
 }
 
 #[derive(Deserialize)]
@@ -82,7 +84,8 @@ pub async fn fetch(
 fn read(body: &Bytes) -> Result<Token, String> {
     let answer: Answer =
         serde_json::from_slice(body).map_err(|_| "the answer has no access_token".to_owned())?;
-    let lasts = Duration::from_secs(answer.expires_in.unwrap_or(UNSAID).min(LONGEST));
+    let seconds = |told: Value| told.as_u64().or_else(|| told.as_str()?.parse().ok());
+    let lasts = Duration::from_secs(answer.expires_in.and_then(seconds).unwrap_or(UNSAID).min(LONGEST));
     Ok(Token { text: answer.access_token, lasts })
 }
 
@@ -150,6 +153,8 @@ mod tests {
         assert!(asked.starts_with("POST /tenant/token HTTP/1.1\r\n"), "{asked}");
         let form = "grant_type=client_credentials&client_id=the%20id&client_secret=hush%26hush&scope=https%3A%2F%2Fn%2Eexample%2Eorg%2F%2Edefault";
         assert!(asked.ends_with(form), "{asked}");
+        let old = answer("200 OK", r#"{"access_token":"abc","expires_in":"3599"}"#);
+        assert_eq!(fetched(&old, None).1.unwrap().lasts, Duration::from_secs(3599));
         let short = answer("200 OK", r#"{"access_token":"abc"}"#);
         let (asked, token) = fetched(&short, None);
         assert_eq!(token.unwrap().lasts, Duration::from_secs(300));

@@ -8,7 +8,7 @@ use hyper::header::{ACCEPT, AUTHORIZATION, DATE, HeaderMap, HeaderValue, RETRY_A
 use hyper::{Method, Request, StatusCode};
 use jiff::fmt::rfc2822;
 use object_store::ClientOptions;
-use object_store::client::{HttpClient, HttpConnector as _, HttpRequestBody};
+use object_store::client::{HttpClient, HttpConnector as _, HttpErrorKind, HttpRequestBody};
 use pintle_model::Time;
 use serde::Deserialize;
 use tokio::time::timeout;
@@ -33,6 +33,8 @@ const MOST_REFUSALS: u32 = 10;
 const UNSAID: Duration = Duration::from_secs(60);
 /// … and at most.
 const LONGEST_WAIT: Duration = Duration::from_secs(3600);
+/// A wait for the next call's turn that is told.
+const WORTH_TELLING: Duration = Duration::from_secs(61);
 /// Characters of what it says in an error.
 const MOST_SAID: usize = 300;
 /// How long before its end a token is not shown any more.
@@ -43,6 +45,10 @@ const TOKEN_MARGIN: Duration = Duration::from_secs(60);
 pub enum Unanswered {
     /// It is longer than what is read.
     TooLong,
+    /// It is not made in time, whatever is tried.
+    TooSlow(String),
+    /// There is nothing at the path.
+    NotThere(String),
     /// For what the reason says.
     Failed(String),
     /// It was told to stop.
@@ -75,6 +81,8 @@ enum Once {
     Wait(Duration, String),
     /// It may help to ask again.
     Again(String),
+    /// The same; or to ask for less.
+    Slow(String),
     Never(Unanswered),
 }
 
@@ -99,8 +107,8 @@ impl Asker {
     async fn ask(&mut self, path: &str) -> Result<Answer, Unanswered> {
         let (mut tries, mut refusals, mut has_new_token) = (0, 0, false);
         loop {
-            let token = self.token().await.map_err(Unanswered::Failed)?;
             self.wait_for_turn().await;
+            let token = self.token().await.map_err(Unanswered::Failed)?;
             let reason = match self.once(path, token).await {
                 Once::Answered(answer) => return Ok(answer),
                 Once::Never(unanswered) => return Err(unanswered),
@@ -124,13 +132,14 @@ impl Asker {
                         tokio::time::sleep(wait).await;
                         continue;
                     }
-                    reason
+                    Unanswered::Failed(reason)
                 }
-                Once::Again(reason) => reason,
+                Once::Again(reason) => Unanswered::Failed(reason),
+                Once::Slow(reason) => Unanswered::TooSlow(reason),
             };
             tries += 1;
             if tries >= MOST_TRIES || refusals >= MOST_REFUSALS {
-                return Err(Unanswered::Failed(reason));
+                return Err(reason);
             }
             tokio::time::sleep(FIRST_WAIT * (1 << (tries - 1))).await;
         }
@@ -141,6 +150,14 @@ impl Asker {
             let wait = self.pace.wait(Instant::now());
             if wait.is_zero() {
                 return;
+            }
+            if wait >= WORTH_TELLING {
+                let (api, seconds) = (self.settings.api.as_str(), wait.as_secs());
+                tracing::info!(
+                    api,
+                    seconds,
+                    "an API was asked as often as it may be, and is left alone for a while"
+                );
             }
             tokio::time::sleep(wait).await;
         }
@@ -178,8 +195,10 @@ impl Asker {
             Err(error) => return Once::Never(Unanswered::Failed(failed(&error))),
         };
         let answered = async {
-            let answer =
-                self.http.execute(request).await.map_err(|error| Once::Again(failed(&chain(&error))))?;
+            let answer = self.http.execute(request).await.map_err(|error| match error.kind() {
+                HttpErrorKind::Timeout => Once::Slow(failed(&chain(&error))),
+                _ => Once::Again(failed(&chain(&error))),
+            })?;
             let (parts, body) = answer.into_parts();
             let body = Limited::new(body, MAX_BYTES).collect().await.map_err(|error| {
                 let is_long = error.downcast_ref::<LengthLimitError>().is_some();
@@ -190,13 +209,15 @@ impl Asker {
         let (status, headers, body) = match timeout(ANSWERING, answered).await {
             Ok(Ok(answer)) => answer,
             Ok(Err(once)) => return once,
-            Err(_) => return Once::Again(failed(&"it does not answer")),
+            Err(_) => return Once::Slow(failed(&"it does not answer")),
         };
         let reason = || failed(&format!("{status}{}", refusal(&body)));
         match status {
             StatusCode::OK => Once::Answered(Answer { body, at: date(&headers) }),
             StatusCode::UNAUTHORIZED => Once::Unknown(reason()),
             StatusCode::TOO_MANY_REQUESTS => Once::Wait(retry_after(&headers).unwrap_or(UNSAID), reason()),
+            StatusCode::NOT_FOUND => Once::Never(Unanswered::NotThere(reason())),
+            StatusCode::GATEWAY_TIMEOUT => Once::Slow(reason()),
             status if status.is_server_error() => match retry_after(&headers) {
                 Some(wait) => Once::Wait(wait, reason()),
                 None => Once::Again(reason()),

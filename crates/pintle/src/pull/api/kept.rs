@@ -17,8 +17,8 @@ const MOST: usize = 1_000_000;
 /// What is remembered of an API.
 #[derive(Debug, Default, Serialize, Deserialize)]
 pub struct Kept {
-    /// The API whose lists these are: those of another one are others.
-    pub api: String,
+    /// Whose lists these are: those of another API, or for another tenant, are others.
+    pub of: String,
     /// By the list's name.
     pub lists: BTreeMap<String, Taken>,
 }
@@ -57,12 +57,12 @@ fn path(folder: &Path, name: &str) -> PathBuf {
     folder.join(format!("pull.{}.json", utf8_percent_encode(name, NON_ALPHANUMERIC)))
 }
 
-/// What was kept of that API; nothing if nothing was.
-pub fn read(folder: &Path, name: &str, api: &str) -> io::Result<Kept> {
-    let none = || Kept { api: api.to_owned(), lists: BTreeMap::new() };
+/// What was kept of what `of` says; nothing if nothing was.
+pub fn read(folder: &Path, name: &str, of: &str) -> io::Result<Kept> {
+    let none = || Kept { of: of.to_owned(), lists: BTreeMap::new() };
     let Some(text) = private_file::read(&path(folder, name))? else { return Ok(none()) };
     let kept: Kept = serde_json::from_slice(&text)?;
-    Ok(if kept.api == api { kept } else { none() })
+    Ok(if kept.of == of { kept } else { none() })
 }
 
 /// Durable when this returns.

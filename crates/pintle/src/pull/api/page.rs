@@ -12,6 +12,9 @@ use sha2::{Digest as _, Sha256};
 /// The most elements of a page.
 pub const MOST_ROWS: usize = 10_000;
 
+/// Characters of what is wrong with a page.
+const MOST_SAID: usize = 300;
+
 /// A page.
 #[derive(Deserialize)]
 pub struct Page<'a> {
@@ -27,7 +30,9 @@ pub struct Page<'a> {
 impl<'a> Page<'a> {
     /// Reads one.
     pub fn read(body: &'a [u8]) -> Result<Page<'a>, String> {
-        serde_json::from_slice(body).map_err(|error| format!("the answer is no list: {error}"))
+        // What it says may have all of the answer in it.
+        let said = |error: serde_json::Error| error.to_string().chars().take(MOST_SAID).collect::<String>();
+        serde_json::from_slice(body).map_err(|error| format!("the answer is no list: {}", said(error)))
     }
 
     /// Whether it says that there are more.
@@ -129,10 +134,13 @@ mod tests {
     #[test]
     fn what_is_no_page_is_refused() {
         let long = |count: usize| format!("{{\"value\":[1{}]}}", ",1".repeat(count - 1));
+        let long_text = format!("{{\"value\":\"{}\"}}", "x".repeat(10_000));
         assert_eq!(Page::read(long(MOST_ROWS).as_bytes()).unwrap().rows.0.len(), MOST_ROWS);
-        for body in ["", "[]", "{}", r#"{"value":{}}"#, r#"{"value":[1"#, "<html>", &long(MOST_ROWS + 1)] {
+        for body in
+            ["", "[]", "{}", r#"{"value":{}}"#, r#"{"value":[1"#, &long_text, "<html>", &long(MOST_ROWS + 1)]
+        {
             let said = Page::read(body.as_bytes()).err().unwrap();
-            assert!(said.contains("the answer is no list"), "{said}");
+            assert!(said.contains("the answer is no list") && said.len() < 1_000, "{said}");
         }
     }
 }

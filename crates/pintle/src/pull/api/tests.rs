@@ -1,5 +1,6 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
 use axum::Router;
@@ -22,6 +23,8 @@ struct Fake {
     machines: Mutex<BTreeMap<String, Value>>,
     /// What it answers next instead: a status, and for how long it wants to be left alone.
     refusals: Mutex<VecDeque<(u16, Option<u32>)>>,
+    /// The list that it gives to nobody.
+    forbidden: Mutex<Option<&'static str>>,
     /// What it was asked for.
     asked: Mutex<Vec<String>>,
     /// Tokens that it gave.
@@ -57,6 +60,9 @@ async fn serve(State(fake): State<Arc<Fake>>, request: Request) -> Response {
         return answer(status, wait, said.to_owned());
     }
     let (path, query) = uri.split_once('?').unwrap();
+    if fake.forbidden.lock().unwrap().is_some_and(|list| path == list) {
+        return answer(403, None, String::new());
+    }
     let options: BTreeMap<&str, &str> =
         query.split('&').map(|option| option.split_once('=').unwrap()).collect();
     let number = |name: &str| options[name].parse::<usize>().unwrap();
@@ -123,6 +129,8 @@ struct Site {
     data: tempfile::TempDir,
     runtime: Runtime,
     config: Config,
+    /// How far the clock here is ahead.
+    ahead: Arc<AtomicU64>,
     instance: Option<Instance>,
 }
 
@@ -144,16 +152,22 @@ impl Site {
         let sources =
             crate::config::Sources { file: Some((PathBuf::from("a.toml"), text)), ..Default::default() };
         let config = crate::config::Loaded::from_sources(&sources).unwrap().config;
-        let mut site = Site { fake, data, runtime, config, instance: None };
+        let mut site = Site { fake, data, runtime, config, ahead: Arc::default(), instance: None };
         site.restart();
         site
     }
 
     fn restart(&mut self) {
         self.instance = None;
-        let clock = Options::default().clock;
+        let (clock, ahead) = (Options::default().clock, Arc::clone(&self.ahead));
+        let clock = Arc::new(move || clock() + Duration::from_secs(ahead.load(Ordering::SeqCst)));
         self.instance =
             Some(Instance::open(&self.data.path().join("data"), self.config.clone(), clock).unwrap());
+    }
+
+    /// Time goes by.
+    fn forward(&self, by: Duration) {
+        self.ahead.fetch_add(by.as_secs(), Ordering::SeqCst);
     }
 
     fn asked(&self, asked: Asked) -> Result<Came, PullError> {
@@ -220,12 +234,46 @@ fn of_many_pages_nothing_is_missed_that_comes_meanwhile() {
     for n in 0..2_500 {
         site.fake.alert(&format!("b{n:04}"), &at(1), "New");
     }
+    // What one says that comes later of when that was is not to be believed.
+    site.fake.alert("c", &at(24 * 3600), "New");
     // Its place is on a page that was read already.
-    let then = |fake: &Fake| (0..10).for_each(|n| fake.alert(&format!("a{n}"), &at(9), "New"));
+    let then = |fake: &Fake| (0..10).for_each(|n| fake.alert(&format!("a{n}"), &at(3_600), "New"));
     *site.fake.then.lock().unwrap() = Some((2, Box::new(then)));
-    assert_eq!((site.taken(), site.files()), (2_500, 2_500));
-    assert_eq!((site.taken(), site.files()), (10, 2_510));
+    assert_eq!((site.taken(), site.files()), (2_501, 2_501));
+    assert_eq!((site.taken(), site.files()), (10, 2_511));
     assert!(site.fake.asked().iter().all(|uri| !uri.contains("elsewhere")));
+}
+
+#[test]
+fn what_came_while_nobody_asked_is_taken_however_long_that_was() {
+    let site = Site::new("look_back = \"2h\"");
+    site.fake.alert("a1", &at(1), "New");
+    assert_eq!(site.taken(), 1);
+    site.fake.alert("a2", &at(3_600), "New");
+    site.forward(Duration::from_secs(3 * 24 * 3600));
+    site.fake.asked();
+    assert_eq!(site.taken(), 1);
+    // What is new does not wait for a look at all.
+    let asked = site.fake.asked();
+    let since = asked.first().unwrap().split("%20ge%20").nth(1).unwrap().split('&').next().unwrap();
+    assert!(since <= at(1).as_str(), "{asked:?}");
+}
+
+#[test]
+fn a_list_that_is_not_given_keeps_nothing_from_the_other() {
+    let site = Site::new("");
+    site.fake.alert("a1", &at(1), "New");
+    site.fake.machine("m1", "Low");
+    for list in ["/api/machines", "/api/alerts"] {
+        *site.fake.forbidden.lock().unwrap() = Some(list);
+        let PullError::Failed(reason) = site.asked(Asked::ByPeople).err().unwrap() else { panic!("stopped") };
+        assert!(reason.contains(list) && reason.contains("403"), "{reason}");
+        assert_eq!(site.files(), 1);
+    }
+    let machines = || site.fake.asked().iter().filter(|uri| uri.starts_with("/api/machines")).count();
+    assert!(machines() > 0);
+    *site.fake.forbidden.lock().unwrap() = None;
+    assert_eq!(site.taken(), 0);
 }
 
 #[test]
@@ -249,7 +297,7 @@ fn what_will_not_pass_is_said() {
     };
     let reason = failed(&[(403, None)]);
     assert!(reason.ends_with(": 403 Forbidden: SomeCode Some words"), "{reason}");
-    assert!(reason.contains("/api/machines?$top="), "{reason}");
+    assert!(reason.contains("/api/alerts?$filter="), "{reason}");
     let reason = failed(&[(401, None), (401, None)]);
     assert!(reason.contains("401 Unauthorized"), "{reason}");
     let reason = failed(&[(502, None); 4]);
