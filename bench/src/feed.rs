@@ -27,7 +27,7 @@ impl Fleet {
     }
 
     /// 2,000 sightings a machine and day, thinned to 20,000 records a machine.
-    fn law(&self) -> Law {
+    pub fn law(&self) -> Law {
         // A Friday: no machine is off at the end, so that every pair is seen.
         let end = Time::from_unix_seconds(1_768_606_260);
         Law::fleet(self.machines(), self.days, 2_000, end).thinned(20_000 * self.machines())

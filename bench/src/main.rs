@@ -7,6 +7,7 @@ mod machine;
 /// The same as what the benchmark of reading is compared to.
 #[path = "../../crates/pintle/benches/parsed.rs"]
 mod parsed;
+mod peers;
 mod scale;
 mod visible;
 mod wire;
@@ -30,6 +31,8 @@ enum Command {
     Visible(visible::Args),
     /// A day of a fleet goes into a running server, over HTTP and by a watched folder
     Day(day::Args),
+    /// Make what Pintle and its peers are compared by; `bench/peers/run.sh` does it all
+    Peers(peers::Args),
     /// Part of `scale`: write the law's batches to standard output
     #[command(hide = true)]
     Feed(feed::Fleet),
@@ -51,6 +54,7 @@ fn main() -> ExitCode {
         Command::Lookups(args) => args.run(),
         Command::Visible(args) => args.run(),
         Command::Day(args) => args.run(),
+        Command::Peers(args) => args.run(),
         Command::Feed(fleet) => feed::write(fleet),
         Command::Fill(folder) => scale::fill(folder),
         Command::Open(folder) => scale::open(folder),
