@@ -23,6 +23,7 @@ use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+pub(crate) use block::Block;
 use block::{Entries, HEADER_BYTES};
 use filter::Filter;
 use index::Index;
@@ -41,15 +42,15 @@ const FILE_HEADER_BYTES: u64 = 12;
 const TAIL_BYTES: u64 = 36;
 
 /// Blocks that were read lately, unpacked.
-pub(crate) type BlockCache = quick_cache::sync::Cache<(u64, u32), Arc<Vec<u8>>, ByLength>;
+pub(crate) type BlockCache = quick_cache::sync::Cache<(u64, u32), Arc<Block>, ByLength>;
 
 /// Weighs a block by its bytes.
 #[derive(Clone)]
 pub(crate) struct ByLength;
 
-impl Weighter<(u64, u32), Arc<Vec<u8>>> for ByLength {
-    fn weight(&self, _: &(u64, u32), block: &Arc<Vec<u8>>) -> u64 {
-        block.len() as u64 + 64
+impl Weighter<(u64, u32), Arc<Block>> for ByLength {
+    fn weight(&self, _: &(u64, u32), block: &Arc<Block>) -> u64 {
+        block.weight() as u64
     }
 }
 
@@ -216,7 +217,7 @@ impl Run {
             let length = block::stored_length(header.first_chunk().unwrap_or(&[0; HEADER_BYTES]));
             let Some(stored) = self.bytes(index.end(), length)? else { break };
             let Ok(plain) = block::load(stored) else { break };
-            let mut block = Entries::of(Arc::new(plain));
+            let mut block = Entries::of(Arc::new(Block::of(plain)));
             let mut first = Vec::new();
             let mut count = 0;
             while block.advance() == Some(true) && key::split(block.key()).is_some() {
@@ -258,11 +259,11 @@ impl Run {
         Ok(index.is_some_and(|index| index.blocks() == blocks))
     }
 
-    fn load(&self, number: usize) -> Result<Arc<Vec<u8>>, Error> {
+    fn load(&self, number: usize) -> Result<Block, Error> {
         let (offset, length) = self.index.block(number).unwrap_or_default();
         let stored =
             self.bytes(offset, length)?.ok_or_else(|| self.damaged(offset, "a block is cut short"))?;
-        block::load(stored).map(Arc::new).map_err(|reason| self.damaged(offset, reason))
+        block::load(stored).map(Block::of).map_err(|reason| self.damaged(offset, reason))
     }
 }
 
@@ -302,10 +303,10 @@ impl Cursor<'_> {
         }
     }
 
-    fn block(&self, number: usize) -> Result<Arc<Vec<u8>>, Error> {
-        let Some(cache) = self.cache else { return self.run.load(number) };
+    fn block(&self, number: usize) -> Result<Arc<Block>, Error> {
+        let Some(cache) = self.cache else { return self.run.load(number).map(Arc::new) };
         let place = (self.run.number, u32::try_from(number).unwrap_or(u32::MAX));
-        cache.get_or_insert_with(&place, || self.run.load(number))
+        cache.get_or_insert_with(&place, || self.run.load(number).map(Arc::new))
     }
 
     /// Whether it stands at an entry; otherwise it is past the last.
@@ -322,7 +323,7 @@ impl Cursor<'_> {
     }
 
     /// The value as a place in its block, which stays when the cursor goes on.
-    pub(crate) fn place(&self) -> (Arc<Vec<u8>>, Range<usize>) {
+    pub(crate) fn place(&self) -> (Arc<Block>, Range<usize>) {
         self.entries.place()
     }
 }

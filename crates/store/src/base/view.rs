@@ -10,7 +10,7 @@ use pintle_model::{AlertId, Hashes, TenantId};
 
 use super::key::{self, Mark, Marks, Table};
 use super::merge::{Merge, Source};
-use super::run::{BlockCache, Run};
+use super::run::{Block, BlockCache, Run};
 use super::value;
 use crate::Error;
 use crate::delta::Delta;
@@ -43,7 +43,7 @@ pub(crate) struct FoundFile {
 
 enum Part {
     /// A value in a block of a run.
-    Stored(Arc<Vec<u8>>, Range<usize>),
+    Stored(Arc<Block>, Range<usize>),
     /// A file in a delta, by its number there.
     Held(SharedDelta, u32),
 }

@@ -7,7 +7,8 @@
 
 use std::cmp::Ordering;
 use std::ops::Range;
-use std::sync::Arc;
+use std::sync::atomic::{self, AtomicBool};
+use std::sync::{Arc, OnceLock};
 
 use crate::base::bytes::{put, take};
 
@@ -15,6 +16,8 @@ use crate::base::bytes::{put, take};
 pub(crate) const HEADER_BYTES: usize = 12;
 /// A block is closed once it is larger, so that a lookup reads little. One value may be more.
 const TARGET_BYTES: usize = 16 << 10;
+/// So many entries of a block lie between two of its restart points.
+const ENTRIES_A_RESTART: usize = 16;
 /// No block claims more; what does is damage.
 const MAX_PLAIN_BYTES: usize = 1 << 30;
 
@@ -113,59 +116,159 @@ fn checksum(lengths: &[u8], bytes: &[u8]) -> u32 {
     crc.finalize()
 }
 
+/// A block, unpacked.
+#[derive(Default)]
+pub(crate) struct Block {
+    plain: Vec<u8>,
+    /// Whether a key was sought in it before: who does so once pays for no restart points.
+    is_sought: AtomicBool,
+    restarts: OnceLock<Restarts>,
+}
+
+impl Block {
+    pub(crate) fn of(plain: Vec<u8>) -> Block {
+        Block { plain, ..Block::default() }
+    }
+
+    /// Bytes of memory that it takes, with restart points: these are about a twentieth.
+    pub(crate) fn weight(&self) -> usize {
+        self.plain.len() + self.plain.len() / 16 + size_of::<Block>()
+    }
+
+    /// Some of its bytes.
+    pub(crate) fn get(&self, range: Range<usize>) -> Option<&[u8]> {
+        self.plain.get(range)
+    }
+
+    /// Its restart points, from the second time on.
+    fn restarts(&self) -> Option<&Restarts> {
+        let is_again = self.is_sought.swap(true, atomic::Ordering::Relaxed);
+        is_again.then(|| self.restarts.get_or_init(|| Restarts::of(&self.plain)))
+    }
+}
+
+/// Restart points of a block, some of its entries: what is sought is walked to from the last of these before it.
+#[derive(Default)]
+struct Restarts {
+    /// Where each begins, and the end of its key in `keys`.
+    places: Vec<(u32, u32)>,
+    keys: Vec<u8>,
+}
+
+impl Restarts {
+    fn of(plain: &[u8]) -> Restarts {
+        let (mut restarts, mut key, mut begin) = (Restarts::default(), Vec::new(), 0);
+        for number in 0usize.. {
+            // Where something is no entry, whoever walks as far comes upon it.
+            let Some(Some(Step { shared, own, value })) = step(plain, begin, key.len()) else { break };
+            key.truncate(shared);
+            key.extend_from_slice(plain.get(own).unwrap_or_default());
+            if number > 0 && number.is_multiple_of(ENTRIES_A_RESTART) {
+                let place = |place: usize| u32::try_from(place).ok();
+                let (Some(begin), Some(end)) = (place(begin), place(restarts.keys.len() + key.len())) else {
+                    break;
+                };
+                restarts.keys.extend_from_slice(&key);
+                restarts.places.push((begin, end));
+            }
+            begin = value.end;
+        }
+        restarts
+    }
+
+    /// The last one whose key is less than `target`: where it begins, and its key.
+    fn before(&self, target: &[u8]) -> Option<(usize, &[u8])> {
+        let key = |place: usize| {
+            let before = place.checked_sub(1).and_then(|before| self.places.get(before));
+            let (begin, end) = (before.map_or(0, |restart| restart.1), self.places.get(place)?.1);
+            self.keys.get(usize::try_from(begin).ok()?..usize::try_from(end).ok()?)
+        };
+        let (mut low, mut high) = (0, self.places.len());
+        while low < high {
+            let middle = low.midpoint(high);
+            if key(middle)? < target { low = middle + 1 } else { high = middle }
+        }
+        let place = low.checked_sub(1)?;
+        Some((usize::try_from(self.places.get(place)?.0).ok()?, key(place)?))
+    }
+}
+
+/// An entry: how many bytes of its key are those of the key before, and where its own and its value are, with
+/// which it ends.
+struct Step {
+    shared: usize,
+    own: Range<usize>,
+    value: Range<usize>,
+}
+
+/// The entry that begins at a place of a block, behind one whose key is so long. `Some(None)`: there is none;
+/// `None`: this is no entry.
+fn step(plain: &[u8], begin: usize, length: usize) -> Option<Option<Step>> {
+    let mut rest = plain.get(begin..)?;
+    if rest.is_empty() {
+        return Some(None);
+    }
+    let number = |bytes: &mut &[u8]| usize::try_from(take(bytes)?).ok();
+    let (shared, own, value) = (number(&mut rest)?, number(&mut rest)?, number(&mut rest)?);
+    let from = plain.len() - rest.len();
+    let until = from.checked_add(own)?;
+    let end = until.checked_add(value)?;
+    if shared > length || end > plain.len() {
+        return None;
+    }
+    Some(Some(Step { shared, own: from..until, value: until..end }))
+}
+
 /// The entries of a block, one after the other.
 #[derive(Default)]
 pub(crate) struct Entries {
-    plain: Arc<Vec<u8>>,
+    block: Arc<Block>,
     next: usize,
     key: Vec<u8>,
     value: Range<usize>,
 }
 
 impl Entries {
-    pub(crate) fn of(plain: Arc<Vec<u8>>) -> Entries {
-        Entries { plain, ..Entries::default() }
+    pub(crate) fn of(block: Arc<Block>) -> Entries {
+        Entries { block, ..Entries::default() }
     }
 
     /// Goes to the next entry. `Some(false)`: there is none; `None`: this is no entry.
     pub(crate) fn advance(&mut self) -> Option<bool> {
         let Some((shared, own)) = self.step(self.key.len())? else { return Some(false) };
         self.key.truncate(shared);
-        self.key.extend_from_slice(self.plain.get(own)?);
+        self.key.extend_from_slice(self.block.plain.get(own)?);
         Some(true)
     }
 
-    /// Goes to the value of the next entry, without its key: how many bytes that shares with the key
-    /// before, which is so long, and where its own are. `Some(None)`: there is none; `None`: this is no
-    /// entry.
+    /// Goes to the value of the next entry, without its key, behind a key that is so long: gives how many bytes
+    /// of it are shared, and where its own are. `Some(None)`: there is none; `None`: this is no entry.
     fn step(&mut self, length: usize) -> Option<Option<(usize, Range<usize>)>> {
-        let mut rest = self.plain.get(self.next..)?;
-        if rest.is_empty() {
+        let Some(Step { shared, own, value }) = step(&self.block.plain, self.next, length)? else {
             return Some(None);
-        }
-        let number = |bytes: &mut &[u8]| usize::try_from(take(bytes)?).ok();
-        let (shared, own, value) = (number(&mut rest)?, number(&mut rest)?, number(&mut rest)?);
-        let from = self.plain.len() - rest.len();
-        let until = from.checked_add(own)?;
-        let end = until.checked_add(value)?;
-        if shared > length || end > self.plain.len() {
-            return None;
-        }
-        (self.value, self.next) = (until..end, end);
-        Some(Some((shared, from..until)))
+        };
+        (self.next, self.value) = (value.end, value);
+        Some(Some((shared, own)))
     }
 
-    /// From the start to the first entry whose key is not less than `target`. `Some(false)`: there is
+    /// To the first entry whose key is not less than `target`. `Some(false)`: there is
     /// none; `None`: something is no entry.
     ///
     /// By how much an entry shares with the key before it is nearly always known on which side of the
     /// target it lies: no key is put together and compared on the way.
     pub(crate) fn seek(&mut self, target: &[u8]) -> Option<bool> {
+        let common =
+            |one: &[u8], other: &[u8]| one.iter().zip(other).take_while(|(one, other)| one == other).count();
+        let block = Arc::clone(&self.block);
         // Of the key before: how much of the target it begins with, and its length.
         let (mut matched, mut length) = (0, 0);
+        if let Some((begin, key)) = block.restarts().and_then(|restarts| restarts.before(target)) {
+            (matched, length, self.next) = (common(key, target), key.len(), begin);
+            self.step(length)??;
+        }
         loop {
             let Some((shared, own)) = self.step(length)? else { return Some(false) };
-            let own = self.plain.get(own)?;
+            let own = block.plain.get(own)?;
             length = shared + own.len();
             let is_less = match shared.cmp(&matched) {
                 // It differs from the target where the one before did.
@@ -174,9 +277,9 @@ impl Entries {
                 Ordering::Less => false,
                 Ordering::Equal => {
                     let left = target.get(matched..).unwrap_or_default();
-                    let common = own.iter().zip(left).take_while(|(one, other)| one == other).count();
-                    let is_less = own.get(common) < left.get(common);
-                    matched += common;
+                    let more = common(own, left);
+                    let is_less = own.get(more) < left.get(more);
+                    matched += more;
                     is_less
                 }
             };
@@ -194,12 +297,12 @@ impl Entries {
     }
 
     pub(crate) fn value(&self) -> &[u8] {
-        self.plain.get(self.value.clone()).unwrap_or_default()
+        self.block.plain.get(self.value.clone()).unwrap_or_default()
     }
 
     /// The value as a place in the block.
-    pub(crate) fn place(&self) -> (Arc<Vec<u8>>, Range<usize>) {
-        (Arc::clone(&self.plain), self.value.clone())
+    pub(crate) fn place(&self) -> (Arc<Block>, Range<usize>) {
+        (Arc::clone(&self.block), self.value.clone())
     }
 }
 
@@ -213,7 +316,7 @@ mod tests {
             (0..500u32).map(|n| (format!("tenant/{n:05}").into_bytes(), vec![7; n as usize % 300])).collect();
         let mut builder = BlockBuilder::default();
         entries.iter().for_each(|(key, value)| builder.push(key, value));
-        let mut read = Entries::of(Arc::new(load(builder.finish()).unwrap()));
+        let mut read = Entries::of(Arc::new(Block::of(load(builder.finish()).unwrap())));
         for (key, value) in &entries {
             assert_eq!(read.advance(), Some(true));
             assert_eq!((read.key(), read.value()), (key.as_slice(), value.as_slice()));
@@ -234,9 +337,13 @@ mod tests {
             keys.sort();
             let mut builder = BlockBuilder::default();
             keys.iter().for_each(|key| builder.push(key, key));
-            let block = Arc::new(load(builder.finish()).unwrap());
-            for target in &all {
-                let mut sought = Entries::of(Arc::clone(&block));
+            let plain = load(builder.finish()).unwrap();
+            assert_eq!(Restarts::of(&plain).places.len(), (keys.len() - 1) / ENTRIES_A_RESTART);
+            // The first time without restart points, then with them.
+            for (target, again) in all.iter().flat_map(|target| [(target, false), (target, true)]) {
+                let block = Arc::new(Block::of(plain.clone()));
+                block.is_sought.store(again, atomic::Ordering::Relaxed);
+                let mut sought = Entries::of(block);
                 let expected = keys.iter().position(|key| *key >= target);
                 assert_eq!(sought.seek(target), Some(expected.is_some()), "{step} {target:?}");
                 // From there on it goes as before.
@@ -266,8 +373,11 @@ mod tests {
     #[test]
     fn bytes_that_are_no_entries_end_a_block_without_a_panic() {
         for bytes in [&[0x80][..], &[1, 0, 0], &[0, 9, 0], &[0, 0, 9], &[0xff; 30]] {
-            assert_eq!(Entries::of(Arc::new(bytes.to_vec())).advance(), None, "{bytes:?}");
-            assert_eq!(Entries::of(Arc::new(bytes.to_vec())).seek(b"key"), None, "{bytes:?}");
+            let block = Arc::new(Block::of(bytes.to_vec()));
+            assert_eq!(Entries::of(Arc::clone(&block)).advance(), None, "{bytes:?}");
+            for _ in 0..2 {
+                assert_eq!(Entries::of(Arc::clone(&block)).seek(b"key"), None, "{bytes:?}");
+            }
         }
     }
 }
