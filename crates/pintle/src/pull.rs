@@ -6,6 +6,7 @@
 mod api;
 pub(crate) mod credentials;
 mod http;
+mod keeping;
 mod objects;
 pub(crate) mod token;
 

@@ -16,7 +16,7 @@ mod page;
 mod tests;
 
 use std::collections::HashSet;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use bytes::Buf as _;
 use pintle_ingest::{Content, MAX_BYTES};
@@ -25,12 +25,13 @@ use pintle_store::Progress;
 use tokio::runtime::Handle;
 use tokio_util::sync::CancellationToken;
 
+use super::keeping::Keeping;
 use super::{Asked, Came, PullError};
 use crate::config::Pull;
 use crate::config::pull::Api;
 use crate::instance::Instance;
 use crate::intake::{self, Input};
-use asker::{Asker, Unanswered};
+use asker::{Answer, Asker, Unanswered};
 use kept::{Kept, Taken};
 use page::{MOST_ROWS, Page, Row};
 
@@ -89,10 +90,24 @@ pub(super) struct Source {
     api: Api,
     asker: Asker,
     kept: Kept,
-    /// Whether there is something to keep over a restart, …
-    is_changed: bool,
-    /// … and when that was done last.
-    written: Instant,
+    keeping: Keeping,
+}
+
+/// Which part of a list is asked for.
+struct Window {
+    skip: usize,
+    top: usize,
+    /// The most that may be asked for at once: half of what was too much.
+    most: usize,
+    /// Pages in turn without anything new, and elements that are too long.
+    in_vain: usize,
+}
+
+impl Window {
+    /// The first page.
+    fn of(list: &List) -> Window {
+        Window { skip: 0, top: list.page, most: list.page, in_vain: 0 }
+    }
 }
 
 /// What a round has at hand, and what it came to.
@@ -128,8 +143,7 @@ impl Source {
             api: api.clone(),
             asker: Asker::new(api).map_err(PullError::Failed)?,
             kept,
-            is_changed: false,
-            written: Instant::now(),
+            keeping: Keeping::new(),
         })
     }
 
@@ -157,7 +171,7 @@ impl Source {
                     false => Ok(()),
                 }
             });
-        self.keep(instance);
+        self.keeping.keep(instance, &self.name, &self.kept);
         went.into_iter().collect::<Result<(), _>>().map(|()| round.came)
     }
 
@@ -171,41 +185,12 @@ impl Source {
         let is_live = self.settings.is_live && watermark.is_some();
         let filter =
             if list.has_updates { format!("$filter=lastUpdateTime%20ge%20{since}&") } else { String::new() };
-        let (mut met, mut skip, mut top, mut most) = (HashSet::new(), 0, list.page, list.page);
+        let (mut met, mut window) = (HashSet::new(), Window::of(list));
         // By the clock of the API.
         let (mut first_answer, mut newest) = (None, watermark.filter(|_| !is_whole).unwrap_or(since));
-        let mut in_vain = 0;
         loop {
-            let path = format!("/api/{}?{filter}$top={top}&$skip={skip}{}", list.name, list.options);
             let as_of = list.is_of_now.then(|| round.instance.now());
-            let answer = match round.runtime.block_on(self.asker.get(&path, round.stop)) {
-                Ok(answer) => answer,
-                Err(Unanswered::TooLong | Unanswered::TooSlow(_)) if top > 1 => {
-                    (top, most) = (top / 2, top / 2);
-                    continue;
-                }
-                Err(Unanswered::TooLong) if in_vain < MOST_IN_VAIN => {
-                    let reason = "it is longer than what is read";
-                    tracing::warn!(pull = self.name, path, reason, "an element of a list is not taken");
-                    round.came.failed(|| format!("{path}: {reason}"));
-                    (skip, top, most, in_vain) = (skip + 1, list.page, list.page, in_vain + 1);
-                    continue;
-                }
-                Err(Unanswered::TooLong) => {
-                    return Err(PullError::Failed(format!(
-                        "{}{path}: its answers are too long",
-                        self.api.api.as_str()
-                    )));
-                }
-                // As Defender may say that there is none.
-                Err(Unanswered::NotThere(_)) if skip == 0 && !list.has_updates => break,
-                Err(
-                    Unanswered::Failed(reason) | Unanswered::TooSlow(reason) | Unanswered::NotThere(reason),
-                ) => {
-                    return Err(PullError::Failed(reason));
-                }
-                Err(Unanswered::Stopped) => return Err(PullError::Stopped),
-            };
+            let Some((path, answer)) = self.page(round, list, &filter, &mut window)? else { break };
             first_answer = first_answer.or(answer.at);
             let page = Page::read(&answer.body);
             let failed =
@@ -215,9 +200,9 @@ impl Source {
             let known_before = met.len();
             met.extend(rows.iter().map(|row| row.id));
             newest = rows.iter().filter_map(|row| row.updated).fold(newest, Time::max);
-            in_vain = if met.len() == known_before { in_vain + 1 } else { 0 };
-            let is_last = rows.is_empty() || rows.len() < top.min(SHORT) && !page.is_followed();
-            if !is_last && (in_vain > MOST_IN_VAIN || met.len() > MOST_LISTED) {
+            window.in_vain = if met.len() == known_before { window.in_vain + 1 } else { 0 };
+            let is_last = rows.is_empty() || rows.len() < window.top.min(SHORT) && !page.is_followed();
+            if !is_last && (window.in_vain > MOST_IN_VAIN || met.len() > MOST_LISTED) {
                 return Err(failed("it gives the same again and again, or has no end"));
             }
             round.came.listed += rows.len() as u64;
@@ -227,8 +212,8 @@ impl Source {
             if is_last {
                 break;
             }
-            skip += rows.len();
-            top = (top * 2).min(most);
+            window.skip += rows.len();
+            window.top = (window.top * 2).min(window.most);
         }
         let reached = newest.min(first_answer.unwrap_or(begun));
         let taken = self.of(list);
@@ -238,8 +223,45 @@ impl Source {
             taken.looked = Some(begun);
             taken.retain(|id| met.contains(&id));
         }
-        self.is_changed |= is_changed;
+        self.keeping.is_changed |= is_changed;
         Ok(())
+    }
+
+    /// Asks for a page, for a smaller one where that is too much; gives what was asked for, and the answer.
+    /// `None`: there is no such list.
+    fn page(
+        &mut self,
+        round: &mut Round<'_>,
+        list: &List,
+        filter: &str,
+        window: &mut Window,
+    ) -> Result<Option<(String, Answer)>, PullError> {
+        loop {
+            let Window { skip, top, in_vain, .. } = *window;
+            let path = format!("/api/{}?{filter}$top={top}&$skip={skip}{}", list.name, list.options);
+            match round.runtime.block_on(self.asker.get(&path, round.stop)) {
+                Ok(answer) => return Ok(Some((path, answer))),
+                Err(Unanswered::TooLong | Unanswered::TooSlow(_)) if top > 1 => {
+                    (window.top, window.most) = (top / 2, top / 2);
+                }
+                Err(Unanswered::TooLong) if in_vain < MOST_IN_VAIN => {
+                    let reason = "it is longer than what is read";
+                    tracing::warn!(pull = self.name, path, reason, "an element of a list is not taken");
+                    round.came.failed(|| format!("{path}: {reason}"));
+                    *window = Window { skip: skip + 1, in_vain: in_vain + 1, ..Window::of(list) };
+                }
+                Err(Unanswered::TooLong) => {
+                    let url = self.api.api.as_str();
+                    return Err(PullError::Failed(format!("{url}{path}: its answers are too long")));
+                }
+                // As Defender may say that there is none.
+                Err(Unanswered::NotThere(_)) if skip == 0 && !list.has_updates => return Ok(None),
+                Err(
+                    Unanswered::Failed(reason) | Unanswered::TooSlow(reason) | Unanswered::NotThere(reason),
+                ) => return Err(PullError::Failed(reason)),
+                Err(Unanswered::Stopped) => return Err(PullError::Stopped),
+            }
+        }
     }
 
     /// Takes of a page what is new. It is durable when this is `Ok`.
@@ -263,9 +285,9 @@ impl Source {
         round.instance.metrics.pulled_objects(&self.name, new.len() as u64);
         let taken = self.of(list);
         new.iter().for_each(|row| taken.note(row.id, row.digest));
-        self.is_changed = true;
-        if self.written.elapsed() >= KEEPING {
-            self.keep(round.instance);
+        self.keeping.is_changed = true;
+        if self.keeping.is_due(KEEPING) {
+            self.keeping.keep(round.instance, &self.name, &self.kept);
         }
         Ok(())
     }
@@ -303,18 +325,6 @@ impl Source {
     /// What was taken of a list.
     fn of(&mut self, list: &List) -> &mut Taken {
         self.kept.lists.entry(list.name.to_owned()).or_default()
-    }
-
-    /// Writes down what was taken.
-    fn keep(&mut self, instance: &Instance) {
-        if !std::mem::take(&mut self.is_changed) {
-            return;
-        }
-        self.written = Instant::now();
-        if let Err(error) = kept::write(instance.store.folder(), &self.name, &self.kept) {
-            self.is_changed = true;
-            tracing::error!(pull = self.name, %error, "what was taken of an API cannot be written: a restart takes some of it again");
-        }
     }
 }
 

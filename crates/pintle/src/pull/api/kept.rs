@@ -2,13 +2,12 @@
 
 use std::collections::BTreeMap;
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
-use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use pintle_model::Time;
 use serde::{Deserialize, Serialize};
 
-use crate::private_file;
+use crate::pull::keeping;
 
 /// Elements of a list that are remembered. Of more, those that are met first are; the others are taken again
 /// whenever they are met, which changes nothing.
@@ -53,21 +52,10 @@ impl Taken {
     }
 }
 
-fn path(folder: &Path, name: &str) -> PathBuf {
-    folder.join(format!("pull.{}.json", utf8_percent_encode(name, NON_ALPHANUMERIC)))
-}
-
 /// What was kept of what `of` says; nothing if nothing was.
 pub fn read(folder: &Path, name: &str, of: &str) -> io::Result<Kept> {
-    let none = || Kept { of: of.to_owned(), lists: BTreeMap::new() };
-    let Some(text) = private_file::read(&path(folder, name))? else { return Ok(none()) };
-    let kept: Kept = serde_json::from_slice(&text)?;
-    Ok(if kept.of == of { kept } else { none() })
-}
-
-/// Durable when this returns.
-pub fn write(folder: &Path, name: &str, kept: &Kept) -> io::Result<()> {
-    private_file::replace(&path(folder, name), &serde_json::to_vec(kept)?)
+    let kept = keeping::read(folder, name)?.filter(|kept: &Kept| kept.of == of);
+    Ok(kept.unwrap_or_else(|| Kept { of: of.to_owned(), lists: BTreeMap::new() }))
 }
 
 #[cfg(test)]
@@ -84,7 +72,7 @@ mod tests {
         list.note(2, 21);
         list.watermark = Time::parse("2026-01-02T03:04:05.6789012Z");
         list.retain(|id| id == 2);
-        write(folder.path(), "a/b", &kept).unwrap();
+        keeping::write(folder.path(), "a/b", &kept).unwrap();
         let kept = read(folder.path(), "a/b", "https://one").unwrap();
         let list = &kept.lists["alerts"];
         assert!(list.is_known(2, 21) && !list.is_known(2, 20) && !list.is_known(1, 10));

@@ -2,17 +2,12 @@
 //! restored may be older, and taking something again changes nothing.
 
 use std::collections::BTreeMap;
-use std::io;
-use std::path::{Path as FilePath, PathBuf};
 use std::time::{Duration, Instant};
 
 use object_store::ObjectMeta;
 use object_store::path::Path;
-use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
-
-use crate::private_file;
 
 /// Objects of a place that are remembered one by one.
 const MOST_OBJECTS: usize = 100_000;
@@ -229,21 +224,6 @@ impl Object {
         let Object { changed, size, tag, is_met, .. } = std::mem::take(self);
         *self = Object { changed, size, tag, is_met, ..Object::default() };
     }
-}
-
-fn path(folder: &FilePath, name: &str) -> PathBuf {
-    folder.join(format!("pull.{}.json", utf8_percent_encode(name, NON_ALPHANUMERIC)))
-}
-
-/// What was kept; nothing if nothing was.
-pub fn read(folder: &FilePath, name: &str) -> io::Result<Kept> {
-    let kept = private_file::read(&path(folder, name))?;
-    Ok(kept.map_or_else(|| Ok(Kept::default()), |text| serde_json::from_slice(&text))?)
-}
-
-/// Durable when this returns.
-pub fn write(folder: &FilePath, name: &str, kept: &Kept) -> io::Result<()> {
-    private_file::replace(&path(folder, name), &serde_json::to_vec(kept)?)
 }
 
 #[cfg(test)]

@@ -14,13 +14,14 @@ use tokio::runtime::Handle;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
-use super::kept::{self, Kept, Object, Taken};
+use super::kept::{Kept, Object, Taken};
 use super::store::{self, List};
 use super::take::{Failed, Taking};
 use crate::config::Pull;
 use crate::config::pull::{Objects, Place, Store};
 use crate::instance::Instance;
 use crate::pull::http::Client;
+use crate::pull::keeping::{self, Keeping};
 use crate::pull::{Came, PullError};
 
 /// The next part of a list.
@@ -43,10 +44,7 @@ pub(crate) struct Source {
     objects: Objects,
     client: Client,
     kept: Kept,
-    /// Whether there is something to keep over a restart, …
-    is_changed: bool,
-    /// … and when that was done last.
-    written: Instant,
+    keeping: Keeping,
     /// When everything was looked at last, and how many there were.
     looked: Option<(Instant, u64)>,
     /// What could not be listed in the last round: it is not said again.
@@ -68,18 +66,17 @@ impl Source {
         settings: &Pull,
         objects: &Objects,
     ) -> Result<Source, PullError> {
-        let kept = kept::read(instance.store.folder(), name).unwrap_or_else(|error| {
+        let kept = keeping::read(instance.store.folder(), name).unwrap_or_else(|error| {
             tracing::warn!(pull = name, %error, "what was taken of a store cannot be read: all is taken again");
-            Kept::default()
+            None
         });
         Ok(Source {
             name: name.to_owned(),
             settings: settings.clone(),
             objects: objects.clone(),
             client: Client::new().map_err(|error| PullError::Failed(error.to_string()))?,
-            kept,
-            is_changed: false,
-            written: Instant::now(),
+            kept: kept.unwrap_or_default(),
+            keeping: Keeping::new(),
             looked: None,
             unlisted: BTreeSet::new(),
         })
@@ -124,7 +121,7 @@ impl Source {
         }
         let keys: Vec<String> = places.iter().map(|place| key(&self.objects, place)).collect();
         self.kept.places.retain(|kept, _| keys.contains(kept));
-        self.keep(instance);
+        self.keeping.keep(instance, &self.name, &self.kept);
         self.unlisted = std::mem::take(&mut round.unlisted);
         went?;
         if is_all {
@@ -238,9 +235,9 @@ impl Source {
             Err(failed) => Err(failed),
         };
         self.of(key).note(name.to_string(), object);
-        self.is_changed = true;
-        if self.written.elapsed() >= KEEPING {
-            self.keep(round.instance);
+        self.keeping.is_changed = true;
+        if self.keeping.is_due(KEEPING) {
+            self.keeping.keep(round.instance, &self.name, &self.kept);
         }
         went
     }
@@ -261,18 +258,6 @@ impl Source {
         }
         if round.unlisted.len() < MOST_UNLISTED {
             round.unlisted.insert(reason);
-        }
-    }
-
-    /// Writes down what was taken.
-    fn keep(&mut self, instance: &Instance) {
-        if !std::mem::take(&mut self.is_changed) {
-            return;
-        }
-        self.written = Instant::now();
-        if let Err(error) = kept::write(instance.store.folder(), &self.name, &self.kept) {
-            self.is_changed = true;
-            tracing::error!(pull = self.name, %error, "what was taken of a store cannot be written: a restart takes some of it again");
         }
     }
 }

@@ -164,10 +164,9 @@ impl Restarts {
             key.truncate(shared);
             key.extend_from_slice(plain.get(own).unwrap_or_default());
             if number > 0 && number.is_multiple_of(ENTRIES_A_RESTART) {
-                let place = |place: usize| u32::try_from(place).ok();
-                let (Some(begin), Some(end)) = (place(begin), place(restarts.keys.len() + key.len())) else {
-                    break;
-                };
+                // No block is so large that a place in it is more; what is not marked is walked to.
+                let ends = restarts.keys.len() + key.len();
+                let (Ok(begin), Ok(end)) = (u32::try_from(begin), u32::try_from(ends)) else { break };
                 restarts.keys.extend_from_slice(&key);
                 restarts.places.push((begin, end));
             }
@@ -208,8 +207,9 @@ fn step(plain: &[u8], begin: usize, length: usize) -> Option<Option<Step>> {
     if rest.is_empty() {
         return Some(None);
     }
-    let number = |bytes: &mut &[u8]| usize::try_from(take(bytes)?).ok();
-    let (shared, own, value) = (number(&mut rest)?, number(&mut rest)?, number(&mut rest)?);
+    // What is larger than memory can be is the length of nothing: this is no entry then.
+    let length_at = |bytes: &mut &[u8]| usize::try_from(take(bytes)?).ok();
+    let (shared, own, value) = (length_at(&mut rest)?, length_at(&mut rest)?, length_at(&mut rest)?);
     let from = plain.len() - rest.len();
     let until = from.checked_add(own)?;
     let end = until.checked_add(value)?;
