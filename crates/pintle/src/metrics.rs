@@ -1,20 +1,27 @@
 //! What is counted, for Prometheus. Labels are of bounded sets only: routes are templates, never
 //! paths, and nothing a client invents becomes a label.
 
-use std::fmt;
+mod labels;
+
 use std::sync::Arc;
 use std::time::Duration;
 
 use pintle_ingest::Summary;
 use pintle_model::Time;
 use pintle_store::Expired;
-use prometheus_client::encoding::{EncodeLabelSet, EncodeLabelValue, LabelValueEncoder, text};
+use prometheus_client::encoding::text;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::{Registry, Unit};
+
+use labels::{
+    FormatLabels, KafkaLabels, LackLabels, OutcomeLabels, PullLabels, PullName, ReasonLabels, RequestLabels,
+    RouteLabels, SourceLabels, ThingLabels, WatchLabels, WindowLabels,
+};
+pub use labels::{PullOutcome, Refusal, TokenOutcome, Window};
 
 /// The counters of one process. Clones count together.
 #[derive(Clone)]
@@ -61,41 +68,6 @@ struct Inner {
     retention_expired: Family<ThingLabels, Counter>,
 }
 
-#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct RequestLabels {
-    route: String,
-    method: &'static str,
-    status: u16,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct RouteLabels {
-    route: String,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct ReasonLabels {
-    reason: Refusal,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct FormatLabels {
-    format: String,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct LackLabels {
-    format: String,
-    reason: &'static str,
-}
-
-/// A source of telemetry of a tenant, of which there are no more than there may be.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct SourceLabels {
-    tenant: String,
-    source: String,
-}
-
 /// How a source of telemetry stands.
 pub struct SourceMeasured {
     /// The tenant's name.
@@ -116,102 +88,6 @@ pub struct SourceMeasured {
     pub file_events: u64,
     /// … and those of them without a usable hash of it.
     pub without_hash: u64,
-}
-
-/// The name of a section of the settings.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct WatchLabels {
-    watch: String,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct KafkaLabels {
-    kafka: String,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct WindowLabels {
-    window: Window,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct OutcomeLabels {
-    outcome: TokenOutcome,
-}
-
-/// Names of pulls are the administrator's.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct PullName {
-    pull: String,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct PullLabels {
-    pull: String,
-    outcome: PullOutcome,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct ThingLabels {
-    thing: &'static str,
-}
-
-macro_rules! label {
-    ($(#[$doc:meta])* $name:ident { $($(#[$variant_doc:meta])* $variant:ident = $word:literal),+ $(,)? }) => {
-        $(#[$doc])*
-        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-        pub enum $name {
-            $($(#[$variant_doc])* $variant),+
-        }
-
-        impl EncodeLabelValue for $name {
-            fn encode(&self, encoder: &mut LabelValueEncoder<'_>) -> Result<(), fmt::Error> {
-                match self { $($name::$variant => $word),+ }.encode(encoder)
-            }
-        }
-    };
-}
-
-label! {
-    /// Why a connection was not taken.
-    Refusal {
-        /// Its address has as many as it may have.
-        Address = "address",
-    }
-}
-
-label! {
-    /// The window of a quota.
-    Window {
-        /// A sliding minute.
-        Minute = "minute",
-        /// A sliding hour.
-        Hour = "hour",
-    }
-}
-
-label! {
-    /// How a request for a token ended.
-    TokenOutcome {
-        /// A token was issued.
-        Issued = "issued",
-        /// The request made no sense, or asked for what is not offered.
-        InvalidRequest = "invalid_request",
-        /// No such application, or a wrong secret.
-        InvalidClient = "invalid_client",
-        /// Something failed here.
-        Failed = "failed",
-    }
-}
-
-label! {
-    /// How a look at a store that is fetched from ended.
-    PullOutcome {
-        /// All that is new and can be taken is.
-        Done = "done",
-        /// It came to no end.
-        Failed = "failed",
-    }
 }
 
 impl Default for Metrics {
