@@ -39,6 +39,8 @@ enum What {
     /// another takes its place
     Revoke {
         /// Its name as listed, or the beginning of it
+        // One name of 64 begins with a hyphen.
+        #[arg(allow_hyphen_values = true)]
         kid: String,
         #[command(flatten)]
         place: Where,
