@@ -2,19 +2,15 @@
 
 use std::fs::{self, File};
 use std::hint::black_box;
-use std::io::{BufRead, BufReader, Read, Write};
-use std::net::TcpStream;
+use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Mutex, mpsc};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
-use serde_json::Value;
-
 use crate::parsed::Envelope;
+use crate::server::{self, Server};
 use crate::{Failure, machine};
 
 /// How `day` is called.
@@ -43,20 +39,10 @@ const PARSED: usize = 512 << 20;
 /// Far beyond what a server takes to start, and a watched file to be seen.
 const PATIENCE: Duration = Duration::from_secs(120);
 
-/// What a way in cost the server.
-struct Cost {
-    records: u64,
-    bytes: u64,
-    wall: f64,
-    cpu: f64,
-    peak: u64,
-}
-
 impl Args {
     /// Runs the command.
     pub fn run(self) -> Result<(), Failure> {
-        let beside = || std::env::current_exe().map(|this| this.with_file_name("pintle"));
-        let pintle = self.pintle.clone().map_or_else(beside, Ok)?;
+        let pintle = server::binary(self.pintle.as_ref())?;
         let top = self.within.join(format!("pintle-day-{}", std::process::id()));
         let (staged, watched) = (top.join("staged"), top.join("watched"));
         for folder in [&top, &staged, &watched] {
@@ -68,7 +54,7 @@ impl Args {
     }
 
     fn measure(&self, pintle: &Path, top: &Path, staged: &Path, watched: &Path) -> Result<(), Failure> {
-        let mut day = Day::generated(pintle, self)?;
+        let mut day = Day::generated(pintle, self.machines, self.records)?;
         let mut in_files = 0;
         while in_files < self.records / 10 {
             let Some(body) = day.next()? else { break };
@@ -78,7 +64,7 @@ impl Args {
         let server = Server::start(pintle, top, watched)?;
         let by_http = server.costs(|| send(&server, &mut day))?;
         let parse = parsing_alone(staged)?;
-        let by_folder = server.costs(|| server.watch(staged, watched, in_files))?;
+        let by_folder = server.costs(|| watch(&server, staged, watched, in_files))?;
         server.stop()?;
         println!(
             "| by | records | JSON | records a second | server's CPU | its peak memory | share of the parse limit |"
@@ -101,29 +87,32 @@ impl Args {
     }
 }
 
-fn lines(body: &[u8]) -> u64 {
+/// How many lines a body has.
+pub fn lines(body: &[u8]) -> u64 {
     body.iter().filter(|byte| **byte == b'\n').count() as u64
 }
 
 /// A day as `pintle generate` writes it, in bodies of whole lines.
-struct Day {
+pub struct Day {
     child: Child,
     rest: Vec<u8>,
 }
 
 impl Day {
-    fn generated(pintle: &Path, args: &Args) -> Result<Day, Failure> {
+    /// Of so many machines, so many records.
+    pub fn generated(pintle: &Path, machines: u32, records: u64) -> Result<Day, Failure> {
         // Not every machine is on all day, and the law brings less than its rate on the first one.
-        let rate = (args.records / u64::from(args.machines)).max(1) * 4;
+        let rate = (records / u64::from(machines)).max(1) * 4;
         let child = Command::new(pintle)
-            .args(["generate", "--days", "1", "--machines", &args.machines.to_string()])
-            .args(["--sightings-per-machine-day", &rate.to_string(), "--records", &args.records.to_string()])
+            .args(["generate", "--days", "1", "--machines", &machines.to_string()])
+            .args(["--sightings-per-machine-day", &rate.to_string(), "--records", &records.to_string()])
             .stdout(Stdio::piped())
             .spawn()?;
         Ok(Day { child, rest: Vec::new() })
     }
 
-    fn next(&mut self) -> Result<Option<Vec<u8>>, Failure> {
+    /// The next body; none at the end.
+    pub fn next(&mut self) -> Result<Option<Vec<u8>>, Failure> {
         let output = self.child.stdout.as_mut().ok_or("no pipe")?;
         let mut body = std::mem::take(&mut self.rest);
         output.take((BODY - body.len()) as u64).read_to_end(&mut body)?;
@@ -198,160 +187,25 @@ fn parsing_alone(staged: &Path) -> Result<f64, Failure> {
     Ok(took.as_secs_f64() / input.len() as f64)
 }
 
-/// A running `pintle serve` with an inlet and a watched folder.
-struct Server {
-    child: Child,
-    address: String,
-    health: String,
-    authorization: String,
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        // It has been waited for if all went well.
-        let _ = self.child.kill();
-        let _ = self.child.wait();
+/// Puts the staged files where the server looks, and waits until it has taken them.
+fn watch(server: &Server, staged: &Path, watched: &Path, records: u64) -> Result<(u64, u64), Failure> {
+    let before = server.taken()?;
+    let mut bytes = 0;
+    for file in fs::read_dir(staged)? {
+        let file = file?;
+        bytes += file.metadata()?.len();
+        fs::rename(file.path(), watched.join(file.file_name()))?;
     }
-}
-
-impl Server {
-    fn start(pintle: &Path, top: &Path, watched: &Path) -> Result<Server, Failure> {
-        let (data, settings) = (top.join("data"), top.join("pintle.toml"));
-        let text = format!(
-            "[data]\nfolder = {data:?}\n[server]\nlisten = \"127.0.0.1:0\"\nhealth_listen = \"127.0.0.1:0\"\n\
-             public_url = \"http://localhost\"\n[log]\nformat = \"json\"\n\
-             [watch.day]\npath = {watched:?}\npoll = \"1s\"\nformat = \"mde-streaming\"\n"
-        );
-        fs::write(&settings, text)?;
-        let made = Command::new(pintle)
-            .args(["inlet", "add", "day", "--format", "mde-streaming", "--json", "--data"])
-            .arg(&data)
-            .output()?;
-        let made: Value = serde_json::from_slice(&made.stdout)?;
-        let key = made.get("secret").and_then(Value::as_str).ok_or_else(|| format!("no key: {made}"))?;
-        let mut child = Command::new(pintle)
-            .arg("serve")
-            .arg("--config")
-            .arg(&settings)
-            .stdin(Stdio::null())
-            .stderr(Stdio::piped())
-            .spawn()?;
-        let said = BufReader::new(child.stderr.take().ok_or("no pipe")?);
-        let mut server = Server {
-            child,
-            address: String::new(),
-            health: String::new(),
-            authorization: format!("ApiKey {}", STANDARD.encode(format!("day:{key}"))),
-        };
-        let mut lines = said.lines();
-        for line in lines.by_ref() {
-            let event: Value = serde_json::from_str(&line?).unwrap_or_default();
-            let address = |name: &str| {
-                let url = event.get(name).and_then(Value::as_str)?;
-                Some(url.trim_start_matches("http://").trim_end_matches('/').to_owned())
-            };
-            if let (Some(api), Some(health)) = (address("api"), address("health")) {
-                (server.address, server.health) = (api, health);
-                // What it says from now on is for whoever looks on.
-                thread::spawn(move || lines.map_while(Result::ok).for_each(|line| eprintln!("{line}")));
-                return Ok(server);
-            }
+    let (mut last, mut moved) = (before, Instant::now());
+    while last - before < records {
+        thread::sleep(Duration::from_millis(50));
+        let now = server.taken()?;
+        if now != last {
+            (last, moved) = (now, Instant::now());
         }
-        Err("the server does not start".into())
-    }
-
-    /// Ends it as an administrator would, so that what it holds is where it belongs.
-    fn stop(mut self) -> Result<(), Failure> {
-        let id = rustix::process::Pid::from_raw(self.child.id().cast_signed()).ok_or("no process")?;
-        rustix::process::kill_process(id, rustix::process::Signal::TERM)?;
-        let status = self.child.wait()?;
-        if status.success() { Ok(()) } else { Err(format!("the server ended with {status}").into()) }
-    }
-
-    fn connect(&self) -> Result<BufReader<TcpStream>, Failure> {
-        let stream = TcpStream::connect(&self.address)?;
-        stream.set_nodelay(true)?;
-        Ok(BufReader::new(stream))
-    }
-
-    /// Sends a body by the inlet, and waits until it is durable.
-    fn post(&self, connection: &mut BufReader<TcpStream>, body: &[u8]) -> Result<(), Failure> {
-        let stream = connection.get_mut();
-        write!(
-            stream,
-            "POST /api/ingest HTTP/1.1\r\nHost: {}\r\nAuthorization: {}\r\nContent-Length: {}\r\n\r\n",
-            self.address,
-            self.authorization,
-            body.len(),
-        )?;
-        stream.write_all(body)?;
-        let (head, answer) = answer(connection)?;
-        if head.contains(" 200 ") { Ok(()) } else { Err(format!("{head}: {answer}").into()) }
-    }
-
-    /// Puts the staged files where the server looks, and waits until it has taken them.
-    fn watch(&self, staged: &Path, watched: &Path, records: u64) -> Result<(u64, u64), Failure> {
-        let before = self.taken()?;
-        let mut bytes = 0;
-        for file in fs::read_dir(staged)? {
-            let file = file?;
-            bytes += file.metadata()?.len();
-            fs::rename(file.path(), watched.join(file.file_name()))?;
-        }
-        let (mut last, mut moved) = (before, Instant::now());
-        while last - before < records {
-            thread::sleep(Duration::from_millis(50));
-            let now = self.taken()?;
-            if now != last {
-                (last, moved) = (now, Instant::now());
-            }
-            if moved.elapsed() > PATIENCE {
-                return Err(format!("{} of {records} records of the folder are taken", last - before).into());
-            }
-        }
-        Ok((records, bytes))
-    }
-
-    /// The records that it counts as taken in.
-    fn taken(&self) -> Result<u64, Failure> {
-        let mut stream = TcpStream::connect(&self.health)?;
-        write!(stream, "GET /metrics HTTP/1.1\r\nHost: {}\r\nConnection: close\r\n\r\n", self.health)?;
-        let mut metrics = String::new();
-        stream.read_to_string(&mut metrics)?;
-        let counts = metrics.lines().filter(|line| line.starts_with("pintle_ingest_records_total"));
-        Ok(counts.filter_map(|line| line.rsplit(' ').next()?.parse::<u64>().ok()).sum())
-    }
-
-    /// What some work costs it.
-    fn costs(&self, work: impl FnOnce() -> Result<(u64, u64), Failure>) -> Result<Cost, Failure> {
-        let id = self.child.id();
-        machine::forget_peak(id)?;
-        let (began, cpu) = (Instant::now(), machine::time_of(id)?);
-        let (records, bytes) = work()?;
-        Ok(Cost {
-            records,
-            bytes,
-            wall: began.elapsed().as_secs_f64(),
-            cpu: (machine::time_of(id)? - cpu).as_secs_f64(),
-            peak: machine::peak_memory_of(id)?,
-        })
-    }
-}
-
-/// Reads an answer: its first line and its body.
-fn answer(connection: &mut BufReader<TcpStream>) -> Result<(String, String), Failure> {
-    let mut head = String::new();
-    connection.read_line(&mut head)?;
-    let mut length = 0;
-    loop {
-        let mut line = String::new();
-        connection.read_line(&mut line)?;
-        let Some((name, value)) = line.split_once(':') else { break };
-        if name.eq_ignore_ascii_case("content-length") {
-            length = value.trim().parse()?;
+        if moved.elapsed() > PATIENCE {
+            return Err(format!("{} of {records} records of the folder are taken", last - before).into());
         }
     }
-    let mut body = vec![0; length];
-    connection.read_exact(&mut body)?;
-    Ok((head.trim_end().to_owned(), String::from_utf8_lossy(&body).into_owned()))
+    Ok((records, bytes))
 }

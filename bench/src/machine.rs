@@ -35,6 +35,11 @@ pub fn peak_memory_of(process: u32) -> Result<u64, Failure> {
     field(&format!("/proc/{process}/status"), "VmHWM:")
 }
 
+/// The memory that another process has now, in bytes.
+pub fn memory_of(process: u32) -> Result<u64, Failure> {
+    field(&format!("/proc/{process}/status"), "VmRSS:")
+}
+
 /// Forgets the most memory that a process has had: from now on it counts anew.
 pub fn forget_peak(process: u32) -> Result<(), Failure> {
     Ok(fs::write(format!("/proc/{process}/clear_refs"), "5")?)

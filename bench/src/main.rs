@@ -9,6 +9,8 @@ mod machine;
 mod parsed;
 mod peers;
 mod scale;
+mod server;
+mod soak;
 mod visible;
 mod wire;
 
@@ -31,6 +33,8 @@ enum Command {
     Visible(visible::Args),
     /// A day of a fleet goes into a running server, over HTTP and by a watched folder
     Day(day::Args),
+    /// Hours of a fleet's telemetry and of questions: what becomes of a server's memory and descriptors
+    Soak(soak::Args),
     /// Make what Pintle and its peers are compared by; `bench/peers/run.sh` does it all
     Peers(peers::Args),
     /// Part of `scale`: write the law's batches to standard output
@@ -54,6 +58,7 @@ fn main() -> ExitCode {
         Command::Lookups(args) => args.run(),
         Command::Visible(args) => args.run(),
         Command::Day(args) => args.run(),
+        Command::Soak(args) => args.run(),
         Command::Peers(args) => args.run(),
         Command::Feed(fleet) => feed::write(fleet),
         Command::Fill(folder) => scale::fill(folder),

@@ -233,7 +233,7 @@ pub fn open(folder: Folder) -> Result<(), Failure> {
 }
 
 /// The bytes in a folder.
-fn size(folder: &Path) -> io::Result<u64> {
+pub fn size(folder: &Path) -> io::Result<u64> {
     let mut bytes = 0;
     for entry in fs::read_dir(folder)? {
         let entry = entry?;
