@@ -23,7 +23,7 @@ pub struct Args {
 }
 
 /// Kinds of files, by how many machines have them.
-const KINDS: [(&str, std::ops::RangeInclusive<usize>); 5] = [
+pub const KINDS: [(&str, std::ops::RangeInclusive<usize>); 5] = [
     ("unknown", 0..=0),
     ("on one machine", 1..=1),
     ("on 2 to 9 machines", 2..=9),
@@ -77,7 +77,8 @@ impl Asked {
     }
 }
 
-fn never_seen(number: u32) -> FileHash {
+/// The hash of a file that no store knows.
+pub fn never_seen(number: u32) -> FileHash {
     let mut bytes = [0x5a; 20];
     let mixed = number.wrapping_mul(0x9e37_79b9).to_be_bytes();
     bytes.iter_mut().zip(mixed).for_each(|(byte, new)| *byte = new);

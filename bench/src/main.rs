@@ -2,6 +2,7 @@
 
 mod day;
 mod feed;
+mod limits;
 mod lookups;
 mod machine;
 /// The same as what the benchmark of reading is compared to.
@@ -29,6 +30,8 @@ enum Command {
     Scale(scale::Args),
     /// Ask two filled stores in turn which machines have seen a file
     Lookups(lookups::Args),
+    /// How lookups, lists, filters and lists of hashes grow with what is in a store
+    Limits(limits::Args),
     /// How soon a file that is sent to a running server is found
     Visible(visible::Args),
     /// A day of a fleet goes into a running server, over HTTP and by a watched folder
@@ -56,6 +59,7 @@ fn main() -> ExitCode {
     let ended = match Command::parse() {
         Command::Scale(args) => args.run(),
         Command::Lookups(args) => args.run(),
+        Command::Limits(args) => args.run(),
         Command::Visible(args) => args.run(),
         Command::Day(args) => args.run(),
         Command::Soak(args) => args.run(),

@@ -26,7 +26,7 @@ use pairs::{Gatherer, Pair, Pairs};
 const GROUPS: [&str; 3] = ["Servers", "Office", "Engineering"];
 
 /// The group whose machines alone are seen where a question is restricted: about half.
-const FILTERED: u32 = 2;
+pub const FILTERED: u32 = 2;
 
 /// How `peers` is called.
 #[derive(Debug, clap::Args)]
@@ -101,7 +101,8 @@ impl Args {
     }
 }
 
-fn options() -> Options {
+/// Of a store with the groups of the law.
+pub fn options() -> Options {
     let rule = |name: &str| {
         let source_group = vec![RuleRow { operator: Operator::Equals, value: name.to_owned() }];
         DeviceRule { source_group, ..DeviceRule::default() }
