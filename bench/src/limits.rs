@@ -13,11 +13,11 @@ use http_body_util::BodyExt as _;
 use pintle::auth::application::Proof;
 use pintle::auth::control::{ApplicationQuota, NewApplication};
 use pintle::auth::permission::Permissions;
-use pintle::config::Config;
+use pintle::config::{Config, Size};
 use pintle::http::routes;
 use pintle::instance::Instance;
 use pintle_model::FileHash;
-use pintle_store::{Options, Page, Scope, Store};
+use pintle_store::{Memory, Options, Page, Scope, Store};
 use tokio::runtime::Runtime;
 use tower::ServiceExt as _;
 
@@ -38,6 +38,9 @@ pub struct Args {
     /// Hashes in one call
     #[arg(long, default_value_t = 100_000)]
     hashes: usize,
+    /// How many bytes of what was read stay in memory: as many as by default, unless said
+    #[arg(long, value_name = "BYTES", default_value_t = Memory::default().cache)]
+    cache: usize,
 }
 
 /// One hash in so many is known, as in lists of indicators.
@@ -90,7 +93,8 @@ impl Args {
 
     /// What lookups take in process: of all machines, and of those of one device group.
     fn lookups(&self, folder: &Path, sample: &[FileHash]) -> Result<Vec<(String, String)>, Failure> {
-        let store = Store::open(&folder.join("store"), peers::options())?;
+        let memory = Memory { cache: self.cache, ..Memory::default() };
+        let store = Store::open(&folder.join("store"), Options { memory, ..peers::options() })?;
         let whole = Scope::whole(TENANT);
         let mut rows = Vec::new();
         for (kind, files) in KINDS.iter().zip(by_kind(&store, &whole, sample)?) {
@@ -114,7 +118,7 @@ impl Args {
 
     /// What calls take, through the router, without a connection.
     fn calls(&self, folder: &Path, sample: &[FileHash]) -> Result<Vec<(String, String)>, Failure> {
-        let asking = Asking::open(&folder.join("store"))?;
+        let asking = Asking::open(&folder.join("store"), self.cache)?;
         let hashes = self.hashes(sample);
         let runtime = Runtime::new()?;
         let list = hashes.join("\n");
@@ -236,8 +240,9 @@ struct Asking {
 }
 
 impl Asking {
-    fn open(store: &Path) -> Result<Asking, Failure> {
+    fn open(store: &Path, cache: usize) -> Result<Asking, Failure> {
         let mut config = Config::default();
+        config.store.cache = Size::from_bytes(cache as u64);
         config.server.public_url = Some("https://pintle.example.org".parse()?);
         let instance = Arc::new(Instance::open(store, config, Options::default().clock)?);
         if !instance.control.tenants().iter().any(|tenant| tenant.id == TENANT) {

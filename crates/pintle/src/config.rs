@@ -192,13 +192,15 @@ pub struct Archive {
     pub max_bytes: Option<Size>,
 }
 
-/// How much the store holds in memory before it writes it to the base.
+/// How much the store holds in memory: what is new before it writes it to the base, and what it read of it.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Store {
     /// About how many bytes.
     pub memory: Size,
     /// How many records.
     pub fold_after_records: NonZeroUsize,
+    /// How much of what was read of the base stays in memory.
+    pub cache: Size,
 }
 
 /// What the server says about itself.
@@ -250,11 +252,12 @@ impl Default for Limits {
 
 impl Default for Store {
     fn default() -> Store {
-        let Memory { bytes, records } = Memory::default();
+        let Memory { bytes, records, cache } = Memory::default();
         let records = usize::try_from(records).ok().and_then(NonZeroUsize::new);
         Store {
             memory: Size::from_bytes(bytes as u64),
             fold_after_records: records.unwrap_or(NonZeroUsize::MAX),
+            cache: Size::from_bytes(cache as u64),
         }
     }
 }
@@ -325,7 +328,11 @@ impl Issuer {
 impl Store {
     /// The same in the store's terms.
     pub fn limits(&self) -> Memory {
-        Memory { bytes: self.memory.as_usize(), records: self.fold_after_records.get() as u64 }
+        Memory {
+            bytes: self.memory.as_usize(),
+            records: self.fold_after_records.get() as u64,
+            cache: self.cache.as_usize(),
+        }
     }
 }
 

@@ -59,8 +59,8 @@ pub(crate) use merge::Entry;
 pub(crate) use observables::Seen;
 pub(crate) use upkeep::Duty;
 
-/// Unpacked blocks kept in memory.
-const CACHE_BYTES: u64 = 32 << 20;
+/// What the cache reckons a block with, bytes: most are four times as large, those at a run's end are not.
+const BLOCK: usize = 4 << 10;
 /// Files noted, with where they were seen, before readers are let in again.
 const FILES_AT_ONCE: usize = 500;
 
@@ -118,7 +118,7 @@ impl Base {
         let open = |number: &u64| Run::open(run::path(folder, *number), *number).map(Arc::new);
         let runs = manifest.runs.iter().map(open).collect::<Result<Vec<_>, _>>()?;
         let active = Arc::new(RwLock::new(Delta::new(BTreeMap::new(), manifest.applied)));
-        let cache = Arc::new(BlockCache::with_weighter(8_192, CACHE_BYTES, ByLength));
+        let cache = Arc::new(BlockCache::with_weighter(limits.cache / BLOCK, limits.cache as u64, ByLength));
         let view = View { active, frozen: None, runs, cache, marks: manifest.marks };
         if std::mem::take(&mut manifest.lacks_coverage) {
             for (tenant, counts) in &mut manifest.tenants {

@@ -45,7 +45,7 @@ pub struct Options {
     pub tenant_retention: BTreeMap<TenantId, Retention>,
     /// Caps of the archive.
     pub archive: ArchiveCaps,
-    /// What is kept in memory before it goes to the base.
+    /// What is kept in memory.
     pub memory: Memory,
     /// The device groups of tenants that have any. The store keeps them nowhere: whoever opens it does,
     /// and gives later ones to [`Store::set_device_groups`](crate::Store::set_device_groups).
@@ -55,18 +55,21 @@ pub struct Options {
     pub machine_rules: HashMap<TenantId, MachineRules>,
 }
 
-/// How much is kept in memory before it goes to the base: repeats are folded together there.
+/// How much is kept in memory: what is new before it goes to the base (repeats are folded together there), and
+/// what was read of the base.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Memory {
     /// About how many bytes. Twice as much is there while it is being written.
     pub bytes: usize,
     /// How many records: bounds what is applied again after a crash.
     pub records: u64,
+    /// How many bytes of the base that were read stay at hand, unpacked.
+    pub cache: usize,
 }
 
 impl Default for Memory {
     fn default() -> Memory {
-        Memory { bytes: 128 << 20, records: 500_000 }
+        Memory { bytes: 128 << 20, records: 500_000, cache: 32 << 20 }
     }
 }
 

@@ -154,7 +154,8 @@ impl Store {
         let earlier = Earlier { base: Arc::clone(&self.known().base), is_purged: !purges.is_empty() };
         let marks = earlier.base.marks();
         // Nothing of it is read again after a crash, so only memory bounds what is folded at once.
-        let memory = Memory { records: u64::MAX, bytes: self.memory().bytes.max(Memory::default().bytes) };
+        let bytes = self.memory().bytes.max(Memory::default().bytes);
+        let memory = Memory { records: u64::MAX, bytes, ..self.memory() };
         // Nobody asks this one about machines, so it does not matter which are seen by whom, and which are one.
         let known = Known::open(&folder.start_rebuild()?, memory, Some(marks), &Administered::default())?;
         let known = Arc::new(known.instead_of(Some(earlier)));

@@ -113,8 +113,9 @@ fn answers_do_not_depend_on_order_repetition_or_rebuild() {
     let mut expected = None;
     for seed in 0..6u64 {
         let folder = tempfile::tempdir().unwrap();
-        // From a run for every batch to all in memory.
-        let memory = Memory { records: 1 + seed * seed * 20, ..Memory::default() };
+        // From a run for every batch to all in memory; from nothing that stays at hand to more than there is.
+        let cache = usize::try_from(seed).unwrap() << 16;
+        let memory = Memory { records: 1 + seed * seed * 20, cache, ..Memory::default() };
         let store = Store::open(folder.path(), Options { memory, ..support::options() }).unwrap();
         let shuffled = support::shuffled(&records, seed);
         let half = shuffled.len() / (usize::try_from(seed).unwrap() + 1);

@@ -218,6 +218,9 @@ pub static KEYS: &[Key] = &[
         "NUMBER", None,
         "It is written to the base after so many records as well, since what is not must be read \
          from the archive again after a crash."),
+    key!("store.cache", Size, store.cache, Some("store-cache"), "SIZE", None,
+        "How much of what was read of the base is kept in memory, unpacked. More of it makes lookups faster \
+         where they are spread over a large base."),
 
     key!("log.format", LogFormat, log.format, Some("log-format"), "auto|text|json", None,
         "Text for people or one JSON object a line. auto: text when standard error is a terminal."),
