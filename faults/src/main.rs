@@ -18,6 +18,7 @@ mod report;
 mod sender;
 mod server;
 mod telemetry;
+mod upgrade;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -79,6 +80,14 @@ enum Fault {
         #[arg(long)]
         control: bool,
     },
+    /// From an earlier pintle to this one and back, on one data folder
+    Upgrade {
+        #[command(flatten)]
+        run: Run<20>,
+        /// The earlier binary
+        #[arg(long, value_name = "PATH")]
+        from: PathBuf,
+    },
     /// Backup under load, restored elsewhere
     Backup {
         #[command(flatten)]
@@ -129,6 +138,10 @@ fn run(fault: Fault) -> Outcome<Report> {
         Fault::Mutate { run, control } => {
             let (rounds, chance, product) = run.prepare()?;
             mutate::run(rounds, chance, &product, control)
+        }
+        Fault::Upgrade { run, from } => {
+            let (rounds, chance, product) = run.prepare()?;
+            upgrade::run(rounds, chance, &Product::find(Some(from))?, &product)
         }
         Fault::Backup { run } => {
             let (rounds, chance, product) = run.prepare()?;

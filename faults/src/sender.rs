@@ -17,7 +17,11 @@ pub struct Sender {
 impl Sender {
     /// To a server that starts.
     pub fn of(server: &mut Server, place: &Place) -> Outcome<Sender> {
-        let address = server.must_be_ready()?;
+        Sender::at(server.must_be_ready()?, place)
+    }
+
+    /// To a server that serves there.
+    pub fn at(address: String, place: &Place) -> Outcome<Sender> {
         let token = place.token(&address)?;
         Ok(Sender { connection: open(&address, &token)?, address, token })
     }

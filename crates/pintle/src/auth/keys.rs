@@ -242,7 +242,10 @@ impl Keys {
         };
         let file: File = serde_json::from_slice(&bytes).map_err(damaged)?;
         if file.format > FORMAT {
-            let reason = format!("it is of format {}, this pintle knows up to {FORMAT}", file.format);
+            let reason = format!(
+                "it is of format {}, this pintle knows up to {FORMAT}: a newer pintle wrote it, so start that one",
+                file.format
+            );
             return Err(Error::damaged(&path, reason));
         }
         let read = |stored| Key::read(stored, &path).map(Arc::new);

@@ -14,6 +14,7 @@ mod commands;
 mod compatibility;
 mod cursor;
 mod dev;
+mod downgrade;
 mod elastic;
 mod event_logs;
 mod folder;

@@ -65,8 +65,9 @@ pub(super) fn read(path: &Path, bytes: &[u8]) -> Result<State, crate::auth::Erro
     let damaged = |error: serde_json::Error| crate::auth::Error::damaged(path, error);
     let Format { format } = serde_json::from_slice(bytes).map_err(damaged)?;
     if format > FORMAT {
-        let reason =
-            format!("it is of format {format}, this pintle knows up to {FORMAT}: start the newer one");
+        let reason = format!(
+            "it is of format {format}, this pintle knows up to {FORMAT}: a newer pintle wrote it, so start that one"
+        );
         return Err(crate::auth::Error::damaged(path, reason));
     }
     let file: File<State> = serde_json::from_slice(bytes).map_err(damaged)?;
