@@ -40,6 +40,7 @@ mod pull_api;
 mod recordings;
 mod refused;
 mod retention;
+mod rights;
 mod scenario;
 mod server;
 mod shippers;
