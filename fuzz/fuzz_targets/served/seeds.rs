@@ -131,7 +131,7 @@ const BODIES: &[(&str, &str)] = &[
 /// The most words.
 const WORDS: usize = 1_500;
 
-/// Writes `folder/router/…` and `folder/router.dict`.
+/// Writes `folder/router/…` and `folder/router.dict`, and prints what each seed is answered with.
 pub fn write(folder: &Path) -> io::Result<()> {
     let mut seeds = BTreeSet::new();
     for route in routes() {
@@ -162,6 +162,9 @@ pub fn write(folder: &Path) -> io::Result<()> {
     fs::create_dir_all(&of_target)?;
     for (number, seed) in seeds.iter().enumerate() {
         fs::write(of_target.join(format!("seed-{number:03}")), seed)?;
+        let status =
+            Asked::read(seed.as_bytes()).map(|asked| Served::with(|served| served.ask(asked)).status);
+        println!("{} {seed:?}", status.map_or(0, |status| status.as_u16()));
     }
     fs::write(folder.join("router.dict"), dictionary())
 }

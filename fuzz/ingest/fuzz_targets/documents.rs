@@ -49,6 +49,9 @@ fn reading(how: u8) -> Reading<'static> {
     Reading { max_bytes: MAX_BYTES, workers: Some(&NoWorkers), ..Reading::of("input", choice) }
 }
 
+/// Bytes of a piece, where an input comes in pieces too.
+const PIECES: [usize; 8] = [0, 0, 0, 0, 1, 3, 17, 250];
+
 /// What is answered; how many documents were taken, in part or whole, or kept aside; what is delivered.
 #[derive(Debug, PartialEq)]
 struct Said {
@@ -85,7 +88,10 @@ fuzz_target!(|bytes: &[u8]| {
         _ => return messages(bytes, how),
     };
     let whole = said(documents, how, bytes);
-    assert_eq!(whole, said(documents, how, Trickle(bytes, 1 + usize::from(how >> 2 & 15))));
+    let piece = PIECES[usize::from(how >> 2 & 7)];
+    if piece > 0 {
+        assert_eq!(whole, said(documents, how, Trickle(bytes, piece)));
+    }
     let Some(summary) = whole.summary else { return };
     assert_eq!(whole.documents, summary.records, "as many answers as documents");
     assert!(summary.rejects() <= summary.records);

@@ -1,6 +1,7 @@
 //! Any bytes as an input, packed or not: whole and a few bytes at a time it gives the same batches, and
-//! every record is delivered, ignored or kept aside. The last byte says how it is read. What becomes of a
-//! record is another target's, so that one quick decoder stands for all most of the time.
+//! every record is delivered, ignored or kept aside. The last byte says how it is read, and whether once more in
+//! pieces. What becomes of a record is another target's, so that one quick decoder stands for all most of the
+//! time.
 
 #![no_main]
 
@@ -45,6 +46,9 @@ impl Read for Trickle<'_> {
     }
 }
 
+/// Bytes of a piece, where an input comes in pieces.
+const PIECES: [usize; 16] = [0, 0, 0, 0, 0, 0, 0, 0, 1, 2, 3, 7, 13, 64, 250, 509];
+
 /// How an input is read.
 #[derive(Clone)]
 struct How {
@@ -60,8 +64,8 @@ impl How {
             _ => Choice::Only(QUICK.clone()),
         };
         let growth = Growth::of(input);
-        let is_growing = matches!(growth, Growth::Lines | Growth::Table(_)) && how & 0x40 != 0;
-        let from = input.len() as u64 * u64::from(how >> 3 & 7) / 8;
+        let is_growing = matches!(growth, Growth::Lines | Growth::Table(_)) && how & 8 != 0;
+        let from = input.len() as u64 * u64::from(how >> 5) / 8;
         let part = is_growing.then_some(PartOf { growth, from, is_whole: true });
         How { choice, part }
     }
@@ -89,12 +93,17 @@ fuzz_target!(|bytes: &[u8]| {
     let Some((&selector, bytes)) = bytes.split_last() else { return };
     let how = How::of(selector, bytes);
     let (summary, batches) = outcome(bytes, how.clone());
-    let (trickled, same) = outcome(Trickle(bytes, 1 + usize::from(selector >> 3 & 15)), how);
-    assert!(batches == same, "other batches of the same bytes");
-    let Ok(summary) = summary else { return assert!(trickled.is_err(), "no error of the same bytes") };
-    // How much of a packed input is read ahead before its damage shows is nobody's promise.
-    let packed_bytes = summary.packed_bytes;
-    assert_eq!(summary, Summary { packed_bytes, ..trickled.expect("no error") });
+    let piece = PIECES[usize::from(selector >> 4)];
+    if piece > 0 {
+        let (again, same) = outcome(Trickle(bytes, piece), how);
+        assert!(batches == same, "other batches of the same bytes");
+        // How much of a packed input is read ahead before its damage shows is nobody's promise.
+        let read = |summary: &Result<Summary, Error>| {
+            summary.as_ref().ok().map(|summary| Summary { packed_bytes: 0, ..summary.clone() })
+        };
+        assert_eq!(read(&summary), read(&again));
+    }
+    let Ok(summary) = summary else { return };
     let rejects: usize = batches.iter().map(|(_, rejects)| rejects.len()).sum();
     let ignored: u64 = summary.ignored.values().sum();
     assert!(summary.rejects() >= rejects as u64);

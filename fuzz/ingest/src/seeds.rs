@@ -20,7 +20,7 @@ const FIXTURE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../crates/store/t
 const MAPPINGS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../crates/ingest/src/mappings");
 
 /// How much of a sample framing begins with: what is longer costs time, and is of the same kind.
-const ENOUGH: usize = 2048;
+const ENOUGH: usize = 1024;
 
 /// What stands between a mapping and a record.
 pub const AND: &[u8] = b"\n---\n";
@@ -150,8 +150,8 @@ fn framings(input: &[u8]) -> Vec<Vec<u8>> {
         tar(&[("a.json", input), ("sub/b.tar", &inner), ("c.gz", &gzip(input))]),
         zip(&[("a.json", input), ("sub/b.tar", &inner), ("c.zst", &packed(input))]),
     ];
-    for (how, input) in (0..).zip(&mut inputs) {
-        input.push(how);
+    for (number, input) in (0u8..).zip(&mut inputs) {
+        input.push(number << 5 | 8 | number);
     }
     inputs
 }
@@ -178,7 +178,7 @@ fn documents(input: &[u8]) -> Vec<Vec<u8>> {
     let one = lines().next().unwrap_or_default().to_vec();
     let messages: Vec<Vec<u8>> =
         lines().map(<[u8]>::to_vec).chain([gzip(&one), enveloped(&one).into_bytes()]).collect();
-    [(bulk.clone(), 0), (gzip(&bulk), 0), (one, 2), (messages.join(AND), 3)]
+    [(bulk.clone(), 0x50), (gzip(&bulk), 0), (one, 2), (messages.join(AND), 3)]
         .map(|(mut seed, how)| {
             seed.push(how);
             seed
