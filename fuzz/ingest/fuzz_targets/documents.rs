@@ -10,7 +10,7 @@ use libfuzzer_sys::fuzz_target;
 use pintle_fuzz_ingest::seeds::AND;
 use pintle_ingest::{
     Action, Choice, Decoder, Decoders, Documents, Item, Layout, Mapping, Message, Outcome, Reading, Summary,
-    Worker, Workers, read_documents, read_messages,
+    Worker, Workers, is_packed, read_documents, read_messages,
 };
 
 /// More than any input that the fuzzer makes, and less than a bomb in it.
@@ -90,7 +90,11 @@ fuzz_target!(|bytes: &[u8]| {
     let whole = said(documents, how, bytes);
     let piece = PIECES[usize::from(how >> 2 & 7)];
     if piece > 0 {
-        assert_eq!(whole, said(documents, how, Trickle(bytes, piece)));
+        let again = said(documents, how, Trickle(bytes, piece));
+        // How much is read of what is packed before its damage shows is nobody's promise.
+        if !is_packed(bytes) || whole.summary.is_some() || again.summary.is_some() {
+            assert_eq!(whole, again);
+        }
     }
     let Some(summary) = whole.summary else { return };
     assert_eq!(whole.documents, summary.records, "as many answers as documents");

@@ -89,6 +89,12 @@ fn outcome(input: impl Read + Send, how: How) -> (Result<Summary, Error>, Batche
     (read, batches)
 }
 
+/// How often reading stopped at damage.
+fn stops(summary: Option<&Summary>) -> u64 {
+    let stops = summary.and_then(|summary| summary.rejects_by_reason.get(DAMAGED));
+    stops.copied().unwrap_or_default()
+}
+
 fuzz_target!(|bytes: &[u8]| {
     let Some((&selector, bytes)) = bytes.split_last() else { return };
     let how = How::of(selector, bytes);
@@ -96,19 +102,21 @@ fuzz_target!(|bytes: &[u8]| {
     let piece = PIECES[usize::from(selector >> 4)];
     if piece > 0 {
         let (again, same) = outcome(Trickle(bytes, piece), how);
-        assert!(batches == same, "other batches of the same bytes");
         // How much of a packed input is read ahead before its damage shows is nobody's promise.
         let read = |summary: &Result<Summary, Error>| {
             summary.as_ref().ok().map(|summary| Summary { packed_bytes: 0, ..summary.clone() })
         };
-        assert_eq!(read(&summary), read(&again));
+        let (one, other) = (read(&summary), read(&again));
+        if stops(one.as_ref()) == 0 && stops(other.as_ref()) == 0 {
+            assert!(batches == same, "other batches of the same bytes");
+            assert_eq!(one, other);
+        }
     }
     let Ok(summary) = summary else { return };
     let rejects: usize = batches.iter().map(|(_, rejects)| rejects.len()).sum();
     let ignored: u64 = summary.ignored.values().sum();
     assert!(summary.rejects() >= rejects as u64);
     // Where reading stops is no record.
-    let stops = summary.rejects_by_reason.get(DAMAGED).copied().unwrap_or_default();
-    assert!(summary.rejects() - stops + ignored <= summary.records, "{summary:?}");
+    assert!(summary.rejects() - stops(Some(&summary)) + ignored <= summary.records, "{summary:?}");
     assert!(batches.iter().flat_map(|(_, rejects)| rejects).all(|reject| reject.bytes.len() <= 8 * 1024));
 });
