@@ -10,6 +10,8 @@ pub mod auth;
 pub mod cli;
 pub mod config;
 pub mod dev;
+#[cfg(fuzzing)]
+pub mod fuzzing;
 pub mod http;
 pub mod instance;
 mod intake;

@@ -3,11 +3,11 @@
 //! A source is what a section `[pull.NAME]` names. Each has a thread in a server; `pintle pull` does a round on
 //! its own.
 
-mod api;
+pub(crate) mod api;
 pub(crate) mod credentials;
 mod http;
 mod keeping;
-mod objects;
+pub(crate) mod objects;
 pub(crate) mod token;
 
 use std::collections::BTreeMap;

@@ -9,7 +9,7 @@
 //! Each folder has a thread, which does one thing after the other: [`Folder::look`].
 
 mod kept;
-mod known;
+pub(crate) mod known;
 mod mark;
 mod scan;
 mod take;

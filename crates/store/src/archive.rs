@@ -9,7 +9,7 @@
 
 mod check;
 mod durable;
-mod frame;
+pub(crate) mod frame;
 mod link;
 mod place;
 

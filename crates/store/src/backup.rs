@@ -9,7 +9,7 @@
 //! Nothing of this touches the store's own files; a staging that was left over goes at the next
 //! opening. A backup has the layout of a data folder.
 
-mod contents;
+pub(crate) mod contents;
 mod copy;
 
 use std::fs;

@@ -20,7 +20,7 @@ pub(crate) mod manifest;
 mod merge;
 mod observables;
 mod postings;
-mod run;
+pub(crate) mod run;
 mod upkeep;
 pub(crate) mod value;
 mod view;

@@ -22,6 +22,8 @@ mod evidence;
 mod filter;
 mod folders;
 mod found;
+#[cfg(fuzzing)]
+pub mod fuzzing;
 mod known;
 mod listing;
 mod lookup;

@@ -1,10 +1,13 @@
 //! What is asked of whatever reads hostile bytes, beside that it does not panic; and what its fuzzing
 //! begins with.
 
+pub mod event_log;
 pub mod grown;
 pub mod seeds;
 
-use pintle_ingest::Decoder;
+use std::io::{self, Read};
+
+use pintle_ingest::{Decoder, Layout, work};
 use pintle_model::tables::device_events;
 use pintle_model::{Cell, Facts, MachineId, Record, Row};
 use serde::de::IgnoredAny;
@@ -55,6 +58,61 @@ pub fn decode(decoder: &Decoder, record: &[u8], most: usize) {
             Record::Machine(machine) => check_facts(&machine.facts),
         }
     }
+}
+
+/// What a worker said of an input.
+pub struct Frame {
+    kind: u8,
+    /// What belongs to it: the record, or a reason and what was no record.
+    pub bytes: Vec<u8>,
+}
+
+impl Frame {
+    /// Whether it is a record.
+    pub fn is_record(&self) -> bool {
+        self.kind == 2
+    }
+}
+
+/// Has an input parsed as a worker does, but for the questions for more of it.
+pub fn worked(layout: Layout, input: &[u8]) -> io::Result<Vec<Frame>> {
+    let length = u32::try_from(input.len()).map_err(io::Error::other)?.to_le_bytes();
+    // Nothing in one block would be the end.
+    let blocks = if input.is_empty() { vec![0; 4] } else { [&length[..], input, &[0; 4]].concat() };
+    let mut said = Vec::new();
+    work(layout, &mut &blocks[..], &mut said)?;
+    let mut rest = &said[..];
+    let mut frames = Vec::new();
+    while !rest.is_empty() {
+        let mut head = [0; 13];
+        rest.read_exact(&mut head)?;
+        let length = u32::from_le_bytes([head[9], head[10], head[11], head[12]]) as usize;
+        let (bytes, after) = rest.split_at(length);
+        if head[0] != 1 {
+            frames.push(Frame { kind: head[0], bytes: bytes.to_vec() });
+        }
+        rest = after;
+    }
+    Ok(frames)
+}
+
+/// Checks what a worker said of an input: that it came to an end, to no more than so many bytes of records, and
+/// that each is JSON. What others' code writes of an event log need not be, and is for the decoder to refuse.
+pub fn check_worked(layout: Layout, input: &[u8], most: usize) {
+    let frames = worked(layout, input).expect("a worker ends");
+    // It is at its end, or beyond a limit.
+    assert!(frames.last().is_some_and(|frame| matches!(frame.kind, 5 | 6)), "a worker says when it is done");
+    let records = frames.iter().filter(|frame| frame.is_record());
+    let mut bytes = 0;
+    for record in records {
+        bytes += record.bytes.len();
+        assert!(
+            layout == Layout::EventLog || serde_json::from_slice::<IgnoredAny>(&record.bytes).is_ok(),
+            "no JSON: {:?}",
+            String::from_utf8_lossy(&record.bytes)
+        );
+    }
+    assert!(bytes <= most, "{} bytes became {bytes}", input.len());
 }
 
 /// Bytes of what a record says.

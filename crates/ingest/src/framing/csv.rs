@@ -72,7 +72,8 @@ fn line(window: &mut Window<'_>, from: usize) -> io::Result<Option<(usize, usize
 
 /// The names in a header and what stands between them, if the line can be one.
 fn names(line: &[u8]) -> Option<(Vec<String>, u8)> {
-    if line.len() > MAX_HEADER {
+    // No name begins like JSON, of which most inputs are.
+    if line.len() > MAX_HEADER || matches!(line.first(), Some(b'{' | b'[')) {
         return None;
     }
     let count = |byte: &u8| line.iter().filter(|other| *other == byte).count();

@@ -4,6 +4,8 @@
 
 mod claims;
 mod fetch;
+#[cfg(fuzzing)]
+pub(crate) mod fuzzing;
 mod jwks;
 mod jwt;
 mod supply;

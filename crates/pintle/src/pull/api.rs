@@ -7,10 +7,10 @@
 //! meanwhile was updated meanwhile, so the next look begins before this one began. What there is at first is no
 //! news, and is taken as recorded.
 
-mod asker;
-mod kept;
+pub(crate) mod asker;
+pub(crate) mod kept;
 mod pace;
-mod page;
+pub(crate) mod page;
 
 #[cfg(test)]
 mod tests;

@@ -7,7 +7,7 @@
 //! before a certain time.
 
 mod folder;
-mod kept;
+pub(crate) mod kept;
 mod round;
 mod store;
 mod take;

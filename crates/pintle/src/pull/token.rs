@@ -81,7 +81,7 @@ pub async fn fetch(
     timeout(TIME_LIMIT, answered).await.unwrap_or_else(|_| Err(failed("it does not answer".to_owned())))
 }
 
-fn read(body: &Bytes) -> Result<Token, String> {
+pub(crate) fn read(body: &Bytes) -> Result<Token, String> {
     let answer: Answer =
         serde_json::from_slice(body).map_err(|_| "the answer has no access_token".to_owned())?;
     let seconds = |told: Value| told.as_u64().or_else(|| told.as_str()?.parse().ok());
@@ -90,7 +90,7 @@ fn read(body: &Bytes) -> Result<Token, String> {
 }
 
 /// What the server says of why not.
-fn refusal(body: &Bytes) -> String {
+pub(crate) fn refusal(body: &Bytes) -> String {
     let Ok(said) = serde_json::from_slice::<Refusal>(body) else { return String::new() };
     let said = format!(": {} {}", said.error, said.error_description);
     said.chars().map(|c| if c.is_control() { ' ' } else { c }).take(MOST_SAID).collect()

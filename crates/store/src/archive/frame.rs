@@ -25,7 +25,7 @@ use crate::{Batch, Error, Reject};
 /// A batch is refused beyond this many bytes; a frame that claims more is damaged.
 const MAX_PLAIN_BYTES: usize = 1 << 30;
 /// Bytes of a frame before its block.
-pub(super) const HEADER_BYTES: usize = 16;
+pub(crate) const HEADER_BYTES: usize = 16;
 
 /// Behind the source of a batch that came as it happened. No source has one in its name.
 const LIVE: char = '\0';
@@ -49,7 +49,7 @@ pub(crate) struct ArchivedBatch {
 }
 
 /// An encoded batch.
-pub(crate) struct Encoded(Vec<u8>);
+pub(crate) struct Encoded(pub(crate) Vec<u8>);
 
 impl ArchivedBatch {
     /// Dresses a batch and changes by people for the archive, and encodes them.
@@ -76,7 +76,7 @@ impl ArchivedBatch {
     }
 
     /// Reads what [`ArchivedBatch::new`] encoded.
-    fn decode(plain: &[u8]) -> Option<ArchivedBatch> {
+    pub(crate) fn decode(plain: &[u8]) -> Option<ArchivedBatch> {
         let ((mut source, received), plain): ((String, Time), _) = postcard::take_from_bytes(plain).ok()?;
         let is_live = source.ends_with(LIVE);
         source.truncate(source.len() - if is_live { LIVE.len_utf8() } else { 0 });
@@ -92,7 +92,7 @@ impl ArchivedBatch {
 }
 
 /// Why a frame could not be read.
-pub(super) enum Problem {
+pub(crate) enum Problem {
     Io(io::Error),
     /// Not what was written.
     Broken(&'static str),
@@ -125,7 +125,7 @@ impl Frame {
     }
 
     /// Writes it.
-    pub(super) fn write(&self, out: &mut impl Write) -> io::Result<()> {
+    pub(crate) fn write(&self, out: &mut impl Write) -> io::Result<()> {
         let mut header = Vec::with_capacity(HEADER_BYTES);
         header.extend_from_slice(&length(self.block.len()));
         header.extend_from_slice(&length(self.plain_bytes));
@@ -172,7 +172,7 @@ impl Header {
 
 /// Reads the next frame of a file that has `left` bytes more. Returns the batch, or nothing for an end
 /// mark, and the frame's length.
-pub(super) fn read(reader: &mut impl Read, left: u64) -> Result<(Option<ArchivedBatch>, u64), Problem> {
+pub(crate) fn read(reader: &mut impl Read, left: u64) -> Result<(Option<ArchivedBatch>, u64), Problem> {
     if left < HEADER_BYTES as u64 {
         return Err(Problem::Broken("the frame's header is cut short"));
     }

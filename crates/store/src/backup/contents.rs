@@ -20,19 +20,19 @@ const FORMAT: u32 = 1;
 
 /// See the module.
 #[derive(Serialize, Deserialize)]
-pub(super) struct Contents {
+pub(crate) struct Contents {
     format: u32,
     /// The version that made it.
     pub(super) pintle: String,
     /// When the store was as it is here.
     made: String,
     /// Every file but this one.
-    pub(super) files: Vec<Listed>,
+    pub(crate) files: Vec<Listed>,
 }
 
 /// A file of a backup.
 #[derive(Serialize, Deserialize)]
-pub(super) struct Listed {
+pub(crate) struct Listed {
     /// Below the backup's folder, with `/` between.
     pub(super) name: String,
     pub(super) bytes: u64,
@@ -41,7 +41,7 @@ pub(super) struct Listed {
 
 impl Listed {
     /// Where the file lies in a folder. Fails if its name leads out of there.
-    pub(super) fn below(&self, folder: &Path) -> Result<PathBuf, Error> {
+    pub(crate) fn below(&self, folder: &Path) -> Result<PathBuf, Error> {
         let name = Path::new(&self.name);
         let stays = name.components().all(|part| matches!(part, Component::Normal(_)));
         if stays && !self.name.is_empty() {
@@ -64,7 +64,7 @@ impl Contents {
         Contents { format: FORMAT, pintle, made: until.to_string(), files }
     }
 
-    pub(super) fn summary(&self) -> BackedUp {
+    pub(crate) fn summary(&self) -> BackedUp {
         BackedUp {
             until: Time::parse(&self.made).unwrap_or(Time::from_unix_seconds(0)),
             files: self.files.len() as u64,
@@ -83,6 +83,15 @@ impl Contents {
 
     /// Reads what a backup says of itself.
     pub(super) fn read(folder: &Path) -> Result<Contents, Error> {
+        match fs::read(folder.join(NAME)) {
+            Ok(bytes) => Contents::parse(folder, &bytes),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Err(Error::NoBackup(folder.to_owned())),
+            Err(error) => Err(Error::io(format!("reading {}", folder.join(NAME).display()))(error)),
+        }
+    }
+
+    /// Reads what the backup in a folder says of itself in these bytes.
+    pub(crate) fn parse(folder: &Path, bytes: &[u8]) -> Result<Contents, Error> {
         #[derive(Deserialize)]
         struct Any {
             contents: Format,
@@ -92,20 +101,13 @@ impl Contents {
             format: u32,
         }
         let name = folder.join(NAME);
-        let bytes = match fs::read(&name) {
-            Ok(bytes) => bytes,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                return Err(Error::NoBackup(folder.to_owned()));
-            }
-            Err(error) => return Err(Error::io(format!("reading {}", name.display()))(error)),
-        };
         let unreadable = |error: serde_json::Error| damaged(&name, &error.to_string());
-        let Any { contents: Format { format } } = serde_json::from_slice(&bytes).map_err(unreadable)?;
+        let Any { contents: Format { format } } = serde_json::from_slice(bytes).map_err(unreadable)?;
         if format > FORMAT {
             let what = format!("the backup {}", folder.display());
             return Err(Error::Newer { what, found: format, known: FORMAT });
         }
-        let sealed: Sealed = serde_json::from_slice(&bytes).map_err(unreadable)?;
+        let sealed: Sealed = serde_json::from_slice(bytes).map_err(unreadable)?;
         if sealed.contents.digest(&name)? != sealed.sha256 || text(&sealed, &name)? != bytes {
             return Err(damaged(&name, "its checksum does not match"));
         }

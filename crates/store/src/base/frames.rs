@@ -52,7 +52,7 @@ impl HourOfFrame {
         Ok((key, encode(&self.span)?))
     }
 
-    fn read(key: &[u8], value: &[u8]) -> Option<Result<HourOfFrame, Error>> {
+    pub(crate) fn read(key: &[u8], value: &[u8]) -> Option<Result<HourOfFrame, Error>> {
         let (_, _, rest) = key::split(key)?;
         let (hour, rest) = rest.split_first_chunk()?;
         let (segment, offset) = rest.split_first_chunk()?;

@@ -173,7 +173,7 @@ of segment {segment} of the archive on: `pintle rebuild` makes those of earlier 
 }
 
 /// A manifest of a version as a file has it.
-fn framed(version: u32, plain: &[u8]) -> Vec<u8> {
+pub(crate) fn framed(version: u32, plain: &[u8]) -> Vec<u8> {
     let mut bytes = Vec::with_capacity(HEADER_BYTES + plain.len());
     bytes.extend_from_slice(MAGIC);
     bytes.extend_from_slice(&version.to_le_bytes());
@@ -199,6 +199,11 @@ fn read_file(name: &Path) -> Result<Option<Manifest>, Error> {
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
         Err(error) => return Err(Error::io(format!("reading {}", name.display()))(error)),
     };
+    parse(name, &bytes).map(Some)
+}
+
+/// Reads the manifest that a file of this name has.
+pub(crate) fn parse(name: &Path, bytes: &[u8]) -> Result<Manifest, Error> {
     let number = |from: usize| {
         let bytes = bytes.get(from..).and_then(|bytes| bytes.first_chunk()).copied().unwrap_or_default();
         u32::from_le_bytes(bytes)
@@ -210,7 +215,7 @@ fn read_file(name: &Path) -> Result<Option<Manifest>, Error> {
     if u32::try_from(plain.len()) != Ok(number(12)) {
         return Err(damaged(name, "it is not as long as it says"));
     }
-    if checksum(&bytes, plain) != number(16) {
+    if checksum(bytes, plain) != number(16) {
         return Err(damaged(name, "the checksum does not match"));
     }
     let found = number(8);
@@ -221,7 +226,7 @@ fn read_file(name: &Path) -> Result<Option<Manifest>, Error> {
         0 | 1 => decode::<ManifestV1>(plain).map(Manifest::from),
         _ => decode(plain),
     };
-    read.map(Some).map_err(|_| damaged(name, "it does not read"))
+    read.map_err(|_| damaged(name, "it does not read"))
 }
 
 /// Over what the head says after the magic, and what follows the head.

@@ -252,10 +252,17 @@ fn distances(bytes: &mut &[u8], count: usize) -> Option<Vec<u32>> {
     if count > bytes.len() {
         return None;
     }
-    let mut previous = 0u32;
+    let mut previous = None;
     let next = |_| {
-        previous = previous.checked_add(u32::try_from(take(bytes)?).ok()?)?;
-        Some(previous)
+        let distance = u32::try_from(take(bytes)?).ok()?;
+        // None is there twice: a bitmap could not say it, and would say less than there is.
+        let ordinal = match previous {
+            Some(_) if distance == 0 => return None,
+            Some(previous) => distance.checked_add(previous)?,
+            None => distance,
+        };
+        previous = Some(ordinal);
+        previous
     };
     (0..count).map(next).collect()
 }
@@ -338,7 +345,15 @@ mod tests {
 
     #[test]
     fn what_was_not_written_here_is_not_read() {
-        for bytes in [&[][..], &[0], &[0x80; 4], &[0xff; 40], &[0, 3, 0, 1, 1], &[4, 1, 0, 0, 0xff, 0xff]] {
+        for bytes in [
+            &[][..],
+            &[0],
+            &[0x80; 4],
+            &[0xff; 40],
+            &[0, 3, 0, 1, 1],
+            &[3, 2, 0, 5, 0, 0, 0, 3],
+            &[4, 1, 0, 0, 0xff, 0xff],
+        ] {
             assert!(Postings::read(bytes).is_none_or(|postings| postings.pairs().is_none()), "{bytes:?}");
         }
     }

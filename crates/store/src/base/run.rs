@@ -12,9 +12,9 @@
 //! from the blocks, which stand for themselves; keys beyond a block that does not read are not
 //! answered but refused, with the file's name.
 
-mod block;
-mod filter;
-mod index;
+pub(crate) mod block;
+pub(crate) mod filter;
+pub(crate) mod index;
 mod write;
 
 use std::fs::File;

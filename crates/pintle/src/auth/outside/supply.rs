@@ -60,9 +60,9 @@ struct State {
 
 /// What discovery says, as far as it matters.
 #[derive(Deserialize)]
-struct Discovery {
-    issuer: String,
-    jwks_uri: String,
+pub(super) struct Discovery {
+    pub(super) issuer: String,
+    pub(super) jwks_uri: String,
 }
 
 impl Supply {

@@ -1,6 +1,6 @@
 //! Lists of hashes, looked up in one call.
 
-mod read;
+pub(crate) mod read;
 
 use std::sync::Arc;
 use std::vec::IntoIter;

@@ -255,19 +255,19 @@ struct Said {
 }
 
 /// What the API says of why not.
-fn refusal(body: &Bytes) -> String {
+pub(crate) fn refusal(body: &Bytes) -> String {
     let Ok(Refusal { error }) = serde_json::from_slice(body) else { return String::new() };
     let said = format!(": {} {}", error.code, error.message);
     said.chars().map(|c| if c.is_control() { ' ' } else { c }).take(MOST_SAID).collect()
 }
 
 /// How long is to be waited, as a header says in seconds.
-fn retry_after(headers: &HeaderMap) -> Option<Duration> {
+pub(crate) fn retry_after(headers: &HeaderMap) -> Option<Duration> {
     let seconds = headers.get(RETRY_AFTER)?.to_str().ok()?.trim().parse().ok()?;
     Some(Duration::from_secs(seconds).min(LONGEST_WAIT))
 }
 
-fn date(headers: &HeaderMap) -> Option<Time> {
+pub(crate) fn date(headers: &HeaderMap) -> Option<Time> {
     let text = headers.get(DATE)?.to_str().ok()?;
     Some(Time::from_unix_seconds(rfc2822::parse(text).ok()?.timestamp().as_second()))
 }

@@ -22,7 +22,7 @@ const SUPPORTED: &str = "send application/json, {\"hashes\": [\"…\"], \"machin
 
 /// How a body is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Form {
+pub(crate) enum Form {
     /// `{"hashes": ["…"], "machines": true}`.
     Json,
     /// One hash a line, bare, as a JSON string, or as the member `hash` of an object.
@@ -44,23 +44,23 @@ impl Form {
 
 /// Something that was asked about.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Asked {
+pub(crate) struct Asked {
     /// As it was written; the beginning of what is no hash.
-    pub(super) text: Box<str>,
+    pub(crate) text: Box<str>,
     /// `None`: it is no hash.
     pub(super) hash: Option<FileHash>,
 }
 
 /// What was asked about, each once, in the order of the request.
 #[derive(Debug, Default)]
-pub(super) struct HashList {
-    pub(super) asked: Vec<Asked>,
+pub(crate) struct HashList {
+    pub(crate) asked: Vec<Asked>,
     /// Whether the machines are asked for as well.
     pub(super) machines: bool,
 }
 
 /// Reads a body.
-pub(super) fn read(form: Form, body: &[u8]) -> Result<HashList, Failure> {
+pub(crate) fn read(form: Form, body: &[u8]) -> Result<HashList, Failure> {
     match form {
         Form::Json => read_json(body),
         Form::Lines => read_lines(body),
