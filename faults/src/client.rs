@@ -1,17 +1,26 @@
 //! A client that keeps its connection open: as much of HTTP/1.1 as the server's answers need.
 
 use std::io::{BufRead, BufReader, Read, Write};
-use std::net::TcpStream;
+use std::net::{IpAddr, SocketAddr, TcpStream};
+use std::sync::Arc;
 use std::time::Duration;
+
+use rustix::net::{AddressFamily, SocketType};
+use rustls::pki_types::ServerName;
+use rustls::{ClientConfig, ClientConnection, StreamOwned};
 
 /// Far beyond what any answer takes.
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// A connection to a server. Every call fails once the server is gone.
 pub struct Connection {
-    stream: BufReader<TcpStream>,
+    stream: BufReader<Box<dyn Stream>>,
     token: String,
 }
+
+trait Stream: Read + Write + Send {}
+
+impl<S: Read + Write + Send> Stream for S {}
 
 /// The server is gone, or has closed the connection.
 #[derive(Debug)]
@@ -26,13 +35,49 @@ pub struct Answer {
     pub body: String,
 }
 
+fn connect(address: &str) -> std::io::Result<TcpStream> {
+    prepare(TcpStream::connect(address)?, PATIENCE)
+}
+
+fn prepare(stream: TcpStream, patience: Duration) -> std::io::Result<TcpStream> {
+    stream.set_read_timeout(Some(patience))?;
+    stream.set_nodelay(true)?;
+    Ok(stream)
+}
+
 impl Connection {
     /// Connects to a server.
     pub fn open(address: &str, token: &str) -> Result<Connection, Gone> {
-        let stream = TcpStream::connect(address).map_err(|_| Gone)?;
-        stream.set_read_timeout(Some(PATIENCE)).map_err(|_| Gone)?;
-        stream.set_nodelay(true).map_err(|_| Gone)?;
-        Ok(Connection { stream: BufReader::new(stream), token: token.to_owned() })
+        Ok(Connection::over(Box::new(connect(address).map_err(|_| Gone)?), token))
+    }
+
+    /// The same from an address of this machine, with an answer's time.
+    pub fn open_from(
+        from: IpAddr,
+        to: SocketAddr,
+        token: &str,
+        patience: Duration,
+    ) -> Result<Connection, Gone> {
+        let connect = || {
+            let stream = TcpStream::from(rustix::net::socket(AddressFamily::INET, SocketType::STREAM, None)?);
+            rustix::net::bind(&stream, &SocketAddr::new(from, 0))?;
+            rustix::net::connect(&stream, &to)?;
+            prepare(stream, patience)
+        };
+        Ok(Connection::over(Box::new(connect().map_err(|_| Gone)?), token))
+    }
+
+    /// The same over TLS, if there is a configuration for it.
+    pub fn open_by(address: &str, tls: Option<&Arc<ClientConfig>>, token: &str) -> Result<Connection, Gone> {
+        let Some(tls) = tls else { return Connection::open(address, token) };
+        let name = ServerName::try_from("localhost").map_err(|_| Gone)?;
+        let client = ClientConnection::new(Arc::clone(tls), name).map_err(|_| Gone)?;
+        let stream = connect(address).map_err(|_| Gone)?;
+        Ok(Connection::over(Box::new(StreamOwned::new(client, stream)), token))
+    }
+
+    fn over(stream: Box<dyn Stream>, token: &str) -> Connection {
+        Connection { stream: BufReader::new(stream), token: token.to_owned() }
     }
 
     /// `GET`.

@@ -1,4 +1,4 @@
-//! Breaks what Pintle runs on (the process, the disk, the files) again and again, and counts what
+//! Breaks what Pintle runs on (the process, the disk, the files, the network) again and again, and counts what
 //! its promises lost. Each fault is a subcommand that prints a row for `RESULTS.md`.
 
 mod answers;
@@ -11,17 +11,23 @@ mod eio;
 mod folder;
 mod full;
 mod kill;
+mod livez;
 mod mutate;
+mod overload;
 mod power;
+mod process;
 mod product;
 mod report;
 mod sender;
 mod server;
+mod slow;
 mod telemetry;
+mod tls;
 mod upgrade;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use clap::{Parser, Subcommand};
 
@@ -80,6 +86,25 @@ enum Fault {
         #[arg(long)]
         control: bool,
     },
+    /// Clients that keep the server waiting, in more connections than it takes
+    Slow {
+        #[command(flatten)]
+        run: Run<10>,
+        /// The control run: the server's timeouts are an hour
+        #[arg(long)]
+        control: bool,
+    },
+    /// Five times as many requests as the server can answer
+    Overload {
+        #[command(flatten)]
+        run: Run<1>,
+        /// How long
+        #[arg(long, default_value_t = 600)]
+        seconds: u64,
+        /// The control run: answers that come late count too late, since each is given a moment only
+        #[arg(long)]
+        control: bool,
+    },
     /// From an earlier pintle to this one and back, on one data folder
     Upgrade {
         #[command(flatten)]
@@ -98,9 +123,10 @@ enum Fault {
 /// What all faults take.
 #[derive(clap::Args)]
 struct Run<const ROUNDS: u32> {
-    /// How often
-    #[arg(long, default_value_t = ROUNDS)]
-    rounds: u32,
+    /// How often [default: as faults/README.md says]
+    // Not by `default_value_t`: what clap makes of that is one value for all faults.
+    #[arg(long)]
+    rounds: Option<u32>,
     /// Repeats the choices of the run that printed it
     #[arg(long)]
     seed: Option<u64>,
@@ -113,7 +139,7 @@ impl<const ROUNDS: u32> Run<ROUNDS> {
     fn prepare(self) -> Outcome<(u32, Chance, Product)> {
         let chance = self.seed.map_or_else(Chance::new, Chance::from_seed);
         eprintln!("--seed {}", chance.seed());
-        Ok((self.rounds.max(1), chance, Product::find(self.pintle)?))
+        Ok((self.rounds.unwrap_or(ROUNDS).max(1), chance, Product::find(self.pintle)?))
     }
 }
 
@@ -138,6 +164,14 @@ fn run(fault: Fault) -> Outcome<Report> {
         Fault::Mutate { run, control } => {
             let (rounds, chance, product) = run.prepare()?;
             mutate::run(rounds, chance, &product, control)
+        }
+        Fault::Slow { run, control } => {
+            let (rounds, _, product) = run.prepare()?;
+            slow::run(rounds, &product, control)
+        }
+        Fault::Overload { run, seconds, control } => {
+            let (rounds, _, product) = run.prepare()?;
+            overload::run(rounds, Duration::from_secs(seconds), &product, control)
         }
         Fault::Upgrade { run, from } => {
             let (rounds, chance, product) = run.prepare()?;

@@ -3,9 +3,11 @@
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
+use std::sync::Arc;
 use std::sync::mpsc::channel;
 
 use pintle_model::TenantId;
+use rustls::ClientConfig;
 use serde_json::Value;
 
 use crate::client::Connection;
@@ -127,8 +129,17 @@ impl Product {
     /// counts no calls, and an application that may do what the harness does.
     pub fn settle(&self, data: &Path, top: &Path) -> Outcome<Place> {
         let config = configuration(data, top)?;
+        self.application(data, config, "faults")
+    }
+
+    /// Another application on the same folder.
+    pub fn register(&self, place: &Place, name: &str) -> Outcome<Place> {
+        self.application(&place.data, place.config.clone(), name)
+    }
+
+    fn application(&self, data: &Path, config: PathBuf, name: &str) -> Outcome<Place> {
         let permissions = "Event.Write,Machine.Read.All,File.Read.All";
-        let made = self.run_on(data, &["client", "create", "faults", "-p", permissions, "--json"])?;
+        let made = self.run_on(data, &["client", "create", name, "-p", permissions, "--json"])?;
         let member = |made: &Value, name: &str| made.get(name)?.as_str().map(str::to_owned);
         let read: Value =
             serde_json::from_str(&made.said).during(format!("pintle client create: {}", made.said))?;
@@ -174,7 +185,8 @@ impl Product {
         self.serve_under(place, &few)
     }
 
-    fn serve_under(&self, place: &Place, settings: &[(&str, &str)]) -> Outcome<Server> {
+    /// Starts a server with settings, given as variables.
+    pub fn serve_under(&self, place: &Place, settings: &[(&str, &str)]) -> Outcome<Server> {
         let mut command = self.command(&["serve", "--config", &place.config.to_string_lossy()]);
         command.envs(settings.iter().copied());
         let mut child = command.spawn().during("starting pintle serve")?;
@@ -224,9 +236,19 @@ impl Place {
         })
     }
 
+    /// Where a server on the folder gives tokens.
+    pub fn token_path(&self) -> &str {
+        &self.token_path
+    }
+
     /// A token of a server on the folder. None outlives its hour; the application outlives all.
     pub fn token(&self, address: &str) -> Outcome<String> {
-        let asked = Connection::open(address, "none")
+        self.token_by(address, None)
+    }
+
+    /// The same over TLS.
+    pub fn token_by(&self, address: &str, tls: Option<&Arc<ClientConfig>>) -> Outcome<String> {
+        let asked = Connection::open_by(address, tls, "none")
             .and_then(|mut server| server.post(&self.token_path, &self.form));
         let answer =
             asked.map_err(|_| Failure::Unable("the server was gone before it gave a token".into()))?;

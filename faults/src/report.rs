@@ -58,6 +58,11 @@ impl Wrong {
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
+
+    /// One of them.
+    pub fn first(&self) -> Option<&str> {
+        self.0.values().next().map(|(_, detail)| detail.as_str())
+    }
 }
 
 /// The figures of a run.

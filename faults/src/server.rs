@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
+use crate::process::Process;
 use crate::report::{Failure, Outcome, While, Wrong};
 
 /// Far beyond what any start takes.
@@ -17,12 +18,18 @@ pub struct Server {
     child: Child,
     lines: Receiver<String>,
     said: Vec<String>,
+    health: String,
+}
+
+/// Host and port of a URL.
+fn authority(url: &str) -> String {
+    url.split_once("://").map_or(url, |(_, authority)| authority).to_owned()
 }
 
 impl Server {
     /// A process and what it says.
     pub fn new(child: Child, lines: Receiver<String>) -> Server {
-        Server { child, lines, said: Vec::new() }
+        Server { child, lines, said: Vec::new(), health: String::new() }
     }
 
     /// Waits until it serves, and gives the address; else what it said.
@@ -35,7 +42,9 @@ impl Server {
                     let is_ready = event.get("message").is_some_and(|said| said == "listening");
                     self.said.push(line);
                     if let (true, Some(api)) = (is_ready, event.get("api").and_then(Value::as_str)) {
-                        return Ok(api.trim_start_matches("http://").to_owned());
+                        let health = event.get("health").and_then(Value::as_str).unwrap_or_default();
+                        self.health = authority(health);
+                        return Ok(authority(api));
                     }
                 }
                 Err(RecvTimeoutError::Timeout) => return Err(format!("it does not start: {:?}", self.said)),
@@ -49,6 +58,16 @@ impl Server {
     /// The same where it must start.
     pub fn must_be_ready(&mut self) -> Outcome<String> {
         self.ready().map_err(Failure::Unable)
+    }
+
+    /// The process.
+    pub fn process(&self) -> Process {
+        Process(self.child.id())
+    }
+
+    /// Where it tells how it is; known once it is ready.
+    pub fn health(&self) -> &str {
+        &self.health
     }
 
     /// Ends it as nothing can prevent, and gives what it said. It must have been running until

@@ -16,6 +16,7 @@ pub mod elastic;
 pub mod envelope;
 pub mod error;
 mod form;
+mod gate;
 pub mod health;
 mod html;
 pub mod list;

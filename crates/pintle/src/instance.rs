@@ -39,6 +39,8 @@ const SIGNING_IN: usize = 32;
 /// Walks over many things at once. Each has a core for itself, and may keep 256 MiB of what its rows are
 /// ordered by.
 const WALKS_AT_ONCE: usize = 8;
+/// Walks of one tenant that wait for others.
+const WALKS_WAITING: usize = 128;
 /// Lists of hashes looked up at once, each of which may take some 30 MB.
 const LISTS_AT_ONCE: usize = 8;
 
@@ -231,7 +233,7 @@ impl Instance {
             ingest_slots: Slots::default(),
             ingest_queue: Queue::default(),
             repeats: Arc::default(),
-            walk_slots: Slots::of(WALKS_AT_ONCE),
+            walk_slots: Slots::of(WALKS_AT_ONCE).with_queue(WALKS_WAITING),
             look_up_slots: Slots::of(LISTS_AT_ONCE),
             event_slots: Slots::of(EVENTS_AT_ONCE),
             dev: false,

@@ -21,6 +21,7 @@ pub mod logging;
 mod mappings;
 mod memory;
 pub mod metrics;
+mod open_files;
 pub mod pace;
 mod private_file;
 pub mod pull;

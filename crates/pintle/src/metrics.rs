@@ -34,6 +34,7 @@ struct Inner {
     in_flight: Gauge,
     connections: Gauge,
     connections_refused: Family<ReasonLabels, Counter>,
+    connections_displaced: Counter,
     ingest_records: Family<FormatLabels, Counter>,
     ingest_bytes: Family<FormatLabels, Counter>,
     ingest_rejects: Family<FormatLabels, Counter>,
@@ -113,6 +114,7 @@ impl Metrics {
             in_flight: Gauge::default(),
             connections: Gauge::default(),
             connections_refused: Family::default(),
+            connections_displaced: Counter::default(),
             ingest_records: Family::default(),
             ingest_bytes: Family::default(),
             ingest_rejects: Family::default(),
@@ -159,6 +161,11 @@ impl Metrics {
             "connections_refused",
             "Connections closed at once",
             inner.connections_refused.clone(),
+        );
+        registry.register(
+            "connections_displaced",
+            "Connections closed to make room for others, while their clients were waited for",
+            inner.connections_displaced.clone(),
         );
         registry.register("ingest_records", "Records taken in", inner.ingest_records.clone());
         registry.register_with_unit(
@@ -243,6 +250,11 @@ impl Metrics {
     /// Counts a connection that was closed at once.
     pub fn connection_refused(&self, reason: Refusal) {
         self.0.connections_refused.get_or_create(&ReasonLabels { reason }).inc();
+    }
+
+    /// Counts a connection that made room for another.
+    pub fn connection_displaced(&self) {
+        self.0.connections_displaced.inc();
     }
 
     /// Counts telemetry of one format that was taken in now, with the time of its latest event.

@@ -17,8 +17,17 @@ pub struct Slots {
     all: Arc<Semaphore>,
     /// How many one tenant has.
     of_one: usize,
+    /// How many of one tenant may wait.
+    most_waiting: usize,
     /// By tenant of a token, so there are no more than are registered.
-    tenants: Mutex<HashMap<TenantId, Arc<Semaphore>>>,
+    tenants: Mutex<HashMap<TenantId, OfTenant>>,
+}
+
+/// What one tenant has.
+#[derive(Clone)]
+struct OfTenant {
+    places: Arc<Semaphore>,
+    waiting: Arc<Semaphore>,
 }
 
 /// A place for one body; dropping it makes it free.
@@ -36,18 +45,34 @@ impl Default for Slots {
 impl Slots {
     /// So many, of which one tenant has half.
     pub fn of(all: usize) -> Slots {
-        Slots { all: Arc::new(Semaphore::new(all)), of_one: all.div_ceil(2), tenants: Mutex::default() }
+        Slots {
+            all: Arc::new(Semaphore::new(all)),
+            of_one: all.div_ceil(2),
+            most_waiting: Semaphore::MAX_PERMITS,
+            tenants: Mutex::default(),
+        }
     }
 
-    /// Waits for a place in turn; `None` when there was none in that time.
+    /// The same where no more than so many of a tenant wait: whoever came after those would be answered when
+    /// nobody waits for it any more, and be worked for all the same.
+    pub fn with_queue(self, most_waiting: usize) -> Slots {
+        Slots { most_waiting, ..self }
+    }
+
+    /// Waits for a place in turn; `None` when there was none in that time, and at once where too many wait.
     pub async fn wait(&self, tenant: TenantId, patience: Duration) -> Option<Slot> {
         let of_tenant = {
             let mut tenants = self.tenants.lock().unwrap_or_else(PoisonError::into_inner);
-            Arc::clone(tenants.entry(tenant).or_insert_with(|| Arc::new(Semaphore::new(self.of_one))))
+            let new = || OfTenant {
+                places: Arc::new(Semaphore::new(self.of_one)),
+                waiting: Arc::new(Semaphore::new(self.most_waiting)),
+            };
+            tenants.entry(tenant).or_insert_with(new).clone()
         };
+        let _waits = of_tenant.waiting.try_acquire_owned().ok()?;
         let both = async {
             // The tenant's first: who waits for that takes no place from others.
-            let _of_tenant = of_tenant.acquire_owned().await.ok()?;
+            let _of_tenant = of_tenant.places.acquire_owned().await.ok()?;
             let _of_all = Arc::clone(&self.all).acquire_owned().await.ok()?;
             Some(Slot { _of_tenant, _of_all })
         };
@@ -108,6 +133,27 @@ mod tests {
         queued.push(queue.enter(one).unwrap());
         drop(queued);
         assert!(queue.0.lock().unwrap().is_empty());
+    }
+
+    #[tokio::test]
+    async fn who_comes_to_a_long_queue_is_told_at_once_and_others_are_not() {
+        let slots = Slots::of(2).with_queue(1);
+        let (long, soon) = (Duration::from_secs(60), Duration::from_millis(50));
+        let [one, other] = [1, 2].map(|n| TenantId::from_bytes([n; 16]));
+        let held = slots.wait(one, long).await.unwrap();
+        let late = async {
+            // The other one waits by now.
+            tokio::task::yield_now().await;
+            let began = std::time::Instant::now();
+            assert!(slots.wait(one, long).await.is_none());
+            assert!(began.elapsed() < long / 2);
+            assert!(slots.wait(other, soon).await.is_some());
+            drop(held);
+        };
+        let (waited, ()) = tokio::join!(slots.wait(one, long), late);
+        assert!(waited.is_some());
+        drop(waited);
+        assert!(slots.wait(one, soon).await.is_some());
     }
 
     #[tokio::test]

@@ -16,6 +16,7 @@ use std::time::{Duration, Instant};
 use axum::Router;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use super::Exit;
@@ -26,6 +27,7 @@ use crate::http::tls::Certificate;
 use crate::http::{Listener, Policy, compress, observe, serve};
 use crate::logging;
 use crate::metrics::Metrics;
+use crate::open_files;
 
 /// Serve the API until told to stop.
 ///
@@ -98,7 +100,7 @@ pub type OpenError = Box<dyn Error + Send + Sync>;
 impl Serve {
     /// Runs it.
     pub fn run(self, open: impl FnOnce(Opening) -> Result<Opened, OpenError> + Send + 'static) -> Exit {
-        let loaded = match self.settings.load() {
+        let mut loaded = match self.settings.load() {
             Ok(loaded) => loaded,
             Err(exit) => return exit,
         };
@@ -110,6 +112,8 @@ impl Serve {
             return Exit::Usage;
         }
         logging::set_up(&loaded.config.log);
+        let limits = &mut loaded.config.server.limits;
+        limits.max_connections = open_files::connections(limits.max_connections);
         let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
             Ok(runtime) => runtime,
             Err(error) => {
@@ -173,6 +177,9 @@ pub enum StartError {
     /// Signals cannot be received.
     #[error("cannot receive signals: {0}")]
     Signals(#[source] io::Error),
+    /// Health cannot be served.
+    #[error("cannot serve health: {0}")]
+    Health(#[source] io::Error),
     /// The certificate cannot be used.
     #[error(transparent)]
     Tls(#[from] crate::http::tls::TlsError),
@@ -201,12 +208,13 @@ pub async fn run(
 
     // Health's connections are counted apart, so that a crowd at the API does not keep probes out.
     let health_stop = CancellationToken::new();
-    let health = tokio::spawn(serve(
+    let _stops_in_any_case = health_stop.clone().drop_guard();
+    let health = serve_health(
+        bound.health,
         health::router(ready.clone(), metrics.clone()),
-        bound.health.into_iter().collect(),
         Policy::new(&config, Metrics::new()),
         health_stop.clone(),
-    ));
+    )?;
 
     ready.set(Phase::Starting("opening the data folder"));
     let policy = Policy::new(&config, metrics.clone());
@@ -257,6 +265,20 @@ pub async fn run(
     _ = health.await;
     tracing::info!("stopped");
     Ok(())
+}
+
+/// On a thread of its own: who asks whether the server lives is not to wait until all others have had their turn.
+fn serve_health(
+    listener: Option<Listener>,
+    router: Router,
+    policy: Policy,
+    stop: CancellationToken,
+) -> Result<JoinHandle<bool>, StartError> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let runtime = runtime.map_err(StartError::Health)?;
+    let listener = listener.map(|listener| listener.moved_to(runtime.handle())).transpose();
+    let listeners = listener.map_err(StartError::Health)?.into_iter().collect();
+    Ok(tokio::task::spawn_blocking(move || runtime.block_on(serve(router, listeners, policy, stop))))
 }
 
 fn reload(certificate: Option<&Certificate>) {

@@ -141,10 +141,12 @@ pub static KEYS: &[Key] = &[
     key!("server.drain_timeout", Duration, server.limits.drain_timeout, Some("drain-timeout"), "TIME", None,
         "How long running requests have to finish when the server stops."),
     key!("server.max_connections", NonZeroUsize, server.limits.max_connections, Some("max-connections"), "NUMBER", None,
-        "Connections in all. More wait in the system's queue."),
+        "Connections in all. One more takes the place of another that its client keeps waiting, of those who \
+         have the most connections; where all are at work it waits in the system's queue."),
     key!("server.max_connections_per_address", NonZeroUsize, server.limits.max_connections_per_address,
         Some("max-connections-per-address"), "NUMBER", None,
-        "Connections from one address; more are closed at once. Trusted proxies are exempt."),
+        "Connections from one address. One more takes the place of another of that address that is idle or \
+         slow, else it is closed at once. Trusted proxies are exempt."),
 
     key!("ingest.max_body_bytes", Size, ingest.max_body_bytes, Some("ingest-max-body-bytes"), "SIZE", None,
         "Size of a body sent to the ingest endpoint, after decompression."),

@@ -1,23 +1,29 @@
-//! The accept loop: takes connections while there is room for them, shakes hands, and hands each
-//! to [`connection`]. Ends politely: running requests finish, new connections are refused.
+//! The accept loop: takes connections as the gate lets them in, shakes hands, and hands each to
+//! [`connection`]. Ends politely: running requests finish, new connections are refused.
 
-use std::collections::HashMap;
 use std::io;
-use std::net::{IpAddr, Ipv6Addr, SocketAddr};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::net::{TcpListener, TcpSocket, TcpStream, UnixListener, UnixStream};
+use tokio::runtime::Handle;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::connection::{self, Ends};
+use super::gate::{Gate, Guest};
 use super::tls::Certificate;
 use super::{Peer, Scheme};
 use crate::config::{Config, Limits, Network};
-use crate::metrics::{Metrics, Refusal};
+use crate::metrics::Metrics;
+
+/// Bytes of answers that the system holds for a connection; it makes twice as much of it, for what it needs itself.
+/// Left alone it would hold some megabytes for each client that does not take its answer.
+const SEND_BUFFER: u32 = 256 * 1024;
+/// Connections that wait in the system's queue.
+const QUEUE: u32 = 1_024;
 
 /// Where connections come from.
 pub struct Listener {
@@ -35,10 +41,35 @@ enum Stream {
     Unix(UnixStream),
 }
 
+impl Stream {
+    fn peer(&self) -> Option<SocketAddr> {
+        match self {
+            Stream::Tcp(_, peer) => Some(*peer),
+            Stream::Unix(_) => None,
+        }
+    }
+}
+
 impl Listener {
     /// Listens on an address, in the clear.
     pub async fn bind(address: SocketAddr) -> io::Result<Listener> {
-        Ok(Listener { socket: Socket::Tcp(TcpListener::bind(address).await?), certificate: None })
+        let socket = if address.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
+        // As tokio and std do: a server that is started again finds its port.
+        socket.set_reuseaddr(true)?;
+        // Connections have it from their listener.
+        socket.set_send_buffer_size(SEND_BUFFER)?;
+        socket.bind(address)?;
+        Ok(Listener { socket: Socket::Tcp(socket.listen(QUEUE)?), certificate: None })
+    }
+
+    /// The same in another runtime.
+    pub fn moved_to(self, runtime: &Handle) -> io::Result<Listener> {
+        let _entered = runtime.enter();
+        let socket = match self.socket {
+            Socket::Tcp(socket) => Socket::Tcp(TcpListener::from_std(socket.into_std()?)?),
+            Socket::Unix(socket) => Socket::Unix(UnixListener::from_std(socket.into_std()?)?),
+        };
+        Ok(Listener { socket, ..self })
     }
 
     /// Listens on a Unix socket.
@@ -107,12 +138,7 @@ pub async fn serve(
     shutdown: CancellationToken,
 ) -> bool {
     let drain_timeout = policy.limits.drain_timeout;
-    let gate = Arc::new(Gate {
-        places: Arc::new(Semaphore::new(policy.limits.max_connections.get().min(Semaphore::MAX_PERMITS))),
-        per_address: Mutex::default(),
-        policy,
-        drain: shutdown.clone(),
-    });
+    let gate = Arc::new(Gate::new(policy, shutdown.clone()));
     let connections = TaskTracker::new();
     let cut = CancellationToken::new();
     let loops = TaskTracker::new();
@@ -133,14 +159,6 @@ pub async fn serve(
     finished
 }
 
-/// What all listeners of one server share.
-struct Gate {
-    places: Arc<Semaphore>,
-    per_address: Mutex<HashMap<IpAddr, usize>>,
-    policy: Policy,
-    drain: CancellationToken,
-}
-
 async fn take(
     listener: Listener,
     router: axum::Router,
@@ -149,10 +167,6 @@ async fn take(
     cut: CancellationToken,
 ) {
     loop {
-        // Before accepting, so that a full server leaves newcomers in the system's queue.
-        let Ok(place) = Arc::clone(&gate.places).acquire_owned().await else {
-            return;
-        };
         let stream = match listener.accept().await {
             Ok(stream) => stream,
             Err(error) => {
@@ -160,13 +174,17 @@ async fn take(
                 continue;
             }
         };
-        let Some(guest) = Guest::admit(&gate, &stream, place) else {
+        // One at a time, so that a full server leaves the other newcomers in the system's queue.
+        let Some(place) = gate.place().await else {
+            return;
+        };
+        let Some(guest) = Guest::admit(&gate, stream.peer(), place) else {
             continue;
         };
         let certificate = listener.certificate.clone();
         let (router, cut) = (router.clone(), cut.clone());
         connections.spawn(async move {
-            let serving = greet(stream, certificate, router, &guest.gate);
+            let serving = guest.leave.run_until_cancelled(greet(stream, certificate, router, &guest));
             cut.run_until_cancelled(serving).await;
             drop(guest);
         });
@@ -190,14 +208,14 @@ async fn wait_out(error: &io::Error) {
 }
 
 /// Shakes hands if there is a certificate, then serves.
-async fn greet(stream: Stream, certificate: Option<Arc<Certificate>>, router: axum::Router, gate: &Gate) {
+async fn greet(stream: Stream, certificate: Option<Arc<Certificate>>, router: axum::Router, guest: &Guest) {
     match stream {
         Stream::Tcp(stream, peer) => {
             // Answers are written whole; waiting to fill a packet only delays them.
             _ = stream.set_nodelay(true);
-            secure(stream, Some(Peer(peer)), certificate, router, gate).await;
+            secure(stream, Some(Peer(peer)), certificate, router, guest).await;
         }
-        Stream::Unix(stream) => secure(stream, None, certificate, router, gate).await,
+        Stream::Unix(stream) => secure(stream, None, certificate, router, guest).await,
     }
 }
 
@@ -206,78 +224,25 @@ async fn secure(
     peer: Option<Peer>,
     certificate: Option<Arc<Certificate>>,
     router: axum::Router,
-    gate: &Gate,
+    guest: &Guest,
 ) {
+    let (gate, activity) = (&guest.gate, &guest.activity);
     let limits = &gate.policy.limits;
     let Some(certificate) = certificate else {
         let ends = Ends { peer, scheme: Scheme::Http };
-        return connection::serve(stream, ends, router, limits, &gate.drain).await;
+        return connection::serve(stream, ends, router, limits, activity, &gate.drain).await;
     };
     let handshake = certificate.acceptor().accept(stream);
     let handshake = tokio::time::timeout(limits.handshake_timeout, handshake);
     match gate.drain.run_until_cancelled(handshake).await {
         Some(Ok(Ok(stream))) => {
             let ends = Ends { peer, scheme: Scheme::Https };
-            connection::serve(stream, ends, router, limits, &gate.drain).await;
+            connection::serve(stream, ends, router, limits, activity, &gate.drain).await;
         }
         Some(Ok(Err(error))) => {
             tracing::debug!(%error, peer = ?peer.map(|peer| peer.0), "TLS handshake failed");
         }
         Some(Err(_)) => tracing::debug!(peer = ?peer.map(|peer| peer.0), "TLS handshake too slow"),
         None => {}
-    }
-}
-
-/// A connection that was let in. Its places are free again when it is dropped.
-struct Guest {
-    gate: Arc<Gate>,
-    counted_as: Option<IpAddr>,
-    _place: OwnedSemaphorePermit,
-}
-
-impl Guest {
-    /// Lets a connection in unless its address has too many already.
-    fn admit(gate: &Arc<Gate>, stream: &Stream, place: OwnedSemaphorePermit) -> Option<Guest> {
-        let counted_as = match stream {
-            Stream::Tcp(_, peer) => Some(peer.ip().to_canonical())
-                .filter(|ip| !gate.policy.trusted_proxies.iter().any(|n| n.contains(*ip)))
-                .map(subscriber),
-            Stream::Unix(_) => None,
-        };
-        if let Some(address) = counted_as {
-            let mut per_address = gate.per_address.lock().unwrap_or_else(PoisonError::into_inner);
-            let count = per_address.entry(address).or_default();
-            if *count >= gate.policy.limits.max_connections_per_address.get() {
-                gate.policy.metrics.connection_refused(Refusal::Address);
-                return None;
-            }
-            *count += 1;
-        }
-        gate.policy.metrics.connection_opened();
-        Some(Guest { gate: Arc::clone(gate), counted_as, _place: place })
-    }
-}
-
-impl Drop for Guest {
-    fn drop(&mut self) {
-        self.gate.policy.metrics.connection_closed();
-        let Some(address) = self.counted_as else {
-            return;
-        };
-        let mut per_address = self.gate.per_address.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(count) = per_address.get_mut(&address) {
-            *count -= 1;
-            if *count == 0 {
-                per_address.remove(&address);
-            }
-        }
-    }
-}
-
-/// What counts as one address: of IPv6 the /64, since that is what one subscriber has at least.
-fn subscriber(address: IpAddr) -> IpAddr {
-    match address {
-        IpAddr::V4(_) => address,
-        IpAddr::V6(address) => IpAddr::V6(Ipv6Addr::from_bits(address.to_bits() & !u128::from(u64::MAX))),
     }
 }

@@ -27,7 +27,8 @@ use tokio::time::{Instant, Sleep};
 use tokio_util::sync::CancellationToken;
 use tower::ServiceExt;
 
-use self::activity::{Activity, Responding, Running, Verdict};
+pub use self::activity::Activity;
+use self::activity::{BodyAwaited, Responding, Running, Verdict};
 use super::unread::{DrainedBody, Patience};
 use super::{Peer, Scheme};
 use crate::config::Limits;
@@ -48,6 +49,9 @@ const MAX_RESET_STREAMS: usize = 20;
 /// such as curl 7.88 then take the answer for lost.
 const AFTER_ANSWER: Patience = Patience { bytes: 64 * 1024, time: Duration::from_secs(1) };
 
+/// Bytes a second with which a body keeps its connection from giving way to others.
+const STEADY_BODY: u64 = 64 * 1024;
+
 /// Who is at the other end.
 #[derive(Clone, Copy, Debug)]
 pub struct Ends {
@@ -64,9 +68,11 @@ pub async fn serve(
     ends: Ends,
     router: axum::Router,
     limits: &Limits,
+    activity: &Arc<Activity>,
     drain: &CancellationToken,
 ) {
-    let activity = Arc::new(Activity::new());
+    activity.begin();
+    let activity = Arc::clone(activity);
     let stream = Watched { stream, activity: Arc::clone(&activity) };
     let service = hyper::service::service_fn({
         let (activity, limits) = (Arc::clone(&activity), limits.clone());
@@ -123,12 +129,13 @@ async fn answer(
     activity: Arc<Activity>,
 ) -> Result<Response, Infallible> {
     let piece_bytes = if request.version() == Version::HTTP_2 { FRAME_BYTES } else { PIECE_BYTES };
-    let running = Running::begin(activity, request.version());
+    let running = Running::begin(Arc::clone(&activity), request.version());
     let stalled = Arc::new(AtomicBool::new(false));
     let http2 = request.version() == Version::HTTP_2;
     let mut request = request.map(|body| {
         let timeout = limits.body_timeout;
-        let body = TimedBody { body, timeout, waiting: None, stalled: Arc::clone(&stalled) };
+        let (stalled, due) = (Arc::clone(&stalled), Instant::now());
+        let body = TimedBody { body, timeout, waiting: None, stalled, activity, due };
         // hyper reads on by itself over HTTP/1.1.
         if http2 { Body::new(DrainedBody::new(body, AFTER_ANSWER)) } else { Body::new(body) }
     });
@@ -224,8 +231,11 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Watched<S> {
 struct TimedBody {
     body: Incoming,
     timeout: Duration,
-    waiting: Option<Pin<Box<Sleep>>>,
+    waiting: Option<(Pin<Box<Sleep>>, BodyAwaited)>,
     stalled: Arc<AtomicBool>,
+    activity: Arc<Activity>,
+    /// When what has come of it would have come if it came steadily.
+    due: Instant,
 }
 
 /// A request's body has stalled.
@@ -243,11 +253,17 @@ impl HttpBody for TimedBody {
     ) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
         if let Poll::Ready(frame) = Pin::new(&mut self.body).poll_frame(context) {
             self.waiting = None;
+            let bytes = frame.as_ref().and_then(|frame| frame.as_ref().ok()?.data_ref());
+            let bytes = bytes.map_or(0, |bytes| bytes.len() as u64);
+            self.due += Duration::from_micros(bytes.saturating_mul(1_000_000) / STEADY_BODY);
             return Poll::Ready(frame.map(|frame| frame.map_err(Into::into)));
         }
-        let timeout = self.timeout;
-        let waiting = self.waiting.get_or_insert_with(|| Box::pin(tokio::time::sleep(timeout))).as_mut();
-        ready!(waiting.poll(context));
+        let this = &mut *self;
+        let timeout = this.timeout;
+        let waiting = this.waiting.get_or_insert_with(|| {
+            (Box::pin(tokio::time::sleep(timeout)), BodyAwaited::begin(Arc::clone(&this.activity), this.due))
+        });
+        ready!(waiting.0.as_mut().poll(context));
         self.stalled.store(true, Ordering::Relaxed);
         Poll::Ready(Some(Err(Stalled(timeout).into())))
     }

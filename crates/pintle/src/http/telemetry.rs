@@ -1,6 +1,6 @@
 //! Bodies of telemetry: whose is read now, how fast it must come, and what is answered where it cannot be
 //! read. Each that is read holds batches in memory, so a few are, half of them one tenant's; the others
-//! wait unread, and who has many waiting gets no more in.
+//! wait, unread but for their beginning, and who has many waiting gets no more in.
 
 use std::io::{self, Read};
 use std::sync::Arc;
@@ -9,7 +9,8 @@ use std::time::{Duration, Instant};
 use axum::body::Body;
 use axum::http::HeaderMap;
 use axum::http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE};
-use futures_util::TryStreamExt as _;
+use bytes::Bytes;
+use futures_util::{Stream, StreamExt as _, TryStreamExt as _, stream};
 use pintle_ingest::Error;
 use tokio_util::io::{StreamReader, SyncIoBridge};
 
@@ -19,6 +20,10 @@ use crate::instance::Instance;
 
 /// A body as it comes, packed or not.
 pub type Arriving = Box<dyn Read + Send>;
+
+/// What is there of a body before it gets a place. Who sends a few records has sent all of them by then, and who
+/// sends next to nothing keeps no place from others.
+const AT_HAND: usize = 64 << 10;
 
 /// Waits for a place and gives the body to `work`, on a thread that may block, with the number of bytes
 /// that it may have. The place is kept until `work` ends, also if the client does not wait for it.
@@ -37,10 +42,11 @@ pub async fn receive<T: Send + 'static>(
     let patience = instance.config.server.limits.body_timeout;
     let queued = instance.ingest_queue.enter(sender.id);
     let queued = queued.ok_or_else(|| Failure::too_many_bodies(patience.as_secs()))?;
+    let rate = instance.config.ingest.min_body_rate.bytes();
+    let body = begun(body, patience, rate).await?;
     let slot = instance.ingest_slots.wait(sender.tenant, patience).await;
     let slot = slot.ok_or_else(|| Failure::busy(patience.as_secs()))?;
-    let body = StreamReader::new(body.into_data_stream().map_err(io::Error::other));
-    let rate = instance.config.ingest.min_body_rate.bytes();
+    let body = StreamReader::new(body);
     let body =
         Paced { body: SyncIoBridge::new(Box::pin(body)), patience, rate, came: 0, waited: Duration::ZERO };
     let done = tokio::task::spawn_blocking(move || {
@@ -48,6 +54,32 @@ pub async fn receive<T: Send + 'static>(
         work(&instance, Box::new(body), limit)
     });
     done.await.map_err(Failure::internal)?
+}
+
+/// A body whose beginning has come, as fast as bodies must.
+async fn begun(
+    body: Body,
+    patience: Duration,
+    rate: u64,
+) -> Result<impl Stream<Item = io::Result<Bytes>> + Send + 'static, Failure> {
+    let mut body = body.into_data_stream().map_err(io::Error::other).fuse();
+    let asked = Instant::now();
+    let mut came = Vec::new();
+    while came.len() < AT_HAND {
+        let left = due(patience, rate, came.len() as u64).saturating_sub(asked.elapsed());
+        match tokio::time::timeout(left, body.try_next()).await {
+            Ok(Ok(Some(piece))) => came.extend_from_slice(&piece),
+            Ok(Ok(None)) => break,
+            Ok(Err(_)) | Err(_) => return Err(Failure::body_broke_off()),
+        }
+    }
+    Ok(stream::iter([Ok(Bytes::from(came))]).chain(body))
+}
+
+/// How long so many bytes may be waited for on the whole.
+fn due(patience: Duration, rate: u64, came: u64) -> Duration {
+    let micros = came.saturating_mul(1_000_000) / rate.max(1);
+    patience.saturating_add(Duration::from_micros(micros))
 }
 
 /// The content tells gzip and zstd by itself; what it cannot undo is refused before it is read as
@@ -122,8 +154,7 @@ impl<R: Read> Read for Paced<R> {
         let read = self.body.read(buffer)?;
         self.waited += asked.elapsed();
         self.came += u64::try_from(read).unwrap_or(u64::MAX);
-        let due = self.patience.as_secs_f64() + self.came as f64 / self.rate.max(1) as f64;
-        if self.waited.as_secs_f64() > due {
+        if self.waited > due(self.patience, self.rate, self.came) {
             return Err(io::Error::new(io::ErrorKind::TimedOut, "the body comes too slowly"));
         }
         Ok(read)

@@ -1,5 +1,6 @@
 //! The shell as clients meet it: real sockets on loopback, deadlines of a fraction of a second.
 
+mod crowds;
 mod drain;
 mod limits;
 mod surroundings;

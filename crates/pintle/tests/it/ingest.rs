@@ -126,20 +126,26 @@ async fn an_archive_beyond_the_limit_is_a_413() {
     assert_eq!(answer.status, 413, "{}", answer.body);
 }
 
+/// Something, and then next to nothing for ever.
+fn trickle(beginning: usize) -> Body {
+    let trickle = tokio_stream::iter(0..).then(move |part: u32| async move {
+        if part == 0 {
+            return Ok(" ".repeat(beginning));
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+        Ok::<_, std::io::Error>(" ".to_owned())
+    });
+    Body::from_stream(Box::pin(trickle))
+}
+
 #[tokio::test]
 async fn slow_bodies_end_and_keep_nobody_waiting_for_long() {
     let mut config = Config::default();
     config.server.limits.body_timeout = Duration::from_millis(500);
-    // At 50 bytes a second each is found too slow after a second.
-    config.ingest.min_body_rate = Size::from_bytes(100);
+    // What has come by then is worth a tenth of a second.
+    config.ingest.min_body_rate = Size::from_bytes(1_000_000);
     let world = World::new(config);
-    let slow = || {
-        let trickle = tokio_stream::iter(0..).then(async |_: u32| {
-            tokio::time::sleep(Duration::from_millis(20)).await;
-            Ok::<_, std::io::Error>(" ")
-        });
-        send(&world, &[], Body::from_stream(Box::pin(trickle)))
-    };
+    let slow = || send(&world, &[], trickle(100_000));
     // Two have the tenant's places; who came with them does not wait for so long.
     let all = async { tokio::join!(slow(), slow(), slow()) };
     let (one, other, third) = tokio::time::timeout(Duration::from_secs(10), all).await.expect("all end");
@@ -149,6 +155,31 @@ async fn slow_bodies_end_and_keep_nobody_waiting_for_long() {
     let refused = [one, other, third].into_iter().find(|answer| answer.status == 503).unwrap();
     assert_eq!(refused.headers["Retry-After"], "1");
     assert_eq!(send(&world, &[], Body::from(lines(1))).await.status, 200);
+}
+
+#[tokio::test]
+async fn bodies_that_do_not_get_going_take_no_place_from_others() {
+    let mut config = Config::default();
+    config.server.limits.body_timeout = Duration::from_millis(800);
+    // At 50 bytes a second each is found too slow before long.
+    config.ingest.min_body_rate = Size::from_bytes(1_000);
+    let world = World::new(config);
+    let slow = async {
+        let [one, other, third, last] = [1, 2, 3, 4].map(|beginning| send(&world, &[], trickle(beginning)));
+        tokio::join!(one, other, third, last)
+    };
+    let whole = async {
+        tokio::time::sleep(Duration::from_millis(200)).await;
+        let began = std::time::Instant::now();
+        let answer = send(&world, &[], Body::from(lines(1))).await;
+        (answer.status, began.elapsed())
+    };
+    let ((one, other, third, last), (status, took)) = tokio::join!(slow, whole);
+    assert_eq!(status, 200);
+    assert!(took < Duration::from_millis(500), "it waited for {took:?}");
+    for slow in [one, other, third, last] {
+        assert_eq!(slow.status, 408);
+    }
 }
 
 #[tokio::test]

@@ -11,7 +11,7 @@ use tokio::time::Instant;
 use crate::config::Limits;
 
 /// What a connection is doing, seen from both sides: its stream and its requests.
-pub(super) struct Activity {
+pub struct Activity {
     state: Mutex<State>,
     /// Told when a deadline may have come nearer.
     pub(super) changed: Notify,
@@ -24,6 +24,10 @@ struct State {
     served: bool,
     /// Handlers at work.
     handlers: usize,
+    /// Those of them that wait for more of a body.
+    awaiting: usize,
+    /// Since when the last of these is late.
+    late_since: Instant,
     /// Answers on their way out whose client is waited for, by number.
     responses: BTreeMap<u64, Taken>,
     /// The number of the next answer.
@@ -59,11 +63,15 @@ pub(super) enum Verdict {
 }
 
 impl Activity {
-    pub(super) fn new() -> Activity {
+    /// Of a connection that has just been opened.
+    #[expect(clippy::new_without_default, reason = "it begins when it is made")]
+    pub fn new() -> Activity {
         let state = State {
             http2: false,
             served: false,
             handlers: 0,
+            awaiting: 0,
+            late_since: Instant::now(),
             responses: BTreeMap::new(),
             next_response: 0,
             header_since: None,
@@ -77,6 +85,26 @@ impl Activity {
     fn state(&self) -> MutexGuard<'_, State> {
         // The state is plain numbers, whole after every statement.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The first byte of a request may come from now on.
+    pub(super) fn begin(&self) {
+        self.state().used = Instant::now();
+    }
+
+    /// Since when nothing happens but that the client is waited for; `None` while something does.
+    pub fn waits_since(&self) -> Option<Instant> {
+        let state = self.state();
+        if state.handlers > state.awaiting {
+            None
+        } else if let Some(least) = state.responses.values().map(|taken| taken.last).min() {
+            if state.blocked { Some(state.progress) } else { state.http2.then_some(least) }
+        } else if state.handlers > 0 {
+            Some(state.late_since)
+        } else {
+            // Who sends its headers bit by bit has been waited for all the while.
+            Some(state.used)
+        }
     }
 
     pub(super) fn verdict(&self, limits: &Limits) -> Verdict {
@@ -133,6 +161,9 @@ impl Activity {
 /// A request while its handler works.
 pub(super) struct Running(Option<Arc<Activity>>);
 
+/// A request whose handler waits for more of its body.
+pub(super) struct BodyAwaited(Arc<Activity>);
+
 /// A request while its answer goes out.
 pub(super) struct Responding {
     activity: Arc<Activity>,
@@ -169,6 +200,24 @@ impl Running {
         drop(state);
         activity.changed.notify_one();
         Some(Responding { activity, number, at_work: None, due, rate })
+    }
+}
+
+impl BodyAwaited {
+    /// What has come of it was due by that time.
+    pub(super) fn begin(activity: Arc<Activity>, due: Instant) -> BodyAwaited {
+        let mut state = activity.state();
+        state.awaiting += 1;
+        state.late_since = due;
+        drop(state);
+        BodyAwaited(activity)
+    }
+}
+
+impl Drop for BodyAwaited {
+    fn drop(&mut self) {
+        let mut state = self.0.state();
+        state.awaiting = state.awaiting.saturating_sub(1);
     }
 }
 

@@ -201,38 +201,6 @@ async fn a_trusted_proxy_brings_many_clients() {
 }
 
 #[tokio::test]
-async fn one_address_cannot_have_all_connections() {
-    let running = start(Limits { max_connections_per_address: count(2), ..generous() }).await;
-    let request = "GET / HTTP/1.1\r\nHost: a\r\n\r\n";
-    let mut first = send(running.address, request).await;
-    let mut second = send(running.address, request).await;
-    one_answer(&mut first).await;
-    one_answer(&mut second).await;
-    let mut third = TcpStream::connect(running.address).await.unwrap();
-    assert_eq!(rest(&mut third).await, "");
-    let refused = "pintle_connections_refused_total{reason=\"address\"} 1\n";
-    assert!(running.metrics.encode().contains(refused));
-
-    drop(first);
-    until(|| running.metrics.encode().contains("pintle_connections 1\n")).await;
-    let mut fourth = send(running.address, request).await;
-    assert!(one_answer(&mut fourth).await.ends_with("hello"));
-}
-
-#[tokio::test]
-async fn a_full_server_lets_newcomers_wait() {
-    let running = start(Limits { max_connections: count(1), ..generous() }).await;
-    let request = "GET / HTTP/1.1\r\nHost: a\r\n\r\n";
-    let mut first = send(running.address, request).await;
-    one_answer(&mut first).await;
-    let mut second = send(running.address, request).await;
-    let early = tokio::time::timeout(ms(100), second.readable()).await;
-    assert!(early.is_err(), "answered while full");
-    drop(first);
-    assert!(one_answer(&mut second).await.ends_with("hello"));
-}
-
-#[tokio::test]
 async fn a_panicking_handler_is_a_500_and_the_connection_goes_on() {
     let running = start(generous()).await;
     let mut stream = send(running.address, "GET /panic HTTP/1.1\r\nHost: a\r\n\r\n").await;
