@@ -113,3 +113,17 @@ async fn one_of_an_address_that_has_all_it_may_gives_way_to_another_of_it() {
     assert_eq!(rest(&mut silent).await, "");
     assert!(running.metrics.encode().contains("pintle_connections 2\n"));
 }
+
+#[tokio::test]
+async fn the_system_holds_little_of_an_answer_that_is_not_taken() {
+    let running = start(Limits { body_timeout: ms(300), ..generous() }).await;
+    let socket = TcpSocket::new_v4().unwrap();
+    socket.set_recv_buffer_size(4_096).unwrap();
+    let mut stream = socket.connect(running.address).await.unwrap();
+    stream.write_all(b"GET /large HTTP/1.1\r\nHost: a\r\n\r\n").await.unwrap();
+    until(|| running.metrics.encode().contains("pintle_connections 1\n")).await;
+    // It is cut; what the system had taken by then comes all the same.
+    until(|| running.metrics.encode().contains("pintle_connections 0\n")).await;
+    let held = rest(&mut stream).await.len();
+    assert!((1..900 << 10).contains(&held), "{held} bytes");
+}
