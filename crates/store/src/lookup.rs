@@ -106,7 +106,19 @@ impl Sets<'_> {
     fn with(&mut self, hash: &FileHash) -> Result<(Vec<Found>, bool), Error> {
         let found = self.files.with(hash, MAX_SETS)?;
         let cut_short = found.len() >= MAX_SETS;
-        let Some(counts) = self.counts else { return Ok((found, cut_short)) };
+        Ok((self.counting(found)?, cut_short))
+    }
+
+    /// Whether one that a hash leads is such.
+    fn leads_any(&mut self, hash: &FileHash, such: &dyn Fn(&Hashes) -> bool) -> Result<bool, Error> {
+        let mut found = self.files.led_by(hash, MAX_SETS)?;
+        found.retain(|set| such(&set.hashes()));
+        Ok(!self.counting(found)?.is_empty())
+    }
+
+    /// Those of them that count.
+    fn counting(&mut self, found: Vec<Found>) -> Result<Vec<Found>, Error> {
+        let Some(counts) = self.counts else { return Ok(found) };
         let mut counting = Vec::with_capacity(found.len());
         for set in found {
             let is_known = match self.known.entry(set.hashes()) {
@@ -119,8 +131,14 @@ impl Sets<'_> {
             };
             counting.extend(is_known.then_some(set));
         }
-        Ok((counting, cut_short))
+        Ok(counting)
     }
+}
+
+/// Whether a set of hashes that lacks a kind and is told by `other` instead leads with `other`. Of a set with no
+/// MD5 that is its SHA-256, though a SHA-1 may stand before that; else it is what the set leads with.
+fn leads_where_it_stands_for(kind: HashKind, other: &FileHash) -> bool {
+    !matches!((kind, other), (HashKind::Md5, FileHash::Sha256(_)))
 }
 
 /// Finds what a hash stands for; `None` if no record ever carried it. If only some machines count
@@ -142,8 +160,11 @@ pub(crate) fn resolve(
         hashes.flat_map(|set| set.iter().collect::<Vec<_>>()).filter(|other| other.kind() != kind).collect();
     let mut resolved = Resolved { of, carrying, meaning: Vec::new(), ask_instead: Vec::new(), cut_short };
     for other in beside {
-        let (sets, is_cut) = sets.with(&other)?;
         let lacks = |set: &Hashes| set.get(kind).is_none() && set.best_besides(kind) == Some(other);
+        if leads_where_it_stands_for(kind, &other) && !sets.leads_any(&other, &lacks)? {
+            continue;
+        }
+        let (sets, is_cut) = sets.with(&other)?;
         let mut lacking = sets.iter().filter(|set| lacks(&set.hashes())).cloned().peekable();
         if lacking.peek().is_none() {
             continue;

@@ -69,7 +69,7 @@ pub struct Memory {
 
 impl Default for Memory {
     fn default() -> Memory {
-        Memory { bytes: 128 << 20, records: 500_000, cache: 32 << 20 }
+        Memory { bytes: 128 << 20, records: 500_000, cache: 128 << 20 }
     }
 }
 

@@ -28,19 +28,30 @@ impl Files {
 
     /// The files that hold this hash, up to `most`, as (where they were found, place there).
     pub(crate) fn with(&mut self, hash: &FileHash, most: usize) -> Result<Vec<Found>, Error> {
-        let mut found = Vec::new();
         let mark = self.view.marks.of(hash);
         let mut leads = vec![mark];
         // No file is led by another hash than its SHA-1 when it has one.
         if !matches!(hash, FileHash::Sha1(_)) {
             leads.extend(self.view.linked(self.of, mark, most)?);
         }
+        self.holding(hash, &leads, most)
+    }
+
+    /// Those of them that this hash leads, which costs the least to find: nothing says so elsewhere.
+    pub(crate) fn led_by(&mut self, hash: &FileHash, most: usize) -> Result<Vec<Found>, Error> {
+        let lead = self.view.marks.of(hash);
+        self.holding(hash, &[lead], most)
+    }
+
+    /// The files that hold this hash among those that lead with a hash of some marks.
+    fn holding(&mut self, hash: &FileHash, leads: &[Mark], most: usize) -> Result<Vec<Found>, Error> {
+        let mut found = Vec::new();
         for lead in leads {
-            let there = match self.known.get(&lead) {
+            let there = match self.known.get(lead) {
                 Some(there) => Arc::clone(there),
                 None => {
-                    let there = Arc::new(self.view.led_by(self.of, lead, most)?);
-                    self.known.insert(lead, Arc::clone(&there));
+                    let there = Arc::new(self.view.led_by(self.of, *lead, most)?);
+                    self.known.insert(*lead, Arc::clone(&there));
                     there
                 }
             };
