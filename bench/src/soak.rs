@@ -53,7 +53,7 @@ const GROWTH: f64 = 1e6;
 struct Shared {
     stop: AtomicBool,
     records: AtomicU64,
-    /// SHA-1s that were sent, the newest in the place of the oldest.
+    /// SHA-1s that were sent, new ones in the place of others.
     hashes: Mutex<Vec<String>>,
     took: Mutex<Vec<Duration>>,
 }
@@ -177,8 +177,8 @@ impl Shared {
         for (number, place) in text.match_indices(NAME).map(|(place, _)| place + NAME.len()).enumerate() {
             let Some(hash) = text.get(place..place + 40).filter(|_| number % 97 == 0) else { continue };
             if hashes.len() >= HASHES {
-                let oldest = self.records.load(Ordering::Relaxed) as usize / 97 % HASHES;
-                hashes.swap_remove(oldest);
+                let other = self.records.load(Ordering::Relaxed) as usize / 97 % HASHES;
+                hashes.swap_remove(other);
             }
             hashes.push(hash.to_owned());
         }

@@ -42,7 +42,10 @@ impl Prober {
     /// what is promised. Gives the slowest answer.
     pub fn end(self, patience: Duration, wrong: &mut Wrong) -> Duration {
         self.stop.store(true, Ordering::Relaxed);
-        let Ok(took) = self.thread.join() else { return Duration::ZERO };
+        let Ok(took) = self.thread.join() else {
+            wrong.add("nobody asked for health", "who asks stopped");
+            return Duration::ZERO;
+        };
         let is_late = |took: &Option<Duration>| took.is_none_or(|took| took > PROMISED + patience);
         for (first, second) in took.iter().zip(took.iter().skip(1)) {
             if is_late(first) && is_late(second) {

@@ -25,6 +25,7 @@ pub fn run(rounds: u32, mut chance: Chance, earlier: &Product, product: &Product
         fill(product, &place, &batches, stays_folded, &mut report.wrong)?;
         refused += u32::from(go_back(earlier, &place, &batches, &mut report.wrong)?);
         conclude(product, &place, &batches, &mut report)?;
+        // How often an end was torn is told by *kill*.
         report.remarks.clear();
         report.rounds += 1;
         report.sent += batches.sent();

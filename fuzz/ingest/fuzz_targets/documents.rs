@@ -3,42 +3,15 @@
 
 #![no_main]
 
-use std::io::{self, Read};
-use std::sync::{Arc, LazyLock};
+use std::io::Read;
 
 use libfuzzer_sys::fuzz_target;
+use pintle_fuzz_ingest::reading::{MAX_BYTES, NoWorkers, QUICK, Trickle};
 use pintle_fuzz_ingest::seeds::AND;
 use pintle_ingest::{
-    Action, Choice, Decoder, Decoders, Documents, Item, Layout, Mapping, Message, Outcome, Reading, Summary,
-    Worker, Workers, is_packed, read_documents, read_messages,
+    Action, Choice, Decoders, Documents, Item, Message, Outcome, Reading, Summary, is_packed, read_documents,
+    read_messages,
 };
-
-/// More than any input that the fuzzer makes, and less than a bomb in it.
-const MAX_BYTES: u64 = 4 << 20;
-
-struct NoWorkers;
-
-impl Workers for NoWorkers {
-    fn start(&self, _: Layout) -> io::Result<Box<dyn Worker + '_>> {
-        Err(io::ErrorKind::Unsupported.into())
-    }
-}
-
-struct Trickle<'a>(&'a [u8], usize);
-
-impl Read for Trickle<'_> {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let most = self.1.min(buffer.len());
-        self.0.read(&mut buffer[..most])
-    }
-}
-
-/// Stands for all decoders most of the time: what becomes of a record is another target's.
-static QUICK: LazyLock<Decoder> = LazyLock::new(|| {
-    let mapping =
-        Mapping::read("name = \"quick\"\n[machine]\nname = \"host\"\n[[event]]\n").expect("a mapping");
-    Decoder::Mapping(Arc::new(mapping))
-});
 
 fn reading(how: u8) -> Reading<'static> {
     let choice = match how >> 5 {

@@ -5,46 +5,16 @@
 
 #![no_main]
 
-use std::io::{self, Read};
-use std::sync::{Arc, LazyLock};
+use std::io::Read;
 
 use libfuzzer_sys::fuzz_target;
-use pintle_ingest::{
-    Choice, Content, Decoder, Decoders, Error, Growth, Layout, Mapping, PartOf, Reading, Summary, Worker,
-    Workers, read,
-};
+use pintle_fuzz_ingest::reading::{MAX_BYTES, NoWorkers, QUICK, Trickle};
+use pintle_ingest::{Choice, Content, Decoders, Error, Growth, PartOf, Reading, Summary, read};
 use pintle_model::Record;
 use pintle_store::Reject;
 
-/// More than any input that the fuzzer makes, and less than a bomb in it.
-const MAX_BYTES: u64 = 4 << 20;
-
 /// Why what is packed was not read to its end.
 const DAMAGED: &str = "damaged compressed data: reading stopped here";
-
-static QUICK: LazyLock<Decoder> = LazyLock::new(|| {
-    let mapping =
-        Mapping::read("name = \"quick\"\n[machine]\nname = \"host\"\n[[event]]\n").expect("a mapping");
-    Decoder::Mapping(Arc::new(mapping))
-});
-
-/// Parsers of what is not text are others' code, and run where they may fail.
-struct NoWorkers;
-
-impl Workers for NoWorkers {
-    fn start(&self, _: Layout) -> io::Result<Box<dyn Worker + '_>> {
-        Err(io::ErrorKind::Unsupported.into())
-    }
-}
-
-struct Trickle<'a>(&'a [u8], usize);
-
-impl Read for Trickle<'_> {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let most = self.1.min(buffer.len());
-        self.0.read(&mut buffer[..most])
-    }
-}
 
 /// Bytes of a piece, where an input comes in pieces.
 const PIECES: [usize; 16] = [0, 0, 0, 0, 0, 0, 0, 0, 1, 2, 3, 7, 13, 64, 250, 509];

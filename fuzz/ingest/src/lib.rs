@@ -3,6 +3,7 @@
 
 pub mod event_log;
 pub mod grown;
+pub mod reading;
 pub mod seeds;
 
 use std::io::{self, Read};
