@@ -27,6 +27,7 @@ pub mod fuzzing;
 mod known;
 mod listing;
 mod lookup;
+mod lz4;
 mod machine_rule;
 mod observable;
 mod observe;

@@ -20,7 +20,7 @@ use pintle_model::{Record, TenantId, Time};
 use sha2::{Digest, Sha256};
 
 use crate::edit::Edit;
-use crate::{Batch, Error, Reject};
+use crate::{Batch, Error, Reject, lz4};
 
 /// A batch is refused beyond this many bytes; a frame that claims more is damaged.
 const MAX_PLAIN_BYTES: usize = 1 << 30;
@@ -194,8 +194,7 @@ pub(crate) fn read(reader: &mut impl Read, left: u64) -> Result<(Option<Archived
     if plain_bytes > MAX_PLAIN_BYTES {
         return Err(Problem::Strange("the batch claims to be larger than one can be"));
     }
-    let plain = lz4_flex::block::decompress(&block, plain_bytes)
-        .map_err(|_| Problem::Strange("the block does not unpack"))?;
+    let plain = lz4::unpack(&block, plain_bytes).ok_or(Problem::Strange("the block does not unpack"))?;
     let batch = ArchivedBatch::decode(&plain)
         .ok_or(Problem::Strange("the batch does not read: a newer pintle may have written it"))?;
     Ok((Some(batch), header.frame_bytes()))

@@ -370,5 +370,4 @@ pub(crate) fn path(folder: &Path, number: u64) -> PathBuf {
 }
 
 #[cfg(test)]
-#[cfg(test)]
 mod tests;

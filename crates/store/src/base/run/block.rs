@@ -11,6 +11,7 @@ use std::sync::atomic::{self, AtomicBool};
 use std::sync::{Arc, OnceLock};
 
 use crate::base::bytes::{put, take};
+use crate::lz4;
 
 /// Bytes before a block's own.
 pub(crate) const HEADER_BYTES: usize = 12;
@@ -88,7 +89,7 @@ pub(crate) fn load(stored: Vec<u8>) -> Result<Vec<u8>, &'static str> {
     if plain_length > MAX_PLAIN_BYTES {
         return Err("a block claims to be larger than one can be");
     }
-    lz4_flex::block::decompress(bytes, plain_length).map_err(|_| "a block does not unpack")
+    lz4::unpack(bytes, plain_length).ok_or("a block does not unpack")
 }
 
 /// The length of the whole block that begins with these bytes.
